@@ -1,0 +1,274 @@
+/**
+ * The whole product on one machine: nats-server, Postgres, devnet, projector, executor and gateway, each a process of
+ * its own. `npm start` runs it on `.data/`; system tests run it on a temporary folder and free ports.
+ */
+import { Effect, Layer, Redacted, Schema, type Scope } from "effect"
+import { join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as DataFolder from "./DataFolder.ts"
+import * as NatsServer from "./NatsServer.ts"
+import * as Ports from "./Ports.ts"
+import * as Postgres from "./Postgres.ts"
+import * as Processes from "./Processes.ts"
+import { Reaper } from "./Reaper.ts"
+
+export class PrivateKeyMissing extends Schema.TaggedError<PrivateKeyMissing>()("PrivateKeyMissing", {}) {
+  override readonly message =
+    "AKAVE_NODE_ADDRESS names a network other than the devnet: set AKAVE_PRIVATE_KEY to the key of a funded wallet there."
+}
+
+export class PrivateKeyInvalid extends Schema.TaggedError<PrivateKeyInvalid>()("PrivateKeyInvalid", {}) {
+  override readonly message = "AKAVE_PRIVATE_KEY is not a private key: it must be 32 bytes as 64 hexadecimal digits."
+}
+
+export const serviceKinds = ["devnet", "projector", "executor", "gateway"] as const
+export type ServiceKind = typeof serviceKinds[number]
+
+export interface Options {
+  /** Everything lives here: databases, event log, chain, and the processes' logs under `logs/`. */
+  readonly dataDir: string
+  /** A port that is not named is a free one. */
+  readonly ports?: Partial<Record<"nats" | "postgres" | "rpc" | "node" | "gateway", number>>
+  /** How many of each; one if not named. Each further gateway gets a free port. */
+  readonly counts?: Partial<Record<"projector" | "executor" | "gateway", number>>
+  /** Further variables for every process of a kind. */
+  readonly env?: Partial<Record<ServiceKind, Readonly<Record<string, string>>>>
+  /** Other programs in place of the services' own `main.ts`. */
+  readonly mains?: Partial<Record<ServiceKind, string>>
+  /** What replaces the embedded nats-server, Postgres and devnet. */
+  readonly natsUrl?: string | undefined
+  readonly databaseUrl?: string | undefined
+  readonly nodeAddress?: string | undefined
+  /** The executors' wallet: required beside `nodeAddress`, else a public development key. */
+  readonly privateKey?: Redacted.Redacted | undefined
+  /** How often the event log reaches the disk: `always`, or a duration such as `10s`. From nats-server 2.10 on. */
+  readonly natsSyncInterval?: string | undefined
+  /** False (the standard) for tests: Postgres then never waits for the disk. */
+  readonly isDurable?: boolean
+}
+
+export interface Service {
+  readonly process: Processes.Process
+  readonly address: string
+  /** Names of the services that must be ready before it starts. */
+  readonly needs: ReadonlyArray<string>
+}
+
+export interface Stack {
+  /** What runs here, in the order of starting. */
+  readonly services: ReadonlyArray<Service>
+  /** Starts all that does not run yet, side by side where dependencies allow. */
+  readonly start: (
+    onReady?: (service: Service, running: Processes.Running) => Effect.Effect<void>
+  ) => Effect.Effect<void, Processes.ProcessFailed>
+  /** Stops everything, in reverse order. Closing the scope does the same. */
+  readonly stop: Effect.Effect<void>
+  /** A process by its name; asking for one that isn't part of this stack is a mistake in the program, and throws. */
+  readonly process: (name: string) => Processes.Process
+  readonly nats: Processes.Process
+  readonly postgres: Processes.Process
+  readonly devnet: Processes.Process
+  readonly projector: (index: number) => Processes.Process
+  readonly executor: (index: number) => Processes.Process
+  readonly gateway: (index: number) => Processes.Process
+  readonly gatewayUrls: ReadonlyArray<string>
+  /** The first gateway's. */
+  readonly gatewayUrl: string
+  readonly databaseUrl: string
+  readonly natsUrl: string
+  readonly nodeAddress: string
+  /** Empty where an external node names its chain itself. */
+  readonly rpcUrl: string
+  readonly ownerAddress: string
+  readonly dataDir: string
+}
+
+/** The first account of every Anvil chain. Its key is public: it is worth nothing anywhere but on a devnet. */
+export const publicDevelopmentKey = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+export const publicDevelopmentAddress = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+
+export const repository = fileURLToPath(new URL("../../..", import.meta.url))
+
+/** Describes the stack and holds its folder; nothing runs until `start`. All of it is stopped when the scope closes. */
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const dataDir = yield* DataFolder.acquire(options.dataDir)
+  const context = yield* Layer.build(Reaper.layer)
+  return yield* Effect.provideContext(describe({ ...options, dataDir }), context)
+})
+
+/** A stack that is up. */
+export const started = (options: Options) => Effect.tap(make(options), (stack) => stack.start())
+
+const describe = Effect.fnUntraced(function*(options: Options) {
+  const { dataDir, env = {}, mains = {}, ports = {} } = options
+  const services: Array<Service> = []
+  const files = (name: string) => ({
+    logFile: join(dataDir, "logs", `${name}.log`),
+    pidFile: join(dataDir, "run", `${name}.pid`)
+  })
+  const portOf = (name: keyof typeof ports) => {
+    const port = ports[name]
+    return port === undefined ? Ports.free : Effect.succeed(port)
+  }
+
+  if (options.nodeAddress !== undefined && options.privateKey === undefined) return yield* new PrivateKeyMissing()
+  const privateKey = options.privateKey ?? Redacted.make(publicDevelopmentKey)
+  const ownerAddress = yield* addressOf(privateKey)
+
+  let { databaseUrl, natsUrl, nodeAddress } = options
+  let rpcUrl = ""
+
+  if (natsUrl === undefined) {
+    const port = yield* portOf("nats")
+    natsUrl = `nats://${Ports.host}:${port}`
+    const process = yield* NatsServer.make({
+      binary: yield* NatsServer.findConfigured,
+      port,
+      folder: join(dataDir, "nats"),
+      syncInterval: options.natsSyncInterval,
+      ...files("nats")
+    })
+    services.push({ process, address: natsUrl, needs: [] })
+  }
+
+  if (databaseUrl === undefined) {
+    const port = yield* portOf("postgres")
+    databaseUrl = Postgres.url(port)
+    const process = yield* Postgres.make({
+      port,
+      folder: join(dataDir, "postgres"),
+      isDurable: options.isDurable ?? false,
+      ...files("postgres")
+    })
+    services.push({ process, address: databaseUrl, needs: [] })
+  }
+
+  const service = Effect.fnUntraced(function*(
+    kind: ServiceKind,
+    index: number,
+    address: string,
+    needs: ReadonlyArray<string>,
+    own: Readonly<Record<string, string>>
+  ) {
+    const name = nameOf(kind, index)
+    const process = yield* Processes.make({
+      name,
+      command: nodeProgram,
+      args: ["--disable-warning=ExperimentalWarning", mains[kind] ?? join(repository, "services", kind, "src/main.ts")],
+      cwd: repository,
+      // The key is for executors only, and a port belongs to the one who is told it.
+      env: { ...Processes.inherited(["AKAVE_PRIVATE_KEY", "PORT"]), ...own, ...env[kind] },
+      isReady: Processes.readyLine,
+      ...files(name)
+    })
+    // What is external is not waited for.
+    services.push({
+      process,
+      address,
+      needs: needs.filter((need) => services.some((one) => one.process.name === need))
+    })
+  })
+
+  if (nodeAddress === undefined) {
+    const [rpcPort, nodePort] = [yield* portOf("rpc"), yield* portOf("node")]
+    rpcUrl = `http://${Ports.host}:${rpcPort}`
+    nodeAddress = `${Ports.host}:${nodePort}`
+    yield* service("devnet", 0, `${rpcUrl} ${nodeAddress}`, [], {
+      DEVNET_RPC_PORT: `${rpcPort}`,
+      DEVNET_NODE_PORT: `${nodePort}`,
+      DEVNET_DATA_DIR: join(dataDir, "devnet")
+    })
+  }
+
+  const shared = { NATS_URL: natsUrl, DATABASE_URL: databaseUrl }
+  const count = (kind: keyof NonNullable<Options["counts"]>) =>
+    Array.from({ length: options.counts?.[kind] ?? 1 }).keys()
+
+  for (const index of count("projector")) yield* service("projector", index, "", ["nats", "postgres"], shared)
+  for (const index of count("executor")) {
+    yield* service("executor", index, "", ["nats", "devnet"], {
+      ...shared,
+      AKAVE_NODE_ADDRESS: nodeAddress,
+      AKAVE_PRIVATE_KEY: Redacted.value(privateKey)
+    })
+  }
+  const gatewayUrls: Array<string> = []
+  for (const index of count("gateway")) {
+    const port = index === 0 ? yield* portOf("gateway") : yield* Ports.free
+    const url = `http://${Ports.host}:${port}`
+    gatewayUrls.push(url)
+    yield* service("gateway", index, url, ["nats", "postgres"], {
+      ...shared,
+      AKAVE_NODE_ADDRESS: nodeAddress,
+      AKAVE_OWNER_ADDRESS: ownerAddress,
+      HOST: Ports.host,
+      PORT: `${port}`
+    })
+  }
+
+  const process = (name: string) => {
+    const found = services.find((service) => service.process.name === name)
+    if (!found) throw new Error(`This stack has no process named ${name}`)
+    return found.process
+  }
+
+  const start: Stack["start"] = Effect.fnUntraced(function*(onReady = () => Effect.void) {
+    const starting = new Map<string, Effect.Effect<void, Processes.ProcessFailed>>()
+    for (const service of services) {
+      const needs = service.needs.map((name) => starting.get(name) ?? Effect.void)
+      const startOne = Effect.all(needs, { concurrency: "unbounded" }).pipe(
+        Effect.andThen(service.process.start),
+        Effect.flatMap((running) => onReady(service, running))
+      )
+      starting.set(service.process.name, yield* Effect.cached(startOne))
+    }
+    yield* Effect.all(starting.values(), { concurrency: "unbounded", discard: true })
+  })
+
+  const stack: Stack = {
+    services,
+    start,
+    stop: Effect.forEach(services.toReversed(), (service) => service.process.stop, { discard: true }),
+    process,
+    get nats() {
+      return process("nats")
+    },
+    get postgres() {
+      return process("postgres")
+    },
+    get devnet() {
+      return process("devnet")
+    },
+    projector: (index) => process(nameOf("projector", index)),
+    executor: (index) => process(nameOf("executor", index)),
+    gateway: (index) => process(nameOf("gateway", index)),
+    gatewayUrls,
+    gatewayUrl: gatewayUrls[0] ?? "",
+    databaseUrl,
+    natsUrl,
+    nodeAddress,
+    rpcUrl,
+    ownerAddress,
+    dataDir: resolve(dataDir)
+  }
+  return stack
+}) satisfies (options: Options) => Effect.Effect<Stack, unknown, Reaper | Scope.Scope>
+
+const nodeProgram = process.execPath
+
+/** `executor`, `executor-1`, `executor-2`: one of a kind needs no number. */
+const nameOf = (kind: ServiceKind, index: number) => index === 0 ? kind : `${kind}-${index}`
+
+/** The address of a private key. The library for it takes a while to load and the usual key's address is known. */
+const addressOf = (privateKey: Redacted.Redacted) =>
+  Redacted.value(privateKey) === publicDevelopmentKey
+    ? Effect.succeed(publicDevelopmentAddress)
+    : Effect.tryPromise({
+      try: async () => {
+        const { computeAddress } = await import("ethers")
+        const key = Redacted.value(privateKey)
+        return computeAddress(key.startsWith("0x") ? key : `0x${key}`)
+      },
+      // The cause is left out: it could hold the key.
+      catch: () => new PrivateKeyInvalid()
+    })

@@ -1,0 +1,35 @@
+import { Config, Option, Schema } from "effect"
+
+/** A port to listen on; 0 takes any free one. */
+const port = (name: string, standard: number) =>
+  Config.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })), name).pipe(
+    Config.withDefault(standard)
+  )
+
+/** An empty variable counts as absent: that is how container files leave one out. */
+const optional = (name: string) =>
+  Config.option(Config.String(name)).pipe(Config.map(Option.filter((text) => text !== "")))
+
+/** The address that the chain and the node listen on. */
+const host = Config.String("DEVNET_HOST").pipe(Config.withDefault("127.0.0.1"))
+
+export const AnvilConfig = Config.all({
+  host,
+  port: port("DEVNET_RPC_PORT", 8545),
+  /** Seconds between blocks; fractions are allowed. */
+  blockTime: Config.schema(Schema.Finite.check(Schema.isBetween({ minimum: 0.05, maximum: 600 })), "DEVNET_BLOCK_TIME")
+    .pipe(Config.withDefault(1)),
+  /** Gas per block. A transaction that adds n chunks claims 270 000 × n. */
+  gasLimit: Config.schema(Schema.Int.check(Schema.isGreaterThan(0)), "DEVNET_GAS_LIMIT").pipe(
+    Config.withDefault(30_000_000)
+  ),
+  /** Where the chain is kept; without it the chain lives in memory. */
+  dataDir: optional("DEVNET_DATA_DIR")
+})
+
+export const NodeConfig = Config.all({
+  host,
+  port: port("DEVNET_NODE_PORT", 5500),
+  /** The chain's URL as clients reach it, where that is not this machine's own: behind a container's port, for one. */
+  publicRpcUrl: optional("DEVNET_PUBLIC_RPC_URL")
+})

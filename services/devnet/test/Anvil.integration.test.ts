@@ -1,0 +1,190 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, it } from "@effect/vitest"
+import { Clock, Effect, FileSystem, Layer, Schedule } from "effect"
+import { parseEther, toBeHex } from "ethers"
+import { createServer } from "node:net"
+import { Anvil } from "../src/Anvil.ts"
+import { Contracts } from "../src/Contracts.ts"
+import { send, storageInterface, user, withSettings } from "./devnet.ts"
+
+const chain = (values?: Record<string, string>) =>
+  withSettings(Contracts.layer.pipe(Layer.provideMerge(Anvil.layer), Layer.provide(NodeServices.layer)), values)
+
+/** Runs on a chain of its own, which ends with the effect. */
+const onChain = (values?: Record<string, string>) => Effect.provide(chain(values), { local: true })
+
+const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "devnet-" }))
+
+const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
+  Effect.repeat(effect, { until: holds, schedule: Schedule.spaced("20 millis") })
+
+/** Creates a bucket and gives what must be found again. */
+const createBucket = Effect.fnUntraced(function*(name: string) {
+  const { storageAddress } = yield* Contracts
+  const owner = yield* user
+  const storage = { address: storageAddress, interface: storageInterface }
+  const receipt = yield* send(owner, storage, "createBucket", [name])
+  return { owner: owner.address, name, receipt, storageAddress }
+})
+
+/** The bucket's state, transaction, receipt and event are on the chain. */
+const isKept = Effect.fnUntraced(function*({ name, owner, receipt, storageAddress }: Bucket) {
+  const { provider } = yield* Anvil
+  assert.strictEqual((yield* Contracts).storageAddress, storageAddress)
+  yield* Effect.promise(async () => {
+    const data = storageInterface.encodeFunctionData("getBucketIndexByName", [name, owner])
+    const index = storageInterface.decodeFunctionResult(
+      "getBucketIndexByName",
+      await provider.call({ to: storageAddress, data })
+    )
+    assert.isTrue(index["exists"])
+    const found = await provider.getTransactionReceipt(receipt.hash)
+    assert.strictEqual(found?.blockHash, receipt.blockHash)
+    assert.strictEqual((await provider.getTransaction(receipt.hash))?.from, owner)
+    assert.strictEqual((await provider.getBlock(receipt.blockNumber))?.hash, receipt.blockHash)
+    const logs = await provider.getLogs({
+      address: storageAddress,
+      fromBlock: 0,
+      topics: (receipt.logs[0]?.topics ?? []).slice()
+    })
+    assert.deepStrictEqual(logs.map(({ transactionHash }) => transactionHash), [receipt.hash])
+  })
+})
+type Bucket = Effect.Success<ReturnType<typeof createBucket>>
+
+it.live("a kept chain survives a stop", () =>
+  Effect.gen(function*() {
+    const kept = onChain({ DEVNET_DATA_DIR: yield* folder })
+    const first = yield* createBucket("first").pipe(kept)
+    const second = yield* Effect.andThen(isKept(first), createBucket("second")).pipe(kept)
+    yield* Effect.andThen(isKept(first), isKept(second)).pipe(kept)
+  }).pipe(Effect.provide(NodeServices.layer)))
+
+it.live("a kept chain survives the death of its process, up to the last second", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const dataDir = yield* folder
+    const kept = onChain({ DEVNET_DATA_DIR: dataDir })
+    const bucket = yield* Effect.gen(function*() {
+      const { pid, stopped } = yield* Anvil
+      const bucket = yield* createBucket("durable")
+      yield* until(
+        fs.readFileString(`${dataDir}/chain.json`).pipe(Effect.orElseSucceed(() => "")),
+        (text) => text.includes(bucket.receipt.hash)
+      )
+      process.kill(pid, "SIGKILL")
+      const error = yield* Effect.flip(stopped)
+      assert.strictEqual(error.message, "Anvil stopped unexpectedly: ended by a signal")
+      return bucket
+    }).pipe(kept)
+    yield* isKept(bucket).pipe(kept)
+  }).pipe(Effect.provide(NodeServices.layer)))
+
+it.live("receipts and logs stay readable beyond the states that are held", () =>
+  Effect.gen(function*() {
+    const { rpc } = yield* Anvil
+    const bucket = yield* createBucket("old")
+    yield* rpc("anvil_mine", [toBeHex(1000)])
+    yield* isKept(bucket)
+  }).pipe(onChain()))
+
+it.live("full blocks don't raise the base fee beyond what clients pay", () =>
+  Effect.gen(function*() {
+    const { provider, rpc } = yield* Anvil
+    const baseFee = Effect.promise(async () => (await provider.getBlock("latest"))?.baseFeePerGas ?? 0n)
+    yield* rpc("anvil_setNextBlockBaseFeePerGas", [toBeHex(100_000_000_000n)])
+    yield* until(baseFee, (fee) => fee > 50_000_000_000n)
+    yield* until(baseFee, (fee) => fee <= 1_000_000_000n)
+  }).pipe(onChain()))
+
+it.live("a fresh chain has the development accounts, the chain id and the block's size", () =>
+  Effect.gen(function*() {
+    const { provider } = yield* Anvil
+    const [balance, { chainId }, block] = yield* Effect.promise(() =>
+      Promise.all([
+        provider.getBalance("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"),
+        provider.getNetwork(),
+        provider.getBlock("latest")
+      ])
+    )
+    assert.strictEqual(balance, parseEther("10000"))
+    assert.strictEqual(chainId, 31337n)
+    assert.strictEqual(block?.gasLimit, 30_000_000n)
+  }).pipe(onChain()))
+
+it.live("two fresh chains have their contracts at the same addresses", () =>
+  Effect.gen(function*() {
+    const addresses = Effect.map(Contracts, ({ accessAddress, storageAddress }) => ({ accessAddress, storageAddress }))
+    assert.deepStrictEqual(yield* addresses.pipe(onChain()), yield* addresses.pipe(onChain()))
+  }))
+
+it.live("a taken port is told in one sentence", () =>
+  Effect.gen(function*() {
+    const port = yield* Effect.acquireRelease(
+      Effect.callback<{ readonly number: number; readonly close: () => void }>((resume) => {
+        const server = createServer()
+        server.listen(0, "127.0.0.1", () => {
+          const address = server.address()
+          if (address === null || typeof address === "string") throw new Error("no port")
+          resume(Effect.succeed({ number: address.port, close: () => server.close() }))
+        })
+      }),
+      ({ close }) => Effect.sync(close)
+    )
+    const error = yield* Effect.flip(Effect.asVoid(Anvil).pipe(onChain({ DEVNET_RPC_PORT: String(port.number) })))
+    assert.strictEqual(error._tag, "RpcPortTaken")
+    assert.strictEqual(
+      error.message,
+      `Port ${port.number} for the chain's JSON-RPC is already in use: free it, or set DEVNET_RPC_PORT to another port`
+    )
+  }))
+
+it.live("a damaged chain is told in one sentence and left as it is", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const dataDir = yield* folder
+    const path = `${dataDir}/chain.json`
+    for (const text of ["", `{"block":`, "{}"]) {
+      yield* fs.writeFileString(path, text)
+      const error = yield* Effect.flip(Effect.asVoid(Anvil).pipe(onChain({ DEVNET_DATA_DIR: dataDir })))
+      assert.strictEqual(error._tag, "StateUnreadable")
+      assert.match(error.message, /^The kept chain .*chain\.json cannot be read: move the file away [^\n]*$/)
+      assert.strictEqual(yield* fs.readFileString(path), text)
+    }
+  }).pipe(Effect.provide(NodeServices.layer)))
+
+it.live("a kept chain with other contracts is refused", () =>
+  Effect.gen(function*() {
+    const dataDir = yield* folder
+    yield* Effect.gen(function*() {
+      const { rpc } = yield* Anvil
+      const { storageAddress } = yield* Contracts
+      yield* rpc("anvil_setCode", [storageAddress, "0x60006000fd"])
+      yield* rpc("anvil_mine", [toBeHex(1)])
+    }).pipe(onChain({ DEVNET_DATA_DIR: dataDir }))
+    const error = yield* Effect.flip(Effect.asVoid(Contracts).pipe(onChain({ DEVNET_DATA_DIR: dataDir })))
+    assert.strictEqual(error._tag, "OtherContracts")
+  }).pipe(Effect.provide(NodeServices.layer)))
+
+it.live("impossible settings are refused", () =>
+  Effect.gen(function*() {
+    for (
+      const values of [{ DEVNET_BLOCK_TIME: "0" }, { DEVNET_BLOCK_TIME: "fast" }, { DEVNET_RPC_PORT: "65536" }]
+    ) {
+      const error = yield* Effect.flip(Effect.asVoid(Anvil).pipe(onChain(values)))
+      assert.strictEqual(error._tag, "ConfigError")
+    }
+  }))
+
+it.live("blocks come by themselves, and their times are those of the clock", () =>
+  Effect.gen(function*() {
+    const { provider } = yield* Anvil
+    const first = yield* Effect.promise(() => provider.getBlock("latest"))
+    const last = yield* until(
+      Effect.promise(() => provider.getBlock("latest")),
+      (block) => (block?.number ?? 0) > (first?.number ?? 0) + 30
+    )
+    const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    assert.isAtMost(last?.timestamp ?? Number.NaN, now)
+    assert.isAtLeast(last?.timestamp ?? Number.NaN, now - 2)
+  }).pipe(onChain({ DEVNET_BLOCK_TIME: "0.05" })))

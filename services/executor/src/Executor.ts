@@ -1,0 +1,58 @@
+/**
+ * The process manager: takes events from the durable consumer that all executors share and takes the step that each asks
+ * for. An event is acknowledged when its step is recorded; what a dead executor held comes to another one.
+ */
+import type * as Bucket from "@akave-async/domain/Bucket"
+import { codec } from "@akave-async/eventing/BucketEvents"
+import { type Delivery, EventLog, keepInProgress, type LogUnavailable } from "@akave-async/eventing/EventLog"
+import { Duration, Effect, FiberSet, Result, Schedule, Stream } from "effect"
+import { ExecutorConfig } from "./ExecutorConfig.ts"
+import { type Outcome, Steps } from "./Steps.ts"
+
+/** After SIGTERM, the steps under way have this long to come to their next record; then others get them at once. */
+const drainTime = Duration.seconds(5)
+/** A step that failed for want of the log, or by a defect, is taken again after this. */
+const pause = Duration.seconds(1)
+
+/** Reacts to events until it is interrupted; then lets go of what it holds. */
+export const run = Effect.gen(function*() {
+  const log = yield* EventLog
+  const steps = yield* Steps
+  const { ackWait, maxInFlight } = yield* ExecutorConfig
+
+  const react = (event: Bucket.Event, { deliveryCount, event: stored }: Delivery): Effect.Effect<Outcome, LogUnavailable> => {
+    const isFirstDelivery = deliveryCount === 1
+    switch (event._tag) {
+      case "BucketRequested":
+        return steps.attempt(stored, event, isFirstDelivery)
+      case "BucketSubmitted":
+        return steps.settle(stored, event, isFirstDelivery)
+      default:
+        return Effect.succeed({ _tag: "Done" })
+    }
+  }
+
+  const handle = Effect.fnUntraced(function*(delivery: Delivery) {
+    const decoded = codec.decode(delivery.event)
+    if (Result.isFailure(decoded)) {
+      yield* Effect.logError(decoded.failure.message)
+      return yield* delivery.term(decoded.failure.message)
+    }
+    const outcome = yield* react(decoded.success, delivery).pipe(keepInProgress(delivery, ackWait))
+    yield* outcome._tag === "Done" ? delivery.ack : delivery.nak(outcome.after)
+  }, (handling, delivery) =>
+    handling.pipe(
+      Effect.tapCause((cause) => Effect.logError("a step failed", cause)),
+      Effect.onError(() => Effect.ignore(delivery.nak(pause))),
+      Effect.onInterrupt(() => Effect.ignore(delivery.nak(Duration.zero))),
+      Effect.exit
+    ))
+
+  const underWay = yield* FiberSet.make()
+  yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(underWay), drainTime))
+  yield* log.consume({ name: "executor", ackWait, maxAckPending: maxInFlight }).pipe(
+    Stream.runForEach((delivery) => FiberSet.run(underWay, handle(delivery))),
+    Effect.tapError((error) => Effect.logWarning(error.message)),
+    Effect.retry(Schedule.spaced(pause))
+  )
+})

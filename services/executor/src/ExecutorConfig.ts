@@ -1,0 +1,17 @@
+import { Config, Duration, Schema } from "effect"
+
+const count = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+export const ExecutorConfig = Config.all({
+  /** Jobs under way at once, over all executors. */
+  maxInFlight: Config.schema(count(1, 10_000), "EXECUTOR_MAX_IN_FLIGHT").pipe(Config.withDefault(1000)),
+  /** Further attempts after one that failed in a way that may pass. */
+  retries: Config.schema(count(0, 100), "EXECUTOR_RETRIES").pipe(Config.withDefault(3)),
+  retryDelay: Config.Duration("EXECUTOR_RETRY_DELAY").pipe(Config.withDefault(Duration.seconds(10))),
+  /** Time after which the log gives a silent executor's work to another one. */
+  ackWait: Config.Duration("EXECUTOR_ACK_WAIT").pipe(Config.withDefault(Duration.seconds(10))),
+  /** Blocks that must hold a transaction or follow it before the job is completed. */
+  confirmations: Config.schema(count(1, 64), "CONFIRMATIONS").pipe(Config.withDefault(1)),
+  /** How often the chain is asked for a new block. */
+  pollInterval: Config.Duration("CHAIN_POLL_INTERVAL").pipe(Config.withDefault(Duration.millis(250)))
+})

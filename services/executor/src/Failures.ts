@@ -1,0 +1,64 @@
+/** What failed on the way to the chain, in the words of a job. */
+import type * as Job from "@akave-async/domain/Job"
+import type {
+  ContractError,
+  InvalidArgument,
+  RpcError,
+  TransactionRefused,
+  TransactionReverted,
+  UnknownRevert
+} from "@akave-async/sdk/Errors"
+import { Schema } from "effect"
+
+/** The wallet can't pay for the transaction. */
+export class InsufficientFunds extends Schema.TaggedError<InsufficientFunds>()("InsufficientFunds", {
+  address: Schema.String,
+  /** In wei. */
+  balance: Schema.BigInt,
+  needed: Schema.BigInt
+}) {
+  override readonly message = `${this.address} holds ${this.balance} wei and the transaction may cost ${this.needed}; send it funds`
+  readonly isRetryable = true
+}
+
+/** The job is for a wallet whose key this executor does not hold. */
+export class ForeignOwner extends Schema.TaggedError<ForeignOwner>()("ForeignOwner", {
+  owner: Schema.String,
+  signer: Schema.String
+}) {
+  override readonly message = `The job is for ${this.owner}, but the executors sign for ${this.signer}; AKAVE_OWNER_ADDRESS must be their address`
+  readonly isRetryable = false
+}
+
+export type ChainFailure =
+  | ContractError
+  | ForeignOwner
+  | InsufficientFunds
+  | InvalidArgument
+  | RpcError
+  | TransactionRefused
+  | TransactionReverted
+  | UnknownRevert
+
+export const toFailure = (error: ChainFailure): Job.Failure => {
+  const { message } = error
+  switch (error._tag) {
+    case "ContractError":
+      return { category: "reverted", code: error.name, message }
+    case "UnknownRevert":
+      return { category: "reverted", code: "UnknownRevert", message }
+    case "TransactionReverted":
+      return { category: "reverted", code: error.cause?._tag === "ContractError" ? error.cause.name : "Reverted", message }
+    case "TransactionRefused":
+      return error.reason === "insufficient_funds"
+        ? { category: "insufficient_funds", code: "InsufficientFunds", message }
+        : { category: "internal", code: "TransactionRefused", message }
+    case "RpcError":
+      return { category: "network", code: "ChainUnreachable", message }
+    case "InsufficientFunds":
+      return { category: "insufficient_funds", code: "InsufficientFunds", message }
+    case "ForeignOwner":
+    case "InvalidArgument":
+      return { category: "invalid_request", code: error._tag, message }
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * The nonce ledger: which nonce of the wallet belongs to which job, shared by all executors through a log of its own.
+ *
+ * A claim holds the signed transaction and is appended with the position of the whole ledger, so a nonce is claimed once
+ * and its bytes are stored before they go out. Claims that are asked for together are signed and appended as one group,
+ * each expecting the one before it: a rival that comes in between refuses the rest, which then starts from what it wrote.
+ */
+import type * as Job from "@akave-async/domain/Job"
+import { Address, TransactionHash } from "@akave-async/domain/Chain"
+import * as Wallet from "@akave-async/domain/Wallet"
+import * as CloudEvent from "@akave-async/eventing/CloudEvent"
+import { type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { Chain, type Fees } from "@akave-async/sdk/Chain"
+import type { RpcError } from "@akave-async/sdk/Errors"
+import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
+import { Context, DateTime, Deferred, Effect, Exit, Layer, Option, Queue, Schedule } from "effect"
+
+export type LedgerError = LogUnavailable | RpcError
+
+export class Ledger extends Context.Service<Ledger, {
+  /** The wallet's address. */
+  readonly signer: Address
+  /** The claim of a job, if it has one. */
+  find(jobId: Job.Id): Effect.Effect<Option.Option<Wallet.Claim>, LogUnavailable>
+  /** Signs the transaction with the next nonce and stores it; a job that has a claim gets that one again. */
+  claim(jobId: Job.Id, prepared: Prepared): Effect.Effect<Wallet.Claim, LedgerError>
+}>()("@akave-async/executor/Ledger") {
+  /** The ledger on this log, which holds nothing else. */
+  static readonly layer = (log: EventLogShape): Layer.Layer<Ledger, LedgerError, Chain | Signer> =>
+    Layer.effect(Ledger, make(log))
+}
+
+/** Claims signed and stored in one turn: a turn holds up this process for some ten milliseconds. */
+const groupSize = 64
+/** What the log did not answer is asked again for this long before the jobs of a turn go back to their queue. */
+const reread = Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
+
+const codec = CloudEvent.make(Wallet.Event)
+const source = "/akave/executor"
+
+interface Request {
+  readonly jobId: Job.Id
+  readonly prepared: Prepared
+  readonly answer: Deferred.Deferred<Wallet.Claim, LedgerError>
+}
+
+/** The end of the ledger as this process knows it. */
+interface Tail {
+  readonly sequence: number
+  readonly id: string
+  readonly nextNonce: number
+}
+
+const make = Effect.fnUntraced(function*(log: EventLogShape) {
+  const chain = yield* Chain
+  const wallet = yield* Signer
+  const signer = Address.make(wallet.address)
+  const requests = yield* Queue.bounded<Request>(groupSize * 16)
+
+  const decode = (stored: StoredEvent): Effect.Effect<Wallet.Event> =>
+    Effect.orDie(Effect.fromResult(codec.decode(stored)))
+
+  const find = Effect.fn("Ledger.find")(function*(jobId: Job.Id) {
+    const stored = yield* log.last(Wallet.claimSubject(jobId))
+    if (Option.isNone(stored)) return Option.none()
+    const event = yield* decode(stored.value)
+    return event._tag === "NonceClaimed" ? Option.some(event) : Option.none()
+  })
+
+  /** Opens the ledger of a wallet that has none, with the transactions that it has sent so far. */
+  const open = Effect.gen(function*() {
+    const occurredAt = yield* DateTime.now
+    const nextNonce = yield* chain.transactionCount(signer, "pending")
+    const event = Wallet.WalletOpened.make({ signer, nextNonce, occurredAt })
+    const encoded = yield* Effect.orDie(codec.encode(event, { id: `${signer}.opened`, source, time: occurredAt }))
+    yield* Effect.catchTag(log.append(Wallet.openingSubject, { revision: 0 }, encoded), "WrongRevision", () => Effect.void)
+  })
+
+  /** The tail after what others have appended. Nonces follow from one event to the next, so the last one tells all. */
+  const catchUp: Effect.Effect<Tail, LedgerError> = Effect.gen(function*() {
+    const sequence = yield* log.lastSequence
+    if (sequence === 0) {
+      yield* open
+      return yield* catchUp
+    }
+    const stored = yield* Effect.flatMap(log.get(sequence), Effect.fromOption).pipe(
+      Effect.catchTag("NoSuchElementError", (cause) => Effect.fail(new LogUnavailable({ operation: "read ledger", cause })))
+    )
+    const nextNonce = Wallet.evolve(Wallet.initial, yield* decode(stored)) ?? 0
+    return { sequence, nextNonce, id: stored.headers["nats-msg-id"] ?? "" }
+  })
+
+  /** Signs and appends claims for these requests behind the tail; each is stored or refused on its own. */
+  const append = Effect.fnUntraced(function*(tail: Tail, fees: Fees, group: ReadonlyArray<Request>) {
+    const occurredAt = yield* DateTime.now
+    const claims = yield* Effect.forEach(group, ({ jobId, prepared }, n) =>
+      Effect.gen(function*() {
+        const signed = yield* wallet.sign(prepared, { nonce: tail.nextNonce + n, fees })
+        const event = Wallet.NonceClaimed.make({
+          jobId,
+          signer,
+          nonce: signed.nonce,
+          transaction: signed.raw,
+          transactionHash: TransactionHash.make(signed.hash),
+          ...fees,
+          occurredAt
+        })
+        const metadata = { id: claimId(jobId), source, time: occurredAt, correlationId: jobId }
+        return { event, encoded: yield* Effect.orDie(codec.encode(event, metadata)) }
+      }))
+    const exits = yield* Effect.forEach(claims, ({ encoded, event }, n) =>
+      Effect.exit(log.append(Wallet.claimSubject(event.jobId), {
+        lastSequence: tail.sequence + n,
+        lastId: claims[n - 1]?.encoded.id ?? tail.id
+      }, encoded)), { concurrency: "unbounded" })
+    return claims.map(({ event }, n) => ({ event, exit: exits[n] }))
+  })
+
+  /** Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. */
+  const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>) {
+    let waiting = group
+    while (waiting.length > 0) {
+      // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
+      const [tail, fees] = yield* Effect.all([catchUp, chain.fees], { concurrency: 2 })
+      const known = yield* Effect.forEach(waiting, ({ jobId }) => find(jobId), { concurrency: "unbounded" })
+      for (const [n, request] of waiting.entries()) {
+        const claim = known[n] ?? Option.none()
+        if (Option.isSome(claim)) yield* Deferred.succeed(request.answer, claim.value)
+      }
+      waiting = waiting.filter((_, n) => Option.isNone(known[n] ?? Option.none()))
+      const written = yield* append(tail, fees, waiting)
+      for (const [n, { event, exit }] of written.entries()) {
+        const request = waiting[n]
+        if (request !== undefined && exit !== undefined && Exit.isSuccess(exit) && !exit.value.isDuplicate) {
+          yield* Deferred.succeed(request.answer, event)
+        }
+      }
+      // What was refused, or got no answer, is looked up again: it may be stored after all.
+      waiting = yield* Effect.filter(waiting, ({ answer }) => Effect.map(Deferred.isDone(answer), (isDone) => !isDone))
+    }
+  })
+
+  yield* Queue.takeBetween(requests, 1, groupSize).pipe(
+    Effect.flatMap((group) =>
+      serve(group).pipe(
+        Effect.retry(reread),
+        Effect.catch((error) => Effect.forEach(group, ({ answer }) => Deferred.fail(answer, error), { discard: true }))
+      )
+    ),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  const claim = Effect.fn("Ledger.claim")(function*(jobId: Job.Id, prepared: Prepared) {
+    const answer = yield* Deferred.make<Wallet.Claim, LedgerError>()
+    yield* Queue.offer(requests, { jobId, prepared, answer })
+    return yield* Deferred.await(answer)
+  })
+
+  return Ledger.of({ signer, find, claim })
+})
+
+const claimId = (jobId: Job.Id): string => `${jobId}.claim`

@@ -1,0 +1,228 @@
+/**
+ * The steps of a job, each recorded in the log before the next one. Every step may run again after a crash, or beside the
+ * same step of another executor: the log's revision and the ledger decide what counts.
+ */
+import * as Bucket from "@akave-async/domain/Bucket"
+import { TransactionHash } from "@akave-async/domain/Chain"
+import type * as Job from "@akave-async/domain/Job"
+import type * as Wallet from "@akave-async/domain/Wallet"
+import { codec, idOf, load, type Loaded } from "@akave-async/eventing/BucketEvents"
+import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { Chain, type Receipt } from "@akave-async/sdk/Chain"
+import type { ContractError, UnknownRevert } from "@akave-async/sdk/Errors"
+import { Context, DateTime, Duration, Effect, Layer, Option, Result, Schedule } from "effect"
+import { ExecutorConfig } from "./ExecutorConfig.ts"
+import { type ChainFailure, ForeignOwner, InsufficientFunds, toFailure } from "./Failures.ts"
+import { Ledger } from "./Ledger.ts"
+import type { Operation } from "./Operation.ts"
+import * as CreateBucket from "./operations/CreateBucket.ts"
+import { Receipts } from "./Receipts.ts"
+
+/** What becomes of the event that a step reacted to: it is done, or it is wanted again after a time. */
+export type Outcome = { readonly _tag: "Done" } | { readonly _tag: "Again"; readonly after: Duration.Duration }
+const done: Outcome = { _tag: "Done" }
+const again = (after: Duration.Duration): Outcome => ({ _tag: "Again", after })
+
+export class Steps extends Context.Service<Steps, {
+  /** Makes the next attempt at a job that was requested, up to a transaction that the chain's node has. */
+  attempt(
+    stored: StoredEvent,
+    event: typeof Bucket.BucketRequested.Type,
+    isFirstDelivery: boolean
+  ): Effect.Effect<Outcome, LogUnavailable>
+  /** Waits for the receipt of a transaction that was sent, and records how the job ends. */
+  settle(
+    stored: StoredEvent,
+    event: typeof Bucket.BucketSubmitted.Type,
+    isFirstDelivery: boolean
+  ): Effect.Effect<Outcome, LogUnavailable>
+}>()("@akave-async/executor/Steps") {
+  static readonly layer = Layer.effect(Steps, Effect.suspend(() => make))
+}
+
+const source = "/akave/executor"
+/** Writers that race for one bucket: each round one of them wins, so a longer run of losses is a defect. */
+const rereads = 20
+/** How often a transaction that is not mined is shown to the chain's node again. */
+const rebroadcastInterval = Duration.seconds(15)
+
+const make = Effect.gen(function*() {
+  const log = yield* EventLog
+  const chain = yield* Chain
+  const ledger = yield* Ledger
+  const receipts = yield* Receipts
+  const { retries, retryDelay } = yield* ExecutorConfig
+  const operations: Record<Job.Operation, Operation> = { "bucket.create": yield* CreateBucket.make }
+
+  /**
+   * Decides on what is known and records it; where another writer was first, decides again on what it wrote.
+   */
+  const record = Effect.fnUntraced(function*(subject: string, known: Loaded, command: Bucket.Command) {
+    const decideOn = Effect.fnUntraced(function*({ revision, state }: Loaded) {
+      const occurredAt = yield* DateTime.now
+      const events = yield* Effect.fromResult(Bucket.decide(state, command, occurredAt))
+      let loaded: Loaded = { revision, state }
+      for (const event of events) {
+        const metadata = { id: idOf(event), source, time: occurredAt, correlationId: command.jobId }
+        const appended = yield* log.append(subject, loaded, yield* Effect.orDie(codec.encode(event, metadata)))
+        // A duplicate was written by someone else, perhaps with more behind it.
+        if (appended.isDuplicate) return yield* load(log, subject)
+        loaded = { revision: appended.sequence, state: Bucket.evolve(loaded.state, event) }
+      }
+      return loaded
+    })
+    return yield* decideOn(known).pipe(
+      Effect.catchTag("WrongRevision", () =>
+        Effect.flatMap(load(log, subject), decideOn).pipe(
+          Effect.retry({ while: (error) => error._tag === "WrongRevision", times: rereads }),
+          Effect.catchTag("WrongRevision", Effect.die)
+        )),
+      // An executor's commands can only come too late; any other rejection is a defect of its steps.
+      Effect.catchTag(["BucketBusy", "BucketExists", "OutOfOrder"], Effect.die)
+    )
+  })
+
+  const jobOf = ({ state }: Loaded): Job.Job => {
+    if (state.job === undefined) throw new Error("a bucket with events has a job")
+    return state.job
+  }
+
+  const complete = (subject: string, loaded: Loaded, result: Job.Result) => {
+    const jobId = jobOf(loaded).id
+    return record(subject, loaded, Bucket.Complete.make({ jobId, ...result }))
+  }
+
+  /** Records the failure of an attempt: with a time for the next one, or, where that is no use, as the end of the job. */
+  const fail = Effect.fnUntraced(function*(subject: string, loaded: Loaded, error: ChainFailure) {
+    const { attempts, id: jobId } = jobOf(loaded)
+    const failure = toFailure(error)
+    yield* Effect.logWarning(failure.message).pipe(Effect.annotateLogs({ jobId, attempt: attempts, code: failure.code }))
+    if (!error.isRetryable || attempts > retries) {
+      yield* record(subject, loaded, Bucket.Fail.make({ jobId, error: failure }))
+      return done
+    }
+    const retryAt = DateTime.addDuration(yield* DateTime.now, retryDelay)
+    yield* record(subject, loaded, Bucket.FailAttempt.make({ jobId, error: failure, retryAt }))
+    return again(retryDelay)
+  })
+
+  /** What the job asks for is so already, which is its result; anything else that the contract refuses is an error. */
+  const adopt = Effect.fnUntraced(function*(job: Job.Job, refusal: ContractError | UnknownRevert) {
+    const adopted = yield* operations[job.operation].adopt(job, refusal)
+    return Option.isSome(adopted) ? adopted.value : yield* refusal
+  })
+
+  /** The claim of a job, made now if it has none; or its result, where nothing is left to do. */
+  const claim = Effect.fnUntraced(function*(job: Job.Job, isNew: boolean) {
+    const claimed = (claim: Wallet.Claim) => ({ _tag: "Claimed", claim }) as const
+    const existing = isNew ? Option.none() : yield* ledger.find(job.id)
+    if (Option.isSome(existing)) return claimed(existing.value)
+    if (job.owner.toLowerCase() !== ledger.signer.toLowerCase()) {
+      return yield* new ForeignOwner({ owner: job.owner, signer: ledger.signer })
+    }
+    const prepared = yield* Effect.result(operations[job.operation].prepare(job))
+    if (Result.isSuccess(prepared)) {
+      const [balance, fees] = yield* Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 })
+      const needed = prepared.success.gasLimit * fees.maxFeePerGas
+      if (balance < needed) return yield* new InsufficientFunds({ address: ledger.signer, balance, needed })
+      return claimed(yield* ledger.claim(job.id, prepared.success))
+    }
+    const refusal = prepared.failure
+    if (refusal._tag !== "ContractError" && refusal._tag !== "UnknownRevert") return yield* refusal
+    // What makes the contract refuse may be a transaction of this job, sent by another executor a moment ago.
+    const rival = yield* ledger.find(job.id)
+    if (Option.isSome(rival)) return claimed(rival.value)
+    return { _tag: "Adopted", result: yield* adopt(job, refusal) } as const
+  })
+
+  /** Sends the claimed bytes. A nonce that is used up means that they, or others in their place, are mined. */
+  const broadcast = (claim: Wallet.Claim) =>
+    chain.send(claim.transaction).pipe(
+      Effect.catchIf((error) => error._tag === "TransactionRefused" && error.reason === "nonce_too_low", () => Effect.void)
+    )
+
+  const attempt: Steps["Service"]["attempt"] = Effect.fn("Steps.attempt")(
+    function*(stored, event, isFirstDelivery) {
+      const { subject } = stored
+      const { jobId } = event
+      yield* Effect.annotateCurrentSpan({ "job.id": jobId })
+      // Nobody has touched a job at its first delivery, as a rule; if somebody has, the append is refused.
+      const known: Loaded = isFirstDelivery
+        ? { state: Bucket.evolve(Bucket.initial, event), revision: stored.sequence }
+        : yield* load(log, subject)
+
+      const wait = known.state.job?.id === jobId ? known.state.job.retryAt : undefined
+      if (wait !== undefined) {
+        const remaining = DateTime.distance(yield* DateTime.now, wait)
+        if (Duration.isGreaterThan(remaining, Duration.zero)) return again(remaining)
+      }
+
+      const started = yield* record(subject, known, Bucket.StartAttempt.make({ jobId }))
+      const job = jobOf(started)
+
+      const claimed = yield* Effect.result(claim(job, isFirstDelivery))
+      if (Result.isFailure(claimed)) {
+        const error = claimed.failure
+        return error._tag === "LogUnavailable" ? yield* error : yield* fail(subject, started, error)
+      }
+      if (claimed.success._tag === "Adopted") {
+        yield* complete(subject, started, claimed.success.result)
+        return done
+      }
+
+      const sent = yield* Effect.result(broadcast(claimed.success.claim))
+      // The claim stands and its bytes may be on their way, so the job can't fail any more: it is sent again.
+      if (Result.isFailure(sent)) {
+        yield* Effect.logWarning(sent.failure.message).pipe(Effect.annotateLogs({ jobId }))
+        return again(retryDelay)
+      }
+      const { _tag, occurredAt: _, transaction: __, ...submission } = claimed.success.claim
+      yield* record(subject, started, Bucket.RecordSubmission.make(submission))
+      return done
+    },
+    Effect.catchTag("JobOver", () => Effect.succeed(done))
+  )
+
+  /** Shows a transaction to the chain's node again, now and then, as long as it does not know it. */
+  const keepBroadcast = (jobId: Job.Id, hash: TransactionHash, atOnce: boolean) => {
+    const rebroadcast = Effect.gen(function*() {
+      if (yield* chain.transactionKnown(hash)) return
+      const claim = yield* ledger.find(jobId)
+      if (Option.isSome(claim)) yield* broadcast(claim.value)
+    }).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
+    return rebroadcast.pipe(
+      Effect.repeat(Schedule.spaced(rebroadcastInterval)),
+      atOnce ? (effect) => effect : Effect.delay(rebroadcastInterval)
+    )
+  }
+
+  const settle: Steps["Service"]["settle"] = Effect.fn("Steps.settle")(
+    function*({ subject }, { jobId, transactionHash }, isFirstDelivery) {
+      yield* Effect.annotateCurrentSpan({ "job.id": jobId, "transaction.hash": transactionHash })
+      const known = yield* load(log, subject)
+      const isCurrent = known.state.job?.id === jobId && known.state.job.transactionHash === transactionHash
+      if (!isCurrent || known.state.job.status !== "processing") return done
+      const job = known.state.job
+
+      const receipt: Receipt = yield* Effect.raceFirst(
+        receipts.await(transactionHash),
+        Effect.andThen(keepBroadcast(jobId, transactionHash, !isFirstDelivery), Effect.never)
+      )
+      if (receipt.status === "success") {
+        yield* complete(subject, known, operations[job.operation].result(job, receipt))
+        return done
+      }
+      const adopted = yield* Effect.result(
+        Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(job, refusal))
+      )
+      if (Result.isFailure(adopted)) {
+        return adopted.failure._tag === "RpcError" ? again(retryDelay) : yield* fail(subject, known, adopted.failure)
+      }
+      yield* complete(subject, known, adopted.success)
+      return done
+    },
+    Effect.catchTag("JobOver", () => Effect.succeed(done))
+  )
+
+  return Steps.of({ attempt, settle })
+})

@@ -1,0 +1,51 @@
+import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import { Nats } from "@akave-async/platform/Nats"
+import * as Service from "@akave-async/platform/Service"
+import { AkaveNode } from "@akave-async/sdk/AkaveNode"
+import { Buckets } from "@akave-async/sdk/Buckets"
+import { Chain } from "@akave-async/sdk/Chain"
+import { Wallet } from "@akave-async/sdk/Wallet"
+import { Config, Effect, Layer, Schedule } from "effect"
+import * as Executor from "./Executor.ts"
+import { Ledger } from "./Ledger.ts"
+import { Receipts } from "./Receipts.ts"
+import { Steps } from "./Steps.ts"
+
+/** Holds the chain's layers back until the node answers: an executor may be started before it. */
+const NodeAnswers = Layer.effectDiscard(Effect.gen(function*() {
+  const node = yield* AkaveNode
+  yield* node.ping.pipe(
+    Effect.tapError((error) => Effect.logWarning(`waiting for the node: ${error.message}`)),
+    Effect.retry(Schedule.spaced("1 second"))
+  )
+}))
+
+const WalletLedger = Layer.unwrap(Effect.gen(function*() {
+  const connection = yield* Nats
+  const { address } = yield* Wallet
+  const prefix = yield* Config.NonEmptyString("WALLET_PREFIX").pipe(Config.withDefault("akave.wallet"))
+  const stream = yield* Config.NonEmptyString("WALLET_STREAM").pipe(Config.withDefault("AKAVE_WALLET"))
+  const log = yield* EventLogJetStream.open(connection, {
+    ...yield* EventLogJetStream.configured,
+    stream: `${stream}_${address.toLowerCase()}`,
+    prefix: `${prefix}.${address.toLowerCase()}`
+  })
+  return Ledger.layer(log)
+}))
+
+const Reactions = Layer.effectDiscard(Effect.gen(function*() {
+  yield* Effect.forkScoped(Executor.run)
+  const { signer } = yield* Ledger
+  yield* Service.ready({ signer })
+}))
+
+Service.main(
+  "executor",
+  Reactions.pipe(
+    Layer.provide(Steps.layer),
+    Layer.provide([WalletLedger, Receipts.layer, Buckets.layer]),
+    Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),
+    Layer.provide([AkaveNode.layerConfig, Wallet.layerConfig, EventLogJetStream.layerConfig]),
+    Layer.provide(Nats.layerConfig("executor"))
+  )
+)

@@ -1,0 +1,148 @@
+/** The HTTP face: routes of the API to commands and queries, and every failure to a problem. */
+import { Api, Validation } from "@akave-async/api/Api"
+import * as Problems from "@akave-async/api/Problems"
+import { jobResource } from "@akave-async/api/Resources"
+import type * as Job from "@akave-async/domain/Job"
+import { Cause, Effect, Layer, Option, SchemaIssue, type Types } from "effect"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder, HttpApiMiddleware, HttpApiScalar, HttpApiSchema } from "effect/http-api"
+import { Buckets } from "./Buckets.ts"
+import { Health } from "./Health.ts"
+import { ReadModel } from "./ReadModel.ts"
+
+const logUnavailable = () =>
+  new Problems.EventLogUnavailable({
+    detail: "The request was not stored. Try again after the time in Retry-After"
+  })
+const modelUnavailable = (error: { readonly message: string }) =>
+  new Problems.ReadModelUnavailable({
+    detail: `${error.message}. Requests are still accepted; ask again after the time in Retry-After`
+  })
+
+const getJob = Effect.fn(function*(id: Job.Id) {
+  const readModel = yield* ReadModel
+  const job = yield* readModel.job(id)
+  if (Option.isNone(job)) {
+    return yield* new Problems.JobNotFound({ detail: `No job has the id ${id}. Use the job_id of the answer that accepted it` })
+  }
+  return jobResource(job.value)
+}, Effect.catchTags({
+  LogUnavailable: modelUnavailable,
+  ReadModelBehind: modelUnavailable,
+  SqlError: () => modelUnavailable({ message: "The database does not answer" })
+}))
+
+const BucketsHttp = HttpApiBuilder.group(Api, "buckets", Effect.fnUntraced(function*(handlers) {
+  const buckets = yield* Buckets
+  const readModel = yield* ReadModel
+  const context = yield* Effect.context<ReadModel>()
+
+  return handlers.handleAll({
+    create: Effect.fnUntraced(function*({ payload }) {
+      const job = yield* buckets.request(payload.name)
+      return HttpApiSchema.withHeaders({ body: jobResource(job), headers: { location: `/jobs/${job.id}` } })
+    }, Effect.catchTags({
+      BucketExists: ({ bucketId, jobId, message }) =>
+        new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId }),
+      BucketBusy: ({ jobId, message }) => new Problems.BucketBusy({ detail: message, job_id: jobId }),
+      LogUnavailable: logUnavailable,
+      JobOver: Effect.die,
+      OutOfOrder: Effect.die
+    })),
+    list: Effect.fnUntraced(function*({ query }) {
+      const page = yield* readModel.buckets(query)
+      return { buckets: page, next: page.length < query.limit ? null : page.at(-1)?.name ?? null }
+    }, Effect.catchTag("SqlError", () => modelUnavailable({ message: "The database does not answer" }))),
+    job: ({ params }) => Effect.provideContext(getJob(params.job_id), context)
+  })
+}))
+
+const JobsHttp = HttpApiBuilder.group(Api, "jobs", Effect.fnUntraced(function*(handlers) {
+  const context = yield* Effect.context<ReadModel>()
+  return handlers.handleAll({ get: ({ params }) => Effect.provideContext(getJob(params.job_id), context) })
+}))
+
+const HealthHttp = HttpApiBuilder.group(Api, "health", Effect.fnUntraced(function*(handlers) {
+  const health = yield* Health
+  return handlers.handleAll({
+    live: () => Effect.succeed({ status: "ok" as const }),
+    ready: () =>
+      Effect.map(health.readiness, (readiness) =>
+        HttpServerResponse.jsonUnsafe(readiness, { status: readiness.ready ? 200 : 503 }))
+  })
+}))
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
+  const errors = issues(error.cause.issue).issues.map(({ message, path = [] }) => ({
+    path: path.map((segment) => {
+      const key = typeof segment === "object" ? segment.key : segment
+      return typeof key === "number" ? key : String(key)
+    }),
+    message
+  }))
+  const where = error.kind === "Payload" ? "body" : error.kind.toLowerCase()
+  const told = errors.map(({ message, path }) => `${[where, ...path].join(".")}: ${message}`).join("; ")
+  return Effect.fail(new Problems.InvalidRequest({ detail: told, errors }))
+})
+
+/** The largest body, in bytes. */
+const maxBody = 64 * 1024
+/** Bodies are JSON. These types are taken for it too: what clients send when nobody told them a type (curl's default). */
+const jsonTypes = new Set(["", "application/json", "application/x-www-form-urlencoded", "text/plain"])
+
+const tooLarge = new Problems.BodyTooLarge({ detail: `Send at most ${maxBody} bytes` })
+
+/** Reads the body within its limit and marks it as the JSON that it is taken for. */
+const withBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+  if (request.method === "GET" || request.method === "HEAD") return request
+  if (Number(request.headers["content-length"] ?? 0) > maxBody) return yield* tooLarge
+  const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
+  if (!jsonTypes.has(type) && !type.endsWith("+json")) {
+    return yield* new Problems.UnsupportedMediaType({ detail: `Send the body as application/json, not as ${type}` })
+  }
+  const json = request.modify({ headers: { ...request.headers, "content-type": "application/json" } })
+  yield* Effect.mapError(json.text, () => tooLarge)
+  return json
+}, Effect.provideService(HttpServerRequest.MaxBodySize, BigInt(maxBody)))
+
+/** Every failure that the routes left, and every defect, as a problem. */
+const toProblem = Effect.fnUntraced(function*(cause: Cause.Cause<unknown>) {
+  const failure = Cause.squash(cause)
+  if (Problems.isProblem(failure)) return yield* HttpServerRespondable.toResponse(failure)
+  const { method, url } = yield* HttpServerRequest.HttpServerRequest
+  if (failure instanceof HttpServerError.HttpServerError && failure.reason._tag === "RouteNotFound") {
+    const detail = `${method} ${url} is not served; /docs shows what is`
+    return yield* HttpServerRespondable.toResponse(new Problems.RouteNotFound({ detail }))
+  }
+  if (!Cause.hasInterruptsOnly(cause)) yield* Effect.logError("request failed", cause)
+  const detail = "This is a defect of the gateway; its log has the cause"
+  return yield* HttpServerRespondable.toResponse(new Problems.InternalError({ detail }))
+})
+
+const retryAfter = (response: HttpServerResponse.HttpServerResponse) =>
+  response.status === 503 ? HttpServerResponse.setHeader(response, "retry-after", "1") : response
+
+const Edge = HttpRouter.middleware(
+  (app) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, withBody).pipe(
+      Effect.flatMap((request) => Effect.provideService(app, HttpServerRequest.HttpServerRequest, request)),
+      Effect.catchCause(toProblem),
+      Effect.map(retryAfter),
+      // The router's type asks every middleware to let errors through; here is the one that lets none.
+      (handled): Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> =>
+        handled
+    ),
+  { global: true }
+)
+
+export const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
+  HttpApiScalar.layer(Api, { path: "/docs" }),
+  Edge
+).pipe(
+  Layer.provide([BucketsHttp, JobsHttp, HealthHttp]),
+  Layer.provide(ValidationHttp)
+)

@@ -1,0 +1,76 @@
+/** Queries on the tables that the projector keeps. */
+import * as Resources from "@akave-async/api/Resources"
+import * as Job from "@akave-async/domain/Job"
+import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
+import { Context, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+
+/** The read model has not applied an event that the answer may depend on. */
+export class ReadModelBehind extends Schema.TaggedError<ReadModelBehind>()("ReadModelBehind", {
+  applied: Schema.Natural,
+  wanted: Schema.Natural
+}) {
+  override readonly message = `The read model stands at event ${this.applied} of ${this.wanted}`
+}
+
+export interface Page {
+  readonly after?: string
+  readonly limit: number
+}
+
+export class ReadModel extends Context.Service<ReadModel, {
+  /** A job. None is certain: whatever the log held when this was called has been looked at. */
+  job(id: Job.Id): Effect.Effect<Option.Option<Job.Job>, SqlError.SqlError | LogUnavailable | ReadModelBehind>
+  /** Buckets after a name, by name. */
+  buckets(page: Page): Effect.Effect<ReadonlyArray<Resources.BucketResource>, SqlError.SqlError>
+  /** The sequence of the last event applied. */
+  readonly checkpoint: Effect.Effect<number, SqlError.SqlError>
+}>()("@akave-async/gateway/ReadModel") {
+  static readonly layer = Layer.effect(
+    ReadModel,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const log = yield* EventLog
+
+      const find = Effect.fnUntraced(function*(id: Job.Id) {
+        const [row] = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = ${id}`
+        return row === undefined ? Option.none() : Option.some(yield* Effect.orDie(decodeJob(row.job)))
+      })
+
+      const checkpoint = Effect.map(
+        sql<{ sequence: number }>`select sequence from projection_checkpoint where name = 'events'`,
+        ([row]) => row?.sequence ?? 0
+      )
+
+      const caughtUp = (wanted: number) =>
+        Effect.flatMap(checkpoint, (applied) =>
+          applied >= wanted ? Effect.void : Effect.fail(new ReadModelBehind({ applied, wanted }))).pipe(
+            Effect.retry({ while: (error) => error._tag === "ReadModelBehind", schedule: catchUp })
+          )
+
+      const job = Effect.fn("ReadModel.job")(function*(id: Job.Id) {
+        const found = yield* find(id)
+        if (Option.isSome(found)) return found
+        yield* Effect.flatMap(log.lastSequence, caughtUp)
+        return yield* find(id)
+      })
+
+      const buckets = Effect.fn("ReadModel.buckets")(function*({ after, limit }: Page) {
+        const rows = yield* sql`
+          select name, bucket_id, owner, tx_hash, job_id, created_at from buckets
+          where name > ${after ?? ""} order by name limit ${limit}`
+        return yield* Effect.orDie(decodeBuckets(rows))
+      })
+
+      return ReadModel.of({ job, buckets, checkpoint })
+    })
+  )
+}
+
+/** For 2 s, every 20 ms: a projector that runs is there sooner. */
+const catchUp = Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "2 seconds" }))
+
+const decodeJob = Schema.decodeUnknownEffect(Schema.toCodecJson(Job.Job))
+const decodeBuckets = Schema.decodeUnknownEffect(
+  Schema.Array(Resources.BucketResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromDate })))
+)

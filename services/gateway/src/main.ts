@@ -1,0 +1,35 @@
+import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import { Nats } from "@akave-async/platform/Nats"
+import * as Postgres from "@akave-async/platform/Postgres"
+import * as Service from "@akave-async/platform/Service"
+import { AkaveNode } from "@akave-async/sdk/AkaveNode"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Config, Layer } from "effect"
+import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
+import { createServer } from "node:http"
+import { Buckets } from "./Buckets.ts"
+import { Health } from "./Health.ts"
+import * as Http from "./Http.ts"
+import { ReadModel } from "./ReadModel.ts"
+
+const Server = NodeHttpServer.layerConfig(createServer, {
+  host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
+  port: Config.Port("PORT").pipe(Config.withDefault(8000))
+})
+
+const Ready = Layer.effectDiscard(HttpServer.addressFormattedWith((address) => Service.ready({ address })))
+
+Service.main(
+  "gateway",
+  Layer.mergeAll(HttpRouter.serve(Http.routes, { disableLogger: true, disableListenLog: true }), Ready).pipe(
+    Layer.provide(Server),
+    Layer.provide(Health.layer),
+    Layer.provide([Buckets.layer, ReadModel.layer]),
+    Layer.provide([
+      Layer.provide(EventLogJetStream.layerConfig, Nats.layerConfig("gateway")),
+      Postgres.layerConfig,
+      AkaveNode.layerConfig,
+      FetchHttpClient.layer
+    ])
+  )
+)

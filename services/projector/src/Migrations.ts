@@ -1,0 +1,80 @@
+/** The tables of the read model, one migration a change, additive. All of them can be dropped and filled again. */
+import { Effect, Schedule } from "effect"
+import { Migrator, SqlClient } from "effect/sql"
+
+const readModel = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    create table bucket_jobs (
+      id uuid primary key,
+      operation text not null,
+      bucket_name text not null,
+      owner text not null,
+      tenant text,
+      idempotency_key_hash text,
+      status text not null,
+      tx_hash text,
+      error jsonb,
+      created_at timestamptz not null,
+      updated_at timestamptz not null,
+      -- The sequence of the job's last event.
+      revision bigint not null,
+      -- The job as the fold of its events.
+      job jsonb not null
+    )`
+  yield* sql`create index bucket_jobs_status on bucket_jobs (status, id)`
+  yield* sql`create index bucket_jobs_created_at on bucket_jobs (created_at, id)`
+  yield* sql`create index bucket_jobs_bucket_name on bucket_jobs (bucket_name text_pattern_ops, id)`
+  yield* sql`create unique index bucket_jobs_idempotency_key on bucket_jobs (owner, tenant, idempotency_key_hash) nulls not distinct
+    where idempotency_key_hash is not null`
+  yield* sql`
+    create table buckets (
+      owner text not null,
+      name text not null,
+      bucket_id text not null unique,
+      tx_hash text,
+      job_id uuid not null,
+      created_at timestamptz not null,
+      revision bigint not null,
+      primary key (owner, name)
+    )`
+  yield* sql`
+    create table job_events (
+      sequence bigint primary key,
+      job_id uuid not null,
+      type text not null,
+      occurred_at timestamptz not null,
+      event jsonb not null
+    )`
+  yield* sql`create index job_events_job on job_events (job_id, sequence)`
+  yield* sql`
+    create table event_archive (
+      sequence bigint primary key,
+      subject text not null,
+      headers jsonb not null,
+      data bytea not null,
+      hash bytea not null
+    )`
+  yield* sql`
+    create table projection_checkpoint (
+      name text primary key,
+      sequence bigint not null,
+      hash bytea not null,
+      -- When the last event that was applied had happened.
+      occurred_at timestamptz,
+      updated_at timestamptz not null default now()
+    )`
+  yield* sql`insert into projection_checkpoint (name, sequence, hash)
+    values ('events', 0, decode(repeat('00', 32), 'hex'))`
+})
+
+/** Creates or updates the read model's tables. Several projectors may start at once: the losers of that race try again. */
+export const migrate = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [setting] = yield* sql<{ schema: string }>`select current_setting('search_path') as schema`
+  yield* sql`create schema if not exists ${sql(setting?.schema ?? "public")}`
+  yield* Migrator.make({})({
+    loader: Migrator.fromRecord({ "0001_read_model": readModel }),
+    table: "schema_migrations"
+  })
+}).pipe(Effect.retry({ times: 5, schedule: Schedule.spaced("500 millis") }))

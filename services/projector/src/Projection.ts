@@ -1,0 +1,105 @@
+/** Events to rows: what one batch of the log does to the read model, as values. */
+import * as Bucket from "@akave-async/domain/Bucket"
+import * as Job from "@akave-async/domain/Job"
+import { codec } from "@akave-async/eventing/BucketEvents"
+import type { StoredEvent } from "@akave-async/eventing/EventLog"
+import * as HashChain from "@akave-async/eventing/HashChain"
+import { DateTime, Result, Schema } from "effect"
+
+const encodeJob = Schema.encodeSync(Schema.toCodecJson(Job.Job))
+const encodeEvent = Schema.encodeSync(Schema.toCodecJson(Bucket.Event))
+
+export interface Batch {
+  readonly archive: ReadonlyArray<{
+    readonly sequence: number
+    readonly subject: string
+    readonly headers: string
+    readonly data: string
+    readonly hash: string
+  }>
+  readonly events: ReadonlyArray<{ readonly sequence: number; readonly stored: StoredEvent; readonly event: Bucket.Event }>
+  readonly undecodable: ReadonlyArray<string>
+  readonly lastSequence: number
+  readonly lastHash: string
+  readonly occurredAt: string | null
+}
+
+/** Reads a run of stored events that follows on the checkpoint with this hash (hex). */
+export const read = (previousHash: string, stored: ReadonlyArray<StoredEvent>): Batch => {
+  let hash: Uint8Array = Buffer.from(previousHash, "hex")
+  const archive: Array<Batch["archive"][number]> = []
+  const events: Array<Batch["events"][number]> = []
+  const undecodable: Array<string> = []
+  for (const one of stored) {
+    hash = HashChain.next(hash, one)
+    archive.push({
+      sequence: one.sequence,
+      subject: one.subject,
+      headers: HashChain.canonicalHeaders(one),
+      data: hex(one.data),
+      hash: hex(hash)
+    })
+    Result.match(codec.decode(one), {
+      onFailure: (error) => undecodable.push(error.message),
+      onSuccess: (event) => events.push({ sequence: one.sequence, stored: one, event })
+    })
+  }
+  const last = events.at(-1)
+  return {
+    archive,
+    events,
+    undecodable,
+    lastSequence: stored.at(-1)?.sequence ?? 0,
+    lastHash: hex(hash),
+    occurredAt: last === undefined ? null : DateTime.formatIso(last.event.occurredAt)
+  }
+}
+
+/** Rows to write for these events, given the jobs they speak of as they were before. */
+export const rows = (before: ReadonlyMap<string, Job.Job>, events: Batch["events"]) => {
+  const jobs = new Map<string, { readonly job: Job.Job; readonly revision: number }>()
+  const buckets: Array<Record<string, unknown>> = []
+  for (const { event, sequence } of events) {
+    const job = Bucket.evolveJob(jobs.get(event.jobId)?.job ?? before.get(event.jobId), event)
+    if (job === undefined) continue
+    jobs.set(event.jobId, { job, revision: sequence })
+    if (event._tag === "BucketCreated") {
+      buckets.push({
+        owner: job.owner,
+        name: job.bucketName,
+        bucket_id: event.bucketId,
+        tx_hash: event.transactionHash ?? null,
+        job_id: job.id,
+        created_at: DateTime.formatIso(event.occurredAt),
+        revision: sequence
+      })
+    }
+  }
+  return {
+    buckets,
+    jobs: Array.from(jobs.values(), ({ job, revision }) => ({
+      id: job.id,
+      operation: job.operation,
+      bucket_name: job.bucketName,
+      owner: job.owner,
+      tenant: job.tenant ?? null,
+      idempotency_key_hash: job.idempotencyKeyHash ?? null,
+      status: job.status,
+      tx_hash: job.transactionHash ?? null,
+      error: job.error ?? null,
+      created_at: DateTime.formatIso(job.createdAt),
+      updated_at: DateTime.formatIso(job.updatedAt),
+      revision,
+      job: encodeJob(job)
+    })),
+    jobEvents: events.map(({ event, sequence }) => ({
+      sequence,
+      job_id: event.jobId,
+      type: event._tag,
+      occurred_at: DateTime.formatIso(event.occurredAt),
+      event: encodeEvent(event)
+    }))
+  }
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

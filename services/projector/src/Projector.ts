@@ -1,0 +1,89 @@
+/**
+ * Folds the log into Postgres, up to 1,000 events a transaction. The checkpoint moves in the same transaction and only
+ * from the value it was read at, so several projectors can run: what one has applied, the others skip.
+ */
+import * as Job from "@akave-async/domain/Job"
+import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { Effect, Schedule, Schema, Stream } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import * as Projection from "./Projection.ts"
+
+/** The read model is behind what this reader was given first: it must read from the checkpoint again. */
+class CheckpointBehind extends Schema.TaggedError<CheckpointBehind>()("CheckpointBehind", { sequence: Schema.Natural }) {
+  override readonly message = `The read model stands at event ${this.sequence}, before what this projector has read`
+}
+
+const decodeJobs = Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson(Job.Job)))
+
+const checkpoint = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql<{ sequence: number; hash: string }>`
+    select sequence, encode(hash, 'hex') as hash from projection_checkpoint where name = 'events' for update`
+  return row ?? (yield* Effect.die(new Error("projection_checkpoint has no row named 'events'")))
+})
+
+/** Applies what follows on the checkpoint, in one transaction. */
+export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArray<StoredEvent>) {
+  const sql = yield* SqlClient.SqlClient
+  yield* Effect.annotateCurrentSpan({ "projector.events": stored.length })
+
+  return yield* sql.withTransaction(Effect.gen(function*() {
+    const { hash, sequence } = yield* checkpoint
+    const unseen = stored.filter((event) => event.sequence > sequence)
+    const [first] = unseen
+    if (first === undefined) return 0
+    if (first.sequence !== sequence + 1) return yield* new CheckpointBehind({ sequence })
+
+    const batch = Projection.read(hash, unseen)
+    yield* Effect.forEach(batch.undecodable, (message) => Effect.logError(message), { discard: true })
+    const ids = [...new Set(batch.events.map(({ event }) => event.jobId))]
+    const known = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = any(${ids}::uuid[])`
+    const before = yield* Effect.orDie(decodeJobs(known.map(({ job }) => job)))
+    const { buckets, jobEvents, jobs } = Projection.rows(new Map(before.map((job) => [job.id, job])), batch.events)
+
+    yield* sql`
+      insert into event_archive (sequence, subject, headers, data, hash)
+      select sequence, subject, headers::jsonb, decode(data, 'hex'), decode(hash, 'hex')
+      from jsonb_to_recordset(${JSON.stringify(batch.archive)}::jsonb)
+        as row(sequence bigint, subject text, headers text, data text, hash text)`
+    yield* sql`
+      insert into job_events (sequence, job_id, type, occurred_at, event)
+      select sequence, job_id, type, occurred_at, event
+      from jsonb_to_recordset(${JSON.stringify(jobEvents)}::jsonb)
+        as row(sequence bigint, job_id uuid, type text, occurred_at timestamptz, event jsonb)`
+    yield* sql`
+      insert into bucket_jobs
+      select id, operation, bucket_name, owner, tenant, idempotency_key_hash, status, tx_hash, error, created_at, updated_at,
+        revision, job
+      from jsonb_to_recordset(${JSON.stringify(jobs)}::jsonb) as row(
+        id uuid, operation text, bucket_name text, owner text, tenant text, idempotency_key_hash text, status text,
+        tx_hash text, error jsonb, created_at timestamptz, updated_at timestamptz, revision bigint, job jsonb)
+      on conflict (id) do update set status = excluded.status, tx_hash = excluded.tx_hash, error = excluded.error,
+        updated_at = excluded.updated_at, revision = excluded.revision, job = excluded.job`
+    yield* sql`
+      insert into buckets (owner, name, bucket_id, tx_hash, job_id, created_at, revision)
+      select owner, name, bucket_id, tx_hash, job_id, created_at, revision
+      from jsonb_to_recordset(${JSON.stringify(buckets)}::jsonb) as row(
+        owner text, name text, bucket_id text, tx_hash text, job_id uuid, created_at timestamptz, revision bigint)
+      on conflict (owner, name) do nothing`
+    yield* sql`
+      update projection_checkpoint set sequence = ${batch.lastSequence}, hash = decode(${batch.lastHash}, 'hex'),
+        occurred_at = coalesce(${batch.occurredAt}::timestamptz, occurred_at), updated_at = now()
+      where name = 'events' and sequence = ${sequence}`
+    return unseen.length
+  }))
+})
+
+/** Applies all there is and all that comes, for ever. What fails is tried again from the checkpoint. */
+export const run = Effect.gen(function*() {
+  const log = yield* EventLog
+  const { sequence } = yield* checkpoint
+  yield* Effect.logInfo("projecting").pipe(Effect.annotateLogs({ from: sequence + 1 }))
+  // The log hands over all that has come since the last batch, up to its read-ahead of 1,000 events.
+  yield* Stream.runForEachArray(log.subscribe(sequence + 1), apply)
+}).pipe(
+  Effect.tapError((error) => Effect.logWarning(error.message)),
+  Effect.retry({ schedule: Schedule.spaced("500 millis") })
+)
+
+export type ProjectorError = SqlError.SqlError | CheckpointBehind

@@ -1,0 +1,407 @@
+/** The chain behind a node, through its JSON-RPC. */
+import {
+  Config,
+  Context,
+  DateTime,
+  Duration,
+  Effect,
+  Layer,
+  Option,
+  Predicate,
+  Schema,
+  SchemaTransformation
+} from "effect"
+import { FetchRequest, JsonRpcProvider, type Network, toQuantity } from "ethers"
+import { AkaveNode } from "./AkaveNode.ts"
+import { revertOf } from "./ContractErrors.ts"
+import {
+  type ContractError,
+  InvalidArgument,
+  type NodeError,
+  RpcError,
+  TransactionRefused,
+  UnknownRevert
+} from "./Errors.ts"
+import { classify } from "./Refusals.ts"
+import { transient } from "./Retry.ts"
+
+/** JSON-RPC's form of a number: 0x and hex digits. */
+const Hex = Schema.String.check(Schema.isPattern(/^0x[0-9a-fA-F]+$/))
+const Amount = Hex.pipe(
+  Schema.decodeTo(Schema.BigInt, SchemaTransformation.transform({ decode: BigInt, encode: (n) => toQuantity(n) }))
+)
+const Count = Hex.pipe(
+  Schema.decodeTo(Schema.Natural, SchemaTransformation.transform({ decode: Number, encode: (n) => toQuantity(n) }))
+)
+const Status = Hex.pipe(
+  Schema.decodeTo(
+    Schema.Literals(["success", "reverted"]),
+    SchemaTransformation.transform({
+      decode: (hex) => BigInt(hex) === 1n ? "success" as const : "reverted" as const,
+      encode: (status) => status === "success" ? "0x1" : "0x0"
+    })
+  )
+)
+const Bytes = Schema.String.check(Schema.isPattern(/^0x([0-9a-fA-F]{2})*$/))
+
+export const Log = Schema.Struct({
+  address: Schema.String,
+  topics: Schema.Array(Schema.String),
+  data: Bytes,
+  transactionHash: Schema.String,
+  blockNumber: Count
+})
+export type Log = typeof Log.Type
+
+/** A mined transaction, read from JSON-RPC's receipt. */
+export const Receipt = Schema.Struct({
+  transactionHash: Schema.String,
+  blockNumber: Count,
+  blockHash: Schema.String,
+  status: Status,
+  /** Gas units. */
+  gasUsed: Count,
+  /** Wei per gas unit that was paid. */
+  effectiveGasPrice: Schema.optionalKey(Amount),
+  from: Schema.String,
+  to: Schema.NullOr(Schema.String),
+  logs: Schema.Array(Log)
+})
+export type Receipt = typeof Receipt.Type
+
+const Block = Schema.Struct({
+  baseFeePerGas: Schema.optionalKey(Amount),
+  /** Unix time in seconds. */
+  timestamp: Count,
+  transactions: Schema.Array(Schema.String)
+})
+
+const MinedTransaction = Schema.Struct({
+  from: Schema.String,
+  to: Schema.NullOr(Schema.String),
+  input: Bytes,
+  value: Hex,
+  gas: Hex
+})
+
+/** What a type-2 transaction offers, in wei per gas unit. */
+export interface Fees {
+  readonly maxFeePerGas: bigint
+  readonly maxPriorityFeePerGas: bigint
+}
+
+export interface Call {
+  /** The zero address where it is left out. */
+  readonly from?: string
+  readonly to: string
+  /** 0x and hex digits. */
+  readonly data: string
+}
+
+export interface ChainOptions {
+  /** URL of the chain's JSON-RPC (http or https), instead of the one that the node tells. */
+  readonly rpcUrl?: string
+  /** Deadline of each request; 10 seconds by default. */
+  readonly timeout?: Duration.Input
+}
+
+/**
+ * Every method ends: a request has a deadline, and reads are repeated for about 10 s at most while the trouble may
+ * pass. Requests made within 5 ms travel as one JSON-RPC batch of at most 100.
+ */
+export class Chain extends Context.Service<Chain, {
+  readonly chainId: bigint
+  /** Address of the Storage contract. */
+  readonly storageAddress: string
+  /** Address of the AccessManager contract. */
+  readonly accessAddress: string
+  /** Runs a view at the latest block and gives what it returns: 0x and hex digits. */
+  call(call: Call): Effect.Effect<string, ContractError | UnknownRevert | RpcError>
+  /** What the chain asks for now: the tip it suggests, and a cap that outlives five blocks in a row of rising base fee. */
+  readonly fees: Effect.Effect<Fees, RpcError>
+  /** The gas limit that a transaction needs, in gas units with a tenth to spare, or why the contract would refuse it. */
+  simulate(
+    call: Call & { readonly from: string }
+  ): Effect.Effect<bigint, ContractError | UnknownRevert | RpcError>
+  /** How many transactions of an account are mined ("latest"), or mined and waiting ("pending"): its next nonce. */
+  transactionCount(address: string, at: "latest" | "pending"): Effect.Effect<number, RpcError>
+  /** An account's balance at the latest block, in wei. */
+  balance(address: string): Effect.Effect<bigint, RpcError>
+  /**
+   * Hands a signed transaction to the chain's node, once. After an `RpcError` it may or may not have it; the same bytes
+   * can always be sent again.
+   */
+  send(raw: string): Effect.Effect<"accepted" | "already_known", TransactionRefused | RpcError>
+  /** Whether the transaction is mined, or waits in the pool of the chain's node. */
+  transactionKnown(hash: string): Effect.Effect<boolean, RpcError>
+  /** None while the transaction is not mined. */
+  receipt(hash: string): Effect.Effect<Option.Option<Receipt>, RpcError>
+  readonly blockNumber: Effect.Effect<number, RpcError>
+  /** The time that the chain gave this block, in whole seconds. */
+  blockTime(number: number): Effect.Effect<DateTime.Utc, RpcError>
+  /** The receipts of all transactions of a block; a block that the chain's node does not have is an `RpcError`. */
+  blockReceipts(number: number): Effect.Effect<ReadonlyArray<Receipt>, RpcError>
+  /** The logs of one contract with these first topics, from the first block on, oldest first. */
+  logs(filter: {
+    readonly address: string
+    readonly topics: ReadonlyArray<string>
+  }): Effect.Effect<ReadonlyArray<Log>, RpcError>
+  /** Why a mined transaction reverted, found by running it again. */
+  explainRevert(
+    receipt: Pick<Receipt, "transactionHash" | "blockNumber">
+  ): Effect.Effect<ContractError | UnknownRevert, RpcError>
+}>()("@akave-async/sdk/Chain") {
+  /** Asks the node for the chain's URL and the contracts, and the chain for its id. */
+  static readonly layer = (
+    options: ChainOptions = {}
+  ): Layer.Layer<Chain, InvalidArgument | NodeError | RpcError, AkaveNode> => Layer.effect(Chain, make(options))
+
+  /** Reads `AKAVE_RPC_URL`, which may be missing or empty. */
+  static readonly layerConfig: Layer.Layer<
+    Chain,
+    InvalidArgument | NodeError | RpcError | Config.ConfigError,
+    AkaveNode
+  > = Layer.unwrap(
+    Effect.map(
+      Config.withDefault(Config.String("AKAVE_RPC_URL"), ""),
+      (rpcUrl) => Chain.layer(rpcUrl === "" ? {} : { rpcUrl })
+    )
+  )
+}
+
+const make = Effect.fnUntraced(function*(options: ChainOptions) {
+  const node = yield* AkaveNode
+  const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
+  const params = yield* node.connectionParams
+  const request = yield* fetchRequest(options.rpcUrl ?? params.rpcUrl, timeout)
+  const network = yield* detectNetwork(request)
+  const provider = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      new JsonRpcProvider(request, network, {
+        staticNetwork: network,
+        batchMaxCount: 100,
+        batchStallTime: 5,
+        cacheTimeout: -1
+      })
+    ),
+    (provider) => Effect.sync(() => provider.destroy())
+  )
+
+  const once = <S extends Schema.ConstraintCodec<unknown, unknown>>(
+    method: string,
+    params: ReadonlyArray<unknown>,
+    answer: S
+  ): Effect.Effect<S["Type"], RpcError> =>
+    Effect.tryPromise({
+      try: () => provider.send(method, [...params]),
+      catch: (error) => rpcError(method, error)
+    }).pipe(
+      Effect.timeoutOrElse({
+        // The batch waits a little before it travels, and fetch has its own, equal limit.
+        duration: timeout + 500,
+        orElse: () => Effect.fail(new RpcError({ method, code: "TIMEOUT", details: "no answer in time" }))
+      }),
+      Effect.flatMap((json) =>
+        Effect.mapError(
+          Schema.decodeUnknownEffect(answer)(json),
+          (error) => new RpcError({ method, code: "BAD_DATA", details: error.message })
+        )
+      )
+    )
+
+  const read: typeof once = (method, params, answer) => Effect.retry(once(method, params, answer), transient)
+
+  /** Requests that run a contract: what it refuses becomes its own error. */
+  const run: <S extends Schema.ConstraintCodec<unknown, unknown>>(
+    ...request: Parameters<typeof once<S>>
+  ) => Effect.Effect<S["Type"], ContractError | UnknownRevert | RpcError> = (method, params, answer) =>
+    once(method, params, answer).pipe(
+      Effect.mapError((error) => Option.getOrElse(revertOf(error), () => error)),
+      Effect.retry(transient)
+    )
+
+  const call = Effect.fn("Chain.call")((call: Call) => run("eth_call", [call, "latest"], Bytes))
+
+  const fees = Effect.all([
+    read("eth_maxPriorityFeePerGas", [], Amount),
+    read("eth_getBlockByNumber", ["latest", false], Block)
+  ], { concurrency: 2 }).pipe(
+    Effect.map(([tip, { baseFeePerGas = 0n }]): Fees => ({
+      maxPriorityFeePerGas: tip,
+      maxFeePerGas: tip + 2n * baseFeePerGas
+    })),
+    Effect.withSpan("Chain.fees")
+  )
+
+  const simulate = Effect.fn("Chain.simulate")((call: Call) =>
+    Effect.map(run("eth_estimateGas", [call], Amount), (gas) => gas + gas / 10n)
+  )
+
+  const send = Effect.fn("Chain.send")((raw: string) =>
+    once("eth_sendRawTransaction", [raw], Schema.String).pipe(
+      Effect.as("accepted" as const),
+      Effect.catch((error): Effect.Effect<"already_known", TransactionRefused | RpcError> => {
+        if (typeof error.code !== "number") return Effect.fail(error)
+        const reason = classify(error.code, error.details)
+        if (reason === "already_known") return Effect.succeed(reason)
+        if (reason === "busy") return Effect.fail(error)
+        return Effect.fail(new TransactionRefused({ reason, message: error.details, cause: error.cause }))
+      })
+    )
+  )
+
+  const transaction = (hash: string) => read("eth_getTransactionByHash", [hash], Schema.NullOr(MinedTransaction))
+  const transactionKnown = Effect.fn("Chain.transactionKnown")((hash: string) =>
+    Effect.map(transaction(hash), Predicate.isNotNull)
+  )
+
+  const receipt = Effect.fn("Chain.receipt")((hash: string) =>
+    Effect.map(read("eth_getTransactionReceipt", [hash], Schema.NullOr(Receipt)), Option.fromNullOr)
+  )
+
+  const missing = (method: string, what: string) =>
+    new RpcError({ method, code: "NOT_FOUND", details: `the chain's node does not have ${what}` })
+
+  const receiptsOneByOne = Effect.fnUntraced(function*(number: number) {
+    const block = yield* read("eth_getBlockByNumber", [toQuantity(number), false], Schema.NullOr(Block))
+    if (block === null) return yield* missing("eth_getBlockByNumber", `block ${number}`)
+    return yield* Effect.forEach(block.transactions, (hash) =>
+      Effect.flatMap(
+        receipt(hash),
+        Option.match({
+          onNone: () => Effect.fail(missing("eth_getTransactionReceipt", `the receipt of ${hash}`)),
+          onSome: Effect.succeed
+        })
+      ), { concurrency: 100 })
+  })
+
+  const blockReceipts = Effect.fn("Chain.blockReceipts")((number: number) =>
+    read("eth_getBlockReceipts", [toQuantity(number)], Schema.NullOr(Schema.Array(Receipt))).pipe(
+      Effect.flatMap((receipts) =>
+        receipts === null ? Effect.fail(missing("eth_getBlockReceipts", `block ${number}`)) : Effect.succeed(receipts)
+      ),
+      Effect.catchIf(isMethodMissing, () => receiptsOneByOne(number))
+    )
+  )
+
+  const explainRevert = Effect.fn("Chain.explainRevert")(function*(
+    { blockNumber, transactionHash }: Pick<Receipt, "transactionHash" | "blockNumber">
+  ) {
+    const mined = yield* transaction(transactionHash)
+    if (mined === null) return new UnknownRevert({ data: "0x" })
+    const { input: data, ...rest } = mined
+    // The state it met lies between the two: before its block, and after the other transactions of its block.
+    for (const at of [Math.max(blockNumber - 1, 0), blockNumber]) {
+      const refusal = yield* run("eth_call", [{ ...rest, data }, toQuantity(at)], Bytes).pipe(
+        Effect.as(undefined),
+        Effect.catchTag(["ContractError", "UnknownRevert"], (refusal) => Effect.succeed(refusal))
+      )
+      if (refusal !== undefined) return refusal
+    }
+    return new UnknownRevert({ data: "0x" })
+  })
+
+  return Chain.of({
+    chainId: network.chainId,
+    storageAddress: params.storageAddress,
+    accessAddress: params.accessAddress,
+    call,
+    fees,
+    simulate,
+    transactionCount: Effect.fn("Chain.transactionCount")((address, at) =>
+      read("eth_getTransactionCount", [address, at], Count)
+    ),
+    balance: Effect.fn("Chain.balance")((address) => read("eth_getBalance", [address, "latest"], Amount)),
+    send,
+    transactionKnown,
+    receipt,
+    blockNumber: Effect.withSpan(read("eth_blockNumber", [], Count), "Chain.blockNumber"),
+    blockTime: Effect.fn("Chain.blockTime")((number) =>
+      Effect.map(
+        read("eth_getBlockByNumber", [toQuantity(number), false], Block),
+        ({ timestamp }) => DateTime.makeUnsafe(timestamp * 1_000)
+      )
+    ),
+    blockReceipts,
+    logs: Effect.fn("Chain.logs")(({ address, topics }) =>
+      read("eth_getLogs", [{ address, topics, fromBlock: "0x0", toBlock: "latest" }], Schema.Array(Log))
+    ),
+    explainRevert
+  })
+})
+
+const fetchRequest = Effect.fnUntraced(function*(url: string, timeout: number) {
+  const protocol = URL.parse(url)?.protocol
+  if (protocol !== "http:" && protocol !== "https:") {
+    // The URL itself stays out of the message: it may hold an API key.
+    return yield* new InvalidArgument({
+      field: "rpc url",
+      reason: "the chain's JSON-RPC must be an http or https URL; set AKAVE_RPC_URL if the node tells another kind"
+    })
+  }
+  const request = new FetchRequest(url)
+  request.timeout = timeout
+  // Retries are decided in one place, and not here.
+  request.setThrottleParams({ maxAttempts: 1 })
+  // ethers' own function leaves the socket open when time is up.
+  request.getUrlFunc = async ({ body, headers, method, url }) => {
+    const response = await fetch(url, {
+      method,
+      headers,
+      body: body === null ? null : Buffer.from(body),
+      signal: AbortSignal.timeout(timeout)
+    })
+    return {
+      statusCode: response.status,
+      statusMessage: response.statusText,
+      headers: Object.fromEntries(response.headers),
+      body: new Uint8Array(await response.arrayBuffer())
+    }
+  }
+  return request
+})
+
+const detectNetwork = (request: FetchRequest): Effect.Effect<Network, RpcError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => new JsonRpcProvider(request)),
+    (provider) =>
+      Effect.tryPromise({ try: () => provider._detectNetwork(), catch: (error) => rpcError("eth_chainId", error) }),
+    (provider) => Effect.sync(() => provider.destroy())
+  ).pipe(Effect.retry(transient))
+
+const JsonRpcError = Schema.Struct({
+  code: Schema.Int,
+  message: Schema.String,
+  data: Schema.optionalKey(Schema.Unknown)
+})
+/** ethers keeps JSON-RPC's error object in one of two places. */
+const Answered = Schema.Union([
+  Schema.Struct({ error: JsonRpcError }),
+  Schema.Struct({ info: Schema.Struct({ error: JsonRpcError }) })
+])
+const isAnswered = Schema.is(Answered)
+
+/**
+ * ethers' message and properties hold the URL and the whole request, so only what is needed is taken from them: the
+ * error object of JSON-RPC, or the short text and the code of whatever failed.
+ */
+const rpcError = (method: string, error: unknown): RpcError => {
+  if (isAnswered(error)) {
+    const cause = "error" in error ? error.error : error.info.error
+    return new RpcError({ method, code: cause.code, details: cause.message, cause })
+  }
+  const root = Predicate.hasProperty(error, "cause") && error.cause !== undefined ? error.cause : error
+  const text = (key: string) =>
+    Predicate.hasProperty(root, key) && typeof root[key] === "string" && root[key] !== "" ? root[key] : undefined
+  const isTimeout = text("name") === "TimeoutError"
+  return new RpcError({
+    method,
+    code: isTimeout ? "TIMEOUT" : text("code") ?? "UNKNOWN",
+    details: isTimeout ? "no answer in time" : text("shortMessage") ?? text("message") ?? "the request failed"
+  })
+}
+
+/** -32601 by JSON-RPC; hosted nodes also say it in words. */
+const isMethodMissing = ({ code, details }: RpcError): boolean =>
+  code === -32601 ||
+  (typeof code === "number" && /method.*(not found|not exist|not support|not available)/i.test(details))

@@ -1,0 +1,85 @@
+/** The key that signs transactions. It is in no message, span or error. */
+import { Config, Context, Effect, Layer, Redacted } from "effect"
+import { computeAddress, SigningKey, Transaction } from "ethers"
+import type { Fees } from "./Chain.ts"
+import { InvalidArgument } from "./Errors.ts"
+
+/** A call that is ready to be signed, but for its nonce and fees. */
+export interface Prepared {
+  readonly to: string
+  /** 0x and hex digits. */
+  readonly data: string
+  /** Gas units. */
+  readonly gasLimit: bigint
+  readonly chainId: bigint
+}
+
+export interface Signed {
+  /** The transaction as the chain takes it: 0x and lower-case hex digits. */
+  readonly raw: string
+  /** The transaction's hash, known before it is sent: 0x and 64 lower-case hex digits. */
+  readonly hash: string
+  readonly nonce: number
+  readonly from: string
+}
+
+export class Wallet extends Context.Service<Wallet, {
+  /** With EIP-55's checksum. */
+  readonly address: string
+  /** Signs a type-2 transaction of no value. The same arguments always give the same bytes. */
+  sign(prepared: Prepared, with_: { readonly nonce: number; readonly fees: Fees }): Effect.Effect<Signed>
+}>()("@akave-async/sdk/Wallet") {
+  /** From a secp256k1 private key: 64 hex digits, with or without 0x. */
+  static readonly layer = (privateKey: Redacted.Redacted): Layer.Layer<Wallet, InvalidArgument> =>
+    Layer.effect(Wallet, make(privateKey))
+
+  /** Reads `AKAVE_PRIVATE_KEY`. */
+  static readonly layerConfig: Layer.Layer<Wallet, InvalidArgument | Config.ConfigError> = Layer.unwrap(
+    Effect.map(Config.Redacted("AKAVE_PRIVATE_KEY"), (privateKey) => Wallet.layer(privateKey))
+  )
+}
+
+const make = Effect.fnUntraced(function*(privateKey: Redacted.Redacted) {
+  const key = yield* signingKey(privateKey)
+  const address = computeAddress(key)
+
+  const sign = Effect.fn("Wallet.sign")(
+    ({ chainId, data, gasLimit, to }: Prepared, { fees, nonce }: { readonly nonce: number; readonly fees: Fees }) =>
+      Effect.sync((): Signed => {
+        const { maxFeePerGas, maxPriorityFeePerGas } = fees
+        const transaction = Transaction.from({
+          type: 2,
+          chainId,
+          nonce,
+          to,
+          data,
+          gasLimit,
+          maxFeePerGas,
+          maxPriorityFeePerGas
+        })
+        transaction.signature = key.sign(transaction.unsignedHash)
+        const { hash, serialized: raw } = Transaction.from(transaction.serialized)
+        if (hash === null) throw new Error("a signed transaction has a hash")
+        return { raw, hash, nonce, from: address }
+      })
+  )
+
+  return Wallet.of({ address, sign })
+})
+
+/** What a library says of a bad key may hold the key, so its words are dropped. */
+const signingKey = (privateKey: Redacted.Redacted): Effect.Effect<SigningKey, InvalidArgument> =>
+  Effect.try({
+    try: () => {
+      const [, digits] = /^(?:0x)?([0-9a-fA-F]{64})$/.exec(Redacted.value(privateKey)) ?? []
+      const key = new SigningKey(`0x${digits}`)
+      // Zero and numbers beyond the curve's order have no public key, which is noticed only here.
+      computeAddress(key)
+      return key
+    },
+    catch: () =>
+      new InvalidArgument({
+        field: "private key",
+        reason: "it must be 64 hex digits, with or without 0x, and a key of the curve secp256k1"
+      })
+  })

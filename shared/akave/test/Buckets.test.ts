@@ -1,0 +1,174 @@
+import { assert, it } from "@effect/vitest"
+import { Context, DateTime, Effect, Layer, Option, Redacted } from "effect"
+import { id, Transaction } from "ethers"
+import { createBucketTopic, storage } from "../src/Abi.ts"
+import { AkaveNode } from "../src/AkaveNode.ts"
+import { bucketId, Buckets } from "../src/Buckets.ts"
+import { Chain } from "../src/Chain.ts"
+import { ContractError, type RefusalReason, RpcError, TransactionRefused } from "../src/Errors.ts"
+import { Wallet } from "../src/Wallet.ts"
+
+it.each([
+  [
+    "my-bucket",
+    "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+    "a1d6970fbfcf02a0e7e25a720385007de3f56157f22707f211435459671aeb80"
+  ],
+  [
+    "test1",
+    "0xd25d1b870ec0162ebf0acf173f47b738ff0cb421",
+    "7d8b15e57405638fe772de6bb73b94345deb1f41fa1850654bc1f587a5a6afa7"
+  ]
+])("the id of %s of %s is known beforehand", (name, owner, expected) => {
+  assert.strictEqual(bucketId(name, owner), `0x${expected}`)
+  assert.strictEqual(bucketId(name, owner.toLowerCase()), `0x${expected}`)
+  assert.strictEqual(bucketId(name, `0x${owner.slice(2).toUpperCase()}`), `0x${expected}`)
+})
+
+it("differs by owner and by name", () => {
+  const owner = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+  assert.notStrictEqual(
+    bucketId("my-bucket", owner),
+    bucketId("my-bucket", "0xd25d1b870ec0162ebf0acf173f47b738ff0cb421")
+  )
+  assert.notStrictEqual(bucketId("my-bucket", owner), bucketId("My-bucket", owner))
+})
+
+it("calls the functions and reads the logs that the contract has", () => {
+  assert.strictEqual(storage.getFunction("createBucket")?.selector, "0xe3f787e8")
+  assert.strictEqual(storage.getFunction("getBucketByName")?.selector, "0xf83533d2")
+  assert.strictEqual(createBucketTopic, id("CreateBucket(bytes32,string,address)"))
+  assert.match(createBucketTopic, /^0xb8be57bc/)
+})
+
+const privateKey = Redacted.make("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+const storageAddress = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+const exists = new ContractError({ name: "BucketAlreadyExists", selector: "0x497ef2c2" })
+const refused = (reason: RefusalReason) => Effect.fail(new TransactionRefused({ reason, message: reason }))
+const lost = Effect.fail(new RpcError({ method: "eth_sendRawTransaction", code: "ECONNRESET", details: "lost" }))
+
+interface Pool {
+  /** What is answered to each transaction that is sent, in turn; then all are accepted. */
+  readonly answers: Array<Effect.Effect<"accepted", TransactionRefused | RpcError>>
+  /** The first transaction is mined, whatever was answered: at once, or so late that only its receipt tells. */
+  readonly firstIsMined?: "at once" | "late"
+  /** How many calls are simulated before the bucket exists. */
+  readonly absentFor?: number
+}
+
+/** Buckets on a chain that answers as told, mines what it accepts at once, and always says that the next nonce is 5. */
+const told = Effect.fnUntraced(function*({ absentFor = Infinity, answers, firstIsMined }: Pool) {
+  const sent: Array<{ readonly raw: string; readonly hash: string; readonly nonce: number }> = []
+  const mined = new Set<string>()
+  let simulated = 0
+  const isKnown = (hash: string) => mined.has(hash) || (firstIsMined === "at once" && sent[0]?.hash === hash)
+  const isMined = (hash: string) => isKnown(hash) || (firstIsMined === "late" && sent[0]?.hash === hash)
+  const chain = Layer.mock(Chain, {
+    chainId: 31_337n,
+    storageAddress,
+    accessAddress: storageAddress,
+    fees: Effect.succeed({ maxFeePerGas: 3n, maxPriorityFeePerGas: 1n }),
+    simulate: () => simulated++ < absentFor ? Effect.succeed(180_000n) : Effect.fail(exists),
+    transactionCount: () => Effect.succeed(5),
+    send: (raw) =>
+      Effect.suspend(() => {
+        const { hash, nonce } = Transaction.from(raw)
+        sent.push({ raw, hash: hash ?? "", nonce })
+        return Effect.tap(answers.shift() ?? Effect.succeed("accepted" as const), () =>
+          Effect.sync(() => mined.add(hash ?? "")))
+      }),
+    transactionKnown: (hash) => Effect.sync(() => isKnown(hash)),
+    receipt: (transactionHash) =>
+      Effect.sync(() =>
+        isMined(transactionHash)
+          ? Option.some({
+            transactionHash,
+            blockNumber: 7,
+            blockHash: transactionHash,
+            status: "success" as const,
+            gasUsed: 150_000,
+            from: storageAddress,
+            to: storageAddress,
+            logs: [{
+              address: storageAddress.toLowerCase(),
+              topics: [createBucketTopic, id("bucket")],
+              data: "0x",
+              transactionHash,
+              blockNumber: 7
+            }]
+          })
+          : Option.none()
+      ),
+    blockTime: () => Effect.succeed(DateTime.makeUnsafe(0))
+  })
+  const services = yield* Layer.build(
+    Buckets.layer.pipe(Layer.provide([chain, Wallet.layer(privateKey), Layer.mock(AkaveNode, {})]))
+  )
+  return { buckets: Context.get(services, Buckets), sent }
+})
+
+it.live("sends the same bytes again when an answer is lost", () =>
+  Effect.gen(function*() {
+    const { buckets, sent } = yield* told({ answers: [lost, lost] })
+    const { transactionHash } = yield* buckets.createBucket("my-bucket")
+    assert.strictEqual(new Set(sent.map(({ raw }) => raw)).size, 1)
+    assert.lengthOf(sent, 3)
+    assert.strictEqual(transactionHash, sent[0]?.hash)
+  }))
+
+it.live("does not send anew what is refused because it was mined", () =>
+  Effect.gen(function*() {
+    const { buckets, sent } = yield* told({ answers: [lost, refused("nonce_too_low")], firstIsMined: "at once" })
+    const { transactionHash } = yield* buckets.createBucket("my-bucket")
+    assert.deepStrictEqual(sent.map(({ hash }) => hash), [transactionHash, transactionHash])
+  }))
+
+it.live("finds its own transaction where the next try meets the bucket", () =>
+  Effect.gen(function*() {
+    const answers = [lost, refused("nonce_too_low")]
+    const { buckets, sent } = yield* told({ answers, firstIsMined: "late", absentFor: 1 })
+    const { transactionHash } = yield* buckets.createBucket("my-bucket")
+    assert.deepStrictEqual(sent.map(({ hash }) => hash), [transactionHash, transactionHash])
+  }))
+
+it.live("does not take another's bucket for its own", () =>
+  Effect.gen(function*() {
+    const { buckets, sent } = yield* told({ answers: [refused("nonce_too_low")], absentFor: 1 })
+    assert.strictEqual(yield* Effect.flip(buckets.createBucket("my-bucket")), exists)
+    assert.lengthOf(sent, 1)
+  }))
+
+it.live.each(["nonce_too_low", "replacement_underpriced"] as const)(
+  "takes the next nonce after %s",
+  (reason) =>
+    Effect.gen(function*() {
+      const { buckets, sent } = yield* told({ answers: [refused(reason), refused(reason)] })
+      yield* buckets.createBucket("my-bucket")
+      assert.deepStrictEqual(sent.map(({ nonce }) => nonce), [5, 6, 7])
+    })
+)
+
+it.live("goes back to the chain's own count after a gap", () =>
+  Effect.gen(function*() {
+    const { buckets, sent } = yield* told({ answers: [refused("nonce_too_low"), refused("nonce_too_high")] })
+    yield* buckets.createBucket("my-bucket")
+    assert.deepStrictEqual(sent.map(({ nonce }) => nonce), [5, 6, 5])
+  }))
+
+it.live("gives up on a nonce after six tries", () =>
+  Effect.gen(function*() {
+    const { buckets, sent } = yield* told({ answers: Array.from({ length: 9 }, () => refused("nonce_too_low")) })
+    const error = yield* Effect.flip(buckets.createBucket("my-bucket"))
+    assert.include(error, { _tag: "TransactionRefused", reason: "nonce_too_low" })
+    assert.lengthOf(sent, 6)
+  }))
+
+it.live.each(["insufficient_funds", "underpriced", "gas_limit", "fee_below_base_fee", "other"] as const)(
+  "does not try again after %s",
+  (reason) =>
+    Effect.gen(function*() {
+      const { buckets, sent } = yield* told({ answers: [refused(reason)] })
+      assert.include(yield* Effect.flip(buckets.createBucket("my-bucket")), { reason })
+      assert.lengthOf(sent, 1)
+    })
+)

@@ -1,0 +1,66 @@
+/** The HTTP API as a value: routes, validation, OpenAPI, documentation and typed clients all derive from it. */
+import * as Job from "@akave-async/domain/Job"
+import { Context, Effect, Layer, Schema } from "effect"
+import type { HttpClient } from "effect/http"
+import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, OpenApi } from "effect/http-api"
+import * as Problems from "./Problems.ts"
+import { BucketPage, BucketRequest, JobResource, Readiness } from "./Resources.ts"
+
+/** Turns a request that does not decode into {@link Problems.InvalidRequest}, with the path of each wrong value. */
+export class Validation extends HttpApiMiddleware.Service<Validation>()("@akave-async/api/Validation", {
+  error: [Problems.InvalidRequest, Problems.InternalError]
+}) {}
+
+const page = {
+  /** Where the page starts: `next` of the page before. */
+  after: Schema.optionalKey(Schema.String),
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(100))
+  )
+}
+const jobErrors = [Problems.JobNotFound, Problems.ReadModelUnavailable, Problems.EventLogUnavailable] as const
+const getJob = { params: { job_id: Job.Id }, success: JobResource, error: jobErrors }
+
+export class BucketsGroup extends HttpApiGroup.make("buckets").add(
+  HttpApiEndpoint.post("create", "/buckets", {
+    payload: BucketRequest,
+    success: HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), { location: Schema.String }),
+    error: [
+      Problems.BucketExists,
+      Problems.BucketBusy,
+      Problems.BodyTooLarge,
+      Problems.UnsupportedMediaType,
+      Problems.EventLogUnavailable
+    ]
+  }).annotate(OpenApi.Summary, "Ask for a bucket; answers at once with the job that creates it"),
+  HttpApiEndpoint.get("list", "/buckets", { query: page, success: BucketPage, error: [Problems.ReadModelUnavailable] })
+    .annotate(OpenApi.Summary, "The buckets on chain, by name"),
+  HttpApiEndpoint.get("job", "/buckets/jobs/:job_id", getJob)
+    .annotate(OpenApi.Summary, "A job; the same as /jobs/{job_id}")
+).middleware(Validation) {}
+
+export class JobsGroup extends HttpApiGroup.make("jobs").add(
+  HttpApiEndpoint.get("get", "/jobs/:job_id", getJob).annotate(OpenApi.Summary, "A job")
+).middleware(Validation) {}
+
+export class HealthGroup extends HttpApiGroup.make("health").add(
+  HttpApiEndpoint.get("live", "/health", { success: Schema.Struct({ status: Schema.Literal("ok") }) })
+    .annotate(OpenApi.Summary, "Whether the gateway runs"),
+  HttpApiEndpoint.get("ready", "/health/ready", {
+    success: [Readiness, Readiness.pipe(HttpApiSchema.status(503))]
+  }).annotate(OpenApi.Summary, "Whether the gateway can do its work, dependency by dependency")
+) {}
+
+export class Api extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, HealthGroup)
+  .annotate(OpenApi.Title, "Akave Async Gateway")
+  .annotate(OpenApi.Version, "0.1.0")
+  .annotate(OpenApi.License, { name: "Apache-2.0" })
+  // A misspelt field must not be passed over in silence, and one answer names all that is wrong.
+  .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
+  .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error", errors: "all" })
+{}
+
+export class ApiClient extends Context.Service<ApiClient, HttpApiClient.ForApi<typeof Api>>()("@akave-async/api/ApiClient") {
+  static readonly layer = (baseUrl: URL): Layer.Layer<ApiClient, never, HttpClient.HttpClient> =>
+    Layer.effect(ApiClient, HttpApiClient.make(Api, { baseUrl }))
+}

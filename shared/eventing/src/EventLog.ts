@@ -1,0 +1,100 @@
+/**
+ * The port to an event log: an append-only, totally ordered list of events, each under a subject. Subjects are given
+ * without the log's own prefix.
+ */
+import { Context, Duration, Effect, Option, Schema, Stream } from "effect"
+import type { NewEvent } from "./CloudEvent.ts"
+
+/** A message's place in the log, from 1. */
+export type Sequence = number
+/** The sequence of the last message on a subject when it was read, 0 for none. */
+export type Revision = number
+
+export interface StoredEvent {
+  readonly sequence: Sequence
+  readonly subject: string
+  /** Header names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly data: Uint8Array
+}
+
+/** What the writer saw when it decided; the append is refused if something came in between. */
+export type Expected =
+  /** Nothing was appended to the same subject since this revision. */
+  | { readonly revision: Revision }
+  /** Nothing at all was appended since this sequence, whose event has this id; for a group of appends under way. */
+  | { readonly lastSequence: Sequence; readonly lastId: string }
+
+export interface Appended {
+  readonly sequence: Sequence
+  /** True where an event of the same id was stored before, so that this call stored nothing. */
+  readonly isDuplicate: boolean
+}
+
+export class WrongRevision extends Schema.TaggedError<WrongRevision>()("WrongRevision", { subject: Schema.String }) {
+  override readonly message = `Another event was first on ${this.subject}`
+}
+export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUnavailable", {
+  operation: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override readonly message = `The event log did not answer (${this.operation})`
+  readonly isRetryable = true
+}
+
+/** One event handed to a durable consumer. Until it is settled it will be delivered again after the ack wait. */
+export interface Delivery {
+  readonly event: StoredEvent
+  /** How often this event was delivered to the consumer, this time included. */
+  readonly deliveryCount: number
+  /** Done: never deliver it again. Returns when the log has taken note. */
+  readonly ack: Effect.Effect<void, LogUnavailable>
+  /** Not done: deliver it again after the delay. */
+  readonly nak: (delay: Duration.Duration) => Effect.Effect<void, LogUnavailable>
+  /** It can never be done: never deliver it again. */
+  readonly term: (reason: string) => Effect.Effect<void, LogUnavailable>
+  /** Still at work: start the ack wait anew. */
+  readonly inProgress: Effect.Effect<void, LogUnavailable>
+}
+
+export interface ConsumerOptions {
+  /** Readers with one name share the events between them, and the log keeps their position. */
+  readonly name: string
+  /** Time without a settlement or a sign of progress after which an event is delivered again. */
+  readonly ackWait: Duration.Duration
+  /** How many events may be unsettled at once, over all readers of this consumer. */
+  readonly maxAckPending: number
+}
+
+export interface EventLogShape {
+  /** Appends one event. An event whose id is in the log already (within its dedup window) is not stored again. */
+  append(subject: string, expected: Expected, event: NewEvent): Effect.Effect<Appended, WrongRevision | LogUnavailable>
+  /** All events on a subject, in order, and the revision to state when appending. */
+  read(subject: string): Effect.Effect<
+    { readonly events: ReadonlyArray<StoredEvent>; readonly revision: Revision },
+    LogUnavailable
+  >
+  /** The last event on a subject. */
+  last(subject: string): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
+  /** The event at a sequence. */
+  get(sequence: Sequence): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
+  /** The sequence of the last event in the log, 0 for none. */
+  readonly lastSequence: Effect.Effect<Sequence, LogUnavailable>
+  /** Every event from this sequence on, in order, then each new one as it comes. */
+  subscribe(from: Sequence): Stream.Stream<StoredEvent, LogUnavailable>
+  /** The events that a durable consumer is handed. Each must be settled. */
+  consume(options: ConsumerOptions): Stream.Stream<Delivery, LogUnavailable>
+}
+
+/** The log of what happened to buckets and jobs. */
+export class EventLog extends Context.Service<EventLog, EventLogShape>()("@akave-async/eventing/EventLog") {}
+
+/** Runs the work while telling the log every third of the ack wait that it goes on. */
+export const keepInProgress = (delivery: Delivery, ackWait: Duration.Duration) =>
+<A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  delivery.inProgress.pipe(
+    Effect.ignore,
+    Effect.delay(Duration.times(ackWait, 1 / 3)),
+    Effect.forever,
+    Effect.raceFirst(work)
+  ) as Effect.Effect<A, E, R>

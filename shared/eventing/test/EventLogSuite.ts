@@ -1,0 +1,247 @@
+/** What every event log must do, run on each layer of the port. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Option, Result, Schema, type Scope, Stream } from "effect"
+import * as CloudEvent from "../src/CloudEvent.ts"
+import { type ConsumerOptions, type Delivery, type EventLogShape, keepInProgress } from "../src/EventLog.ts"
+
+export interface Subject {
+  readonly log: EventLogShape
+  /** Cuts the connection to the log once; it comes back by itself. */
+  readonly interrupt: Effect.Effect<void>
+}
+
+let ids = 0
+const event = (text: string, id = `event-${++ids}`): CloudEvent.NewEvent => ({
+  id,
+  headers: { "ce-id": id, "ce-type": "akave.Said.v1" },
+  data: new TextEncoder().encode(JSON.stringify({ text }))
+})
+const textOf = (stored: { readonly data: Uint8Array }): string => JSON.parse(new TextDecoder().decode(stored.data)).text
+
+const consumer = (name: string, options?: Partial<ConsumerOptions>): ConsumerOptions => ({
+  name,
+  ackWait: Duration.millis(400),
+  maxAckPending: 100,
+  ...options
+})
+const first = (log: EventLogShape, options: ConsumerOptions): Effect.Effect<Delivery, unknown> =>
+  Stream.runHead(log.consume(options)).pipe(Effect.flatMap(Effect.fromOption))
+
+export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown, Scope.Scope>) =>
+  describe(name, () => {
+    const test = (sentence: string, body: (subject: Subject) => Effect.Effect<void, unknown, Scope.Scope>) =>
+      it.live(sentence, () => Effect.scoped(Effect.flatMap(make, body)))
+
+    test("reads back what was appended, with its headers, in order", ({ log }) =>
+      Effect.gen(function*() {
+        const { sequence: one } = yield* log.append("a", { revision: 0 }, event("one"))
+        const { sequence: two } = yield* log.append("a", { revision: one }, event("two"))
+        yield* log.append("b", { revision: 0 }, event("other"))
+        const { events, revision } = yield* log.read("a")
+        assert.deepStrictEqual(events.map(textOf), ["one", "two"])
+        assert.deepStrictEqual(events.map((stored) => stored.subject), ["a", "a"])
+        assert.strictEqual(events[0]?.headers["ce-type"], "akave.Said.v1")
+        assert.strictEqual(revision, two)
+        assert.strictEqual(textOf(Option.getOrThrow(yield* log.last("a"))), "two")
+        assert.strictEqual(textOf(Option.getOrThrow(yield* log.get(one))), "one")
+        assert.strictEqual(yield* log.lastSequence, 3)
+      }))
+
+    test("tells the absence of a subject and of a sequence", ({ log }) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* log.read("nothing"), { events: [], revision: 0 })
+        assert.isTrue(Option.isNone(yield* log.last("nothing")))
+        assert.isTrue(Option.isNone(yield* log.get(99)))
+        assert.strictEqual(yield* log.lastSequence, 0)
+      }))
+
+    test("refuses an append that was decided on an older revision", ({ log }) =>
+      Effect.gen(function*() {
+        const { sequence } = yield* log.append("a", { revision: 0 }, event("one"))
+        for (const revision of [0, sequence + 1]) {
+          const error = yield* Effect.flip(log.append("a", { revision }, event("late")))
+          assert.strictEqual(error._tag, "WrongRevision")
+        }
+        assert.lengthOf((yield* log.read("a")).events, 1)
+      }))
+
+    test("lets one of many writers with the same revision win", ({ log }) =>
+      Effect.gen(function*() {
+        const exits = yield* Effect.all(
+          Array.from({ length: 20 }, (_, n) => Effect.exit(log.append("a", { revision: 0 }, event(`${n}`)))),
+          { concurrency: "unbounded" }
+        )
+        assert.lengthOf(exits.filter(Exit.isSuccess), 1)
+        assert.lengthOf((yield* log.read("a")).events, 1)
+      }))
+
+    test("stores an event once, also when its expectation no longer holds", ({ log }) =>
+      Effect.gen(function*() {
+        const stored = yield* log.append("a", { revision: 0 }, event("one", "same"))
+        yield* log.append("a", { revision: stored.sequence }, event("two"))
+        const again = yield* log.append("a", { revision: 0 }, event("one", "same"))
+        assert.deepStrictEqual(again, { sequence: stored.sequence, isDuplicate: true })
+        assert.lengthOf((yield* log.read("a")).events, 2)
+      }))
+
+    test("stores a group that follows on the end of the log, all or a beginning of it", ({ log }) =>
+      Effect.gen(function*() {
+        const opening = event("opening")
+        const { sequence } = yield* log.append("ledger", { revision: 0 }, opening)
+        const group = (names: ReadonlyArray<string>) => {
+          const events = names.map((name) => event(name))
+          return Effect.all(
+            events.map((member, n) =>
+              Effect.exit(
+                log.append(`claim.${textOf(member)}`, {
+                  lastSequence: sequence + n,
+                  lastId: events[n - 1]?.id ?? opening.id
+                }, member)
+              )
+            ),
+            { concurrency: "unbounded" }
+          )
+        }
+        const exits = yield* Effect.all([group(["a1", "a2", "a3"]), group(["b1", "b2", "b3"])], { concurrency: "unbounded" })
+        const stored = yield* log.subscribe(sequence + 1).pipe(Stream.take(3), Stream.map(textOf), Stream.runCollect)
+        assert.isTrue(stored.join() === "a1,a2,a3" || stored.join() === "b1,b2,b3", stored.join())
+        assert.strictEqual(yield* log.lastSequence, 4)
+        assert.lengthOf(exits.flat().filter(Exit.isSuccess), 3)
+      }))
+
+    test("subscribes from a sequence and goes on with what comes later", ({ log }) =>
+      Effect.gen(function*() {
+        for (const n of [1, 2, 3]) yield* log.append(`s${n}`, { revision: 0 }, event(`${n}`))
+        const seen = yield* log.subscribe(2).pipe(Stream.take(4), Stream.map(textOf), Stream.runCollect, Effect.forkScoped)
+        for (const n of [4, 5]) yield* log.append(`s${n}`, { revision: 0 }, event(`${n}`))
+        assert.deepStrictEqual(yield* Fiber.join(seen), ["2", "3", "4", "5"])
+      }))
+
+    test("gives a subscriber everything in order though its connection is lost in between", ({ interrupt, log }) =>
+      Effect.gen(function*() {
+        const total = 300
+        const seen = yield* log.subscribe(1).pipe(Stream.take(total), Stream.map(textOf), Stream.runCollect, Effect.forkScoped)
+        for (let n = 0; n < total; n++) {
+          if (n === 100 || n === 200) yield* interrupt
+          yield* log.append(`s${n % 7}.${n}`, { revision: 0 }, event(`${n}`)).pipe(Effect.retry({ times: 50 }))
+        }
+        assert.deepStrictEqual(yield* Fiber.join(seen), Array.from({ length: total }, (_, n) => `${n}`))
+      }))
+
+    test("delivers what was acknowledged once, in order", ({ log }) =>
+      Effect.gen(function*() {
+        for (const n of [1, 2, 3]) yield* log.append("a", { revision: n - 1 }, event(`${n}`))
+        const seen: Array<string> = []
+        yield* log.consume(consumer("c")).pipe(
+          Stream.take(3),
+          Stream.runForEach((delivery) => {
+            seen.push(`${textOf(delivery.event)}/${delivery.deliveryCount}`)
+            return delivery.ack
+          })
+        )
+        yield* log.append("a", { revision: 3 }, event("4"))
+        const next = yield* first(log, consumer("c"))
+        assert.deepStrictEqual([...seen, `${textOf(next.event)}/${next.deliveryCount}`], ["1/1", "2/1", "3/1", "4/1"])
+      }))
+
+    test("delivers again after the ack wait, also to another reader after the first one died", ({ log }) =>
+      Effect.gen(function*() {
+        yield* log.append("a", { revision: 0 }, event("one"))
+        const dead = yield* first(log, consumer("c"))
+        const again = yield* first(log, consumer("c"))
+        assert.deepStrictEqual([dead.deliveryCount, again.deliveryCount], [1, 2])
+        yield* again.ack
+      }))
+
+    test("delivers again after the delay of a nak, and never after a term", ({ log }) =>
+      Effect.gen(function*() {
+        yield* log.append("a", { revision: 0 }, event("one"))
+        yield* log.append("b", { revision: 0 }, event("two"))
+        const seen: Array<string> = []
+        yield* log.consume(consumer("c", { ackWait: Duration.seconds(30) })).pipe(
+          Stream.take(3),
+          Stream.runForEach((delivery) => {
+            seen.push(textOf(delivery.event))
+            if (textOf(delivery.event) === "two") return delivery.term("never")
+            return delivery.deliveryCount === 1 ? delivery.nak(Duration.millis(100)) : delivery.ack
+          })
+        )
+        assert.deepStrictEqual(seen, ["one", "two", "one"])
+      }))
+
+    test("does not deliver again while work is in progress", ({ log }) =>
+      Effect.gen(function*() {
+        yield* log.append("a", { revision: 0 }, event("one"))
+        const options = consumer("c")
+        const delivery = yield* first(log, options)
+        const rival = yield* first(log, options).pipe(Effect.forkScoped)
+        yield* Effect.sleep("1200 millis").pipe(keepInProgress(delivery, options.ackWait))
+        yield* delivery.ack
+        yield* log.append("a", { revision: 1 }, event("two"))
+        assert.strictEqual(textOf((yield* Fiber.join(rival)).event), "two")
+      }))
+
+    test("hands out no more than may be pending", ({ log }) =>
+      Effect.gen(function*() {
+        for (const n of [1, 2, 3]) yield* log.append("a", { revision: n - 1 }, event(`${n}`))
+        const options = consumer("c", { maxAckPending: 1, ackWait: Duration.seconds(30) })
+        const seen: Array<number> = []
+        let pending = 0
+        yield* log.consume(options).pipe(
+          Stream.take(3),
+          Stream.mapEffect((delivery) =>
+            Effect.gen(function*() {
+              seen.push(++pending)
+              yield* Effect.yieldNow
+              pending--
+              yield* delivery.ack
+            }), { concurrency: 3 }),
+          Stream.runDrain
+        )
+        assert.deepStrictEqual(seen, [1, 1, 1])
+      }))
+
+    test("shares the events of one consumer between its readers", ({ interrupt, log }) =>
+      Effect.gen(function*() {
+        const total = 60
+        const seen = new Set<string>()
+        const reader = log.consume(consumer("c", { maxAckPending: 10 })).pipe(
+          Stream.tap((delivery) => Effect.sync(() => seen.add(textOf(delivery.event)))),
+          Stream.tap((delivery) => Effect.ignore(delivery.ack)),
+          Stream.takeUntil(() => seen.size === total),
+          Stream.runDrain
+        )
+        const readers = yield* Effect.forkScoped(Effect.raceFirst(reader, reader))
+        for (let n = 0; n < total; n++) {
+          if (n === 30) yield* interrupt
+          yield* log.append(`s${n}`, { revision: 0 }, event(`${n}`)).pipe(Effect.retry({ times: 50 }))
+        }
+        yield* Fiber.join(readers)
+        assert.strictEqual(seen.size, total)
+      }))
+
+    test("is handled right by a reader that gets every message twice", ({ log }) =>
+      Effect.gen(function*() {
+        for (const n of [1, 2, 3]) yield* log.append(`s${n}`, { revision: 0 }, event(`${n}`))
+        yield* log.consume(consumer("c")).pipe(
+          Stream.flatMap((delivery) => Stream.make(delivery, delivery)),
+          Stream.mapEffect(({ ack, event: { sequence } }) =>
+            log.append(`done.${sequence}`, { revision: 0 }, event("done", `done-${sequence}`)).pipe(Effect.andThen(ack))
+          ),
+          Stream.take(6),
+          Stream.runDrain
+        )
+        assert.strictEqual(yield* log.lastSequence, 6)
+      }))
+
+    test("tells what can't be decoded and decodes the rest", ({ log }) =>
+      Effect.gen(function*() {
+        const codec = CloudEvent.make(Schema.TaggedUnion({ Said: { text: Schema.NonEmptyString } }))
+        yield* log.append("a", { revision: 0 }, event("hello"))
+        yield* log.append("b", { revision: 0 }, event(""))
+        yield* log.append("c", { revision: 0 }, { id: "bytes", headers: { "ce-type": "akave.Said.v1" }, data: Uint8Array.of(255) })
+        yield* log.append("d", { revision: 0 }, { id: "other", headers: {}, data: new Uint8Array() })
+        const decoded = yield* log.subscribe(1).pipe(Stream.take(4), Stream.map(codec.decode), Stream.runCollect)
+        assert.deepStrictEqual(decoded.map(Result.isSuccess), [true, false, false, false])
+      }))
+  })
