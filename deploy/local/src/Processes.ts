@@ -255,7 +255,9 @@ const exitOf = (child: ChildProcess) =>
 /** The members of a group whose leader is gone get two seconds to follow it. */
 const endGroup = Effect.fnUntraced(function*(group: number) {
   ProcessTable.signal(-group, "SIGTERM")
-  for (let waited = 0; waited < 2_000 && ProcessTable.signal(-group, 0); waited += 20) yield* Effect.sleep("20 millis")
+  for (let waited = 0; waited < 2_000 && ProcessTable.isGroupRunning(group); waited += 20) {
+    yield* Effect.sleep("20 millis")
+  }
   ProcessTable.signal(-group, "SIGKILL")
 })
 

@@ -1,6 +1,9 @@
 import { Context, Effect, Layer } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 /** Tells one small detached process which process groups must not outlive this one, SIGKILL included. */
@@ -8,6 +11,8 @@ export class Reaper extends Context.Service<Reaper, {
   /** Takes effect at once: the line is written before this returns. */
   watch(group: number, signal: NodeJS.Signals): void
   forget(group: number): void
+  /** A new folder that goes when this process does, or the layer's scope closes, after all that is watched has ended. */
+  temporaryFolder(): string
 }>()("@akave-async/local/Reaper") {
   static readonly layer = Layer.effect(
     Reaper,
@@ -36,7 +41,12 @@ export class Reaper extends Context.Service<Reaper, {
       )
       return Reaper.of({
         watch: (group, signal) => void child.stdin.write(`watch ${group} ${signal}\n`),
-        forget: (group) => void child.stdin.write(`forget ${group}\n`)
+        forget: (group) => void child.stdin.write(`forget ${group}\n`),
+        temporaryFolder: () => {
+          const folder = mkdtempSync(join(tmpdir(), "akave-async-"))
+          child.stdin.write(`remove ${folder}\n`)
+          return folder
+        }
       })
     })
   )

@@ -2,8 +2,8 @@
  * The whole product on one machine: nats-server, Postgres, devnet, projector, executor and gateway, each a process of
  * its own. `npm start` runs it on `.data/`; system tests run it on a temporary folder and free ports.
  */
-import { Effect, Layer, Redacted, Schema, type Scope } from "effect"
-import { join, resolve } from "node:path"
+import { Context, Effect, Layer, Redacted, Schema, type Scope } from "effect"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as DataFolder from "./DataFolder.ts"
 import * as NatsServer from "./NatsServer.ts"
@@ -25,8 +25,11 @@ export const serviceKinds = ["devnet", "projector", "executor", "gateway"] as co
 export type ServiceKind = typeof serviceKinds[number]
 
 export interface Options {
-  /** Everything lives here: databases, event log, chain, and the processes' logs under `logs/`. */
-  readonly dataDir: string
+  /**
+   * Everything lives here: databases, event log, chain, and the processes' logs under `logs/`. If it is not named, it
+   * is a new folder that goes with the stack.
+   */
+  readonly dataDir?: string
   /** A port that is not named is a free one. */
   readonly ports?: Partial<Record<"nats" | "postgres" | "rpc" | "node" | "gateway", number>>
   /** How many of each; one if not named. Each further gateway gets a free port. */
@@ -91,15 +94,15 @@ export const repository = fileURLToPath(new URL("../../..", import.meta.url))
 
 /** Describes the stack and holds its folder; nothing runs until `start`. All of it is stopped when the scope closes. */
 export const make = Effect.fnUntraced(function*(options: Options) {
-  const dataDir = yield* DataFolder.acquire(options.dataDir)
   const context = yield* Layer.build(Reaper.layer)
+  const dataDir = yield* DataFolder.acquire(options.dataDir ?? Context.get(context, Reaper).temporaryFolder())
   return yield* Effect.provideContext(describe({ ...options, dataDir }), context)
 })
 
 /** A stack that is up. */
 export const started = (options: Options) => Effect.tap(make(options), (stack) => stack.start())
 
-const describe = Effect.fnUntraced(function*(options: Options) {
+const describe = Effect.fnUntraced(function*(options: Options & { readonly dataDir: string }) {
   const { dataDir, env = {}, mains = {}, ports = {} } = options
   const services: Array<Service> = []
   const files = (name: string) => ({
@@ -249,10 +252,10 @@ const describe = Effect.fnUntraced(function*(options: Options) {
     nodeAddress,
     rpcUrl,
     ownerAddress,
-    dataDir: resolve(dataDir)
+    dataDir
   }
   return stack
-}) satisfies (options: Options) => Effect.Effect<Stack, unknown, Reaper | Scope.Scope>
+}) satisfies (options: Options & { readonly dataDir: string }) => Effect.Effect<Stack, unknown, Reaper | Scope.Scope>
 
 const nodeProgram = process.execPath
 

@@ -101,7 +101,7 @@ const run = Effect.gen(function*() {
   yield* Console.log(`Starting the stack. Data is in ${folder}, logs are in ${folder}/logs.`)
   yield* stack.start(printReady)
   yield* Console.log(`\nThe gateway answers at ${stack.gatewayUrl} (documentation: ${stack.gatewayUrl}/docs).`)
-  const supervision = yield* Effect.forkChild(
+  const supervision = yield* Effect.forkScoped(
     Effect.forEach(stack.services, supervise, { concurrency: "unbounded", discard: true }),
     { startImmediately: true }
   )
@@ -120,6 +120,17 @@ const parentIsGone = Effect.gen(function*() {
 process.once("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {})
 
+/** An expected failure in its own words; anything else is a mistake in this program, and shown whole. */
+const sentence = (cause: Cause.Cause<unknown>): string => {
+  const failure = Cause.squash(cause)
+  if (failure instanceof Config.ConfigError) {
+    const [, problem = failure.message, variable = "A setting"] = /\((.*)\s+at \["(\w+)"\]/.exec(failure.message) ?? []
+    return `${variable} is not valid: ${problem}.`
+  }
+  const isExpected = cause.reasons.every((reason) => reason._tag !== "Die")
+  return isExpected && failure instanceof Error ? failure.message : Cause.pretty(cause)
+}
+
 const teardown: Runtime.Teardown = (exit, onExit) => {
   if (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)) return onExit(0)
   Runtime.defaultTeardown(exit, onExit)
@@ -128,11 +139,6 @@ const teardown: Runtime.Teardown = (exit, onExit) => {
 Effect.scoped(run).pipe(
   Effect.raceFirst(parentIsGone),
   Effect.provide(FetchHttpClient.layer),
-  Effect.tapCause((cause) => {
-    if (Cause.hasInterruptsOnly(cause)) return Effect.void
-    const failure = Cause.squash(cause)
-    const isExpected = cause.reasons.every((reason) => reason._tag !== "Die")
-    return Console.error(isExpected && failure instanceof Error ? failure.message : Cause.pretty(cause))
-  }),
+  Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(sentence(cause))),
   (program) => NodeRuntime.runMain(program, { disableErrorReporting: true, teardown })
 )

@@ -1,7 +1,5 @@
 /** One nats-server and one Postgres for a whole run of integration tests; they end with it, however it ends. */
-import { Effect, Exit, Layer, Scope } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { join } from "node:path"
 import type { TestProject } from "vitest/node"
 import * as NatsServer from "./NatsServer.ts"
@@ -17,11 +15,8 @@ declare module "vitest" {
 }
 
 const servers = Effect.gen(function*() {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "akave-async-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-  )
   const context = yield* Layer.build(Reaper.layer)
+  const folder = Context.get(context, Reaper).temporaryFolder()
   const files = (name: string) => ({
     folder: join(folder, name),
     logFile: join(folder, `${name}.log`),

@@ -1,4 +1,17 @@
-import { Context, Deferred, Duration, Effect, Fiber, FileSystem, Layer, Option, Path, Schema, Stream } from "effect"
+import {
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  Schedule,
+  Schema,
+  Stream
+} from "effect"
 import { ChildProcess } from "effect/process"
 import { JsonRpcProvider } from "ethers"
 import { createRequire } from "node:module"

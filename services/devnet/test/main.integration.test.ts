@@ -38,7 +38,11 @@ const start = Effect.fnUntraced(function*(env: Record<string, string> = {}) {
   )
   /** The exit code, once all output is read. */
   const ended = Effect.andThen(Fiber.await(output), devnet.exitCode)
-  return { devnet, ready: Deferred.await(ready), lines, ended }
+  const untilReady = Effect.raceFirst(
+    Deferred.await(ready),
+    Effect.flatMap(ended, () => Effect.die(new Error(lines.map(({ message }) => message).join("\n"))))
+  )
+  return { devnet, ready: untilReady, lines, ended }
 })
 
 const answers = (rpcUrl: string) =>

@@ -1,4 +1,6 @@
+import { EventLog } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Service from "@akave-async/platform/Service"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
@@ -39,9 +41,15 @@ const Reactions = Layer.effectDiscard(Effect.gen(function*() {
   yield* Service.ready({ signer })
 }))
 
+const Health = Layer.unwrap(Effect.gen(function*() {
+  const log = yield* EventLog
+  const chain = yield* Chain
+  return HealthServer.layer({ event_log: log.lastSequence, chain: chain.blockNumber })
+}))
+
 Service.main(
   "executor",
-  Reactions.pipe(
+  Layer.merge(Reactions, Health).pipe(
     Layer.provide(Steps.layer),
     Layer.provide([WalletLedger, Receipts.layer, Buckets.layer]),
     Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),

@@ -1,18 +1,19 @@
 import { Schema } from "effect"
 
-const rule = (description: string, holds: (name: string) => boolean) =>
-  Schema.makeFilter<string>((name) => holds(name) || description)
-
 /**
  * The name of a bucket, by the rules of S3 that the storage network's own S3 front shares: the contract itself would
  * take any text. Each rule is checked on its own, so that a refusal names the rule that was broken.
  */
 export const BucketName = Schema.String.check(
-  rule("a bucket name has 3 to 63 characters", (name) => name.length >= 3 && name.length <= 63),
-  rule("a bucket name has only lower-case letters a-z, digits, dots and hyphens", (name) => /^[a-z0-9.-]*$/.test(name)),
-  rule("a bucket name starts and ends with a letter or digit", (name) => /^[^.-](.*[^.-])?$/.test(name)),
-  rule("a bucket name has no two dots in a row", (name) => !name.includes("..")),
-  rule("a bucket name is not formatted as an IP address", (name) => !/^\d{1,3}(\.\d{1,3}){3}$/.test(name))
+  Schema.isBetweenLength(3, 63, { message: "a bucket name has 3 to 63 characters" }),
+  Schema.isPattern(/^[a-z0-9.-]*$/, {
+    message: "a bucket name has only lower-case letters a-z, digits, dots and hyphens"
+  }),
+  Schema.isPattern(/^[^.-](.*[^.-])?$/, { message: "a bucket name starts and ends with a letter or digit" }),
+  Schema.makeFilter((name: string) => !name.includes("..") || "a bucket name has no two dots in a row"),
+  Schema.makeFilter((name: string) =>
+    !/^\d{1,3}(\.\d{1,3}){3}$/.test(name) || "a bucket name is not formatted as an IP address"
+  )
 ).pipe(Schema.brand("BucketName"))
 export type BucketName = typeof BucketName.Type
 

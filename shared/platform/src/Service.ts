@@ -1,5 +1,5 @@
 import { NodeRuntime } from "@effect/platform-node"
-import { Cause, Effect, Layer, Logger, References, Runtime } from "effect"
+import { Cause, Config, Effect, Layer, Logger, Predicate, References, Runtime, Schema, SchemaIssue } from "effect"
 
 /**
  * Says that a service is up: one log line with the message "ready" and the details (addresses, versions) as its
@@ -11,24 +11,37 @@ export const ready = (details: Record<string, string | number>): Effect.Effect<v
 /**
  * Runs a layer as this process until SIGINT or SIGTERM, then releases it in order.
  *
- * Logs are JSON lines on standard output. A typed failure is told in its one sentence and a defect with its stack;
- * both end the process with exit code 1.
+ * Logs are JSON lines on standard output. A typed failure is told in one sentence and a defect with its stack; both end
+ * the process with exit code 1.
  */
 export const main = <E>(service: string, layer: Layer.Layer<never, E>): void =>
   Layer.launch(layer).pipe(
     Effect.tapCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
-      const failure = Cause.squash(cause)
-      const isExpected = cause.reasons.every((reason) => reason._tag !== "Die")
-      return isExpected && failure instanceof Error && failure.message !== ""
-        ? Effect.logFatal(failure.message)
-        : Effect.logFatal("stopped by a defect", cause)
+      const told = cause.reasons.some((reason) => reason._tag === "Die") ? undefined : sentence(Cause.squash(cause))
+      return told === undefined ? Effect.logFatal("stopped by a defect", cause) : Effect.logFatal(told)
     }),
     Effect.annotateLogs({ service }),
     Effect.provide(Logger.layer([Logger.consoleJson])),
     Effect.provideService(References.MinimumLogLevel, "Info"),
     (program) => NodeRuntime.runMain(program, { disableErrorReporting: true, teardown })
   )
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** What to tell of an expected failure: its own message, the setting that is wrong, or the address that is taken. */
+const sentence = (failure: unknown): string | undefined => {
+  if (failure instanceof Config.ConfigError && Schema.isSchemaError(failure.cause)) {
+    return issues(failure.cause.issue).issues
+      .map(({ message, path = [] }) => `${path.map(String).join(".")} is missing or wrong: ${message}`).join("; ")
+  }
+  if (!Predicate.hasProperty(failure, "message")) return undefined
+  const { cause } = Predicate.hasProperty(failure, "cause") ? failure : { cause: undefined }
+  if (Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE" && Predicate.hasProperty(cause, "port")) {
+    return `Port ${cause.port} is taken; set another one`
+  }
+  return Predicate.isString(failure.message) && failure.message !== "" ? failure.message : undefined
+}
 
 /** As the default, except that a process stopped by a signal has done what it was asked to: exit code 0. */
 const teardown: Runtime.Teardown = (exit, onExit) => {
