@@ -6,13 +6,18 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{services,shared}/*/test/**/*.test.ts", "{loadtest,proto}/test/**/*.test.ts", "test/unit/**/*.test.ts"],
+          include: [
+            "{services,shared,deploy}/*/test/**/*.test.ts",
+            "{loadtest,proto}/test/**/*.test.ts",
+            "test/unit/**/*.test.ts"
+          ],
           exclude: ["**/*.integration.test.ts", "**/node_modules/**"]
         }
       },
       {
         test: {
           name: "integration",
+          globalSetup: ["deploy/local/src/vitestGlobalSetup.ts"],
           include: ["{services,shared,deploy}/*/test/**/*.integration.test.ts", "test/integration/**/*.test.ts"],
           exclude: ["**/node_modules/**"],
           testTimeout: 60_000,

@@ -3,7 +3,7 @@
  * installs exit hooks of its own.
  */
 import { Effect, Schema, type Scope } from "effect"
-import { execFile, type ExecFileOptions } from "node:child_process"
+import { spawn, type SpawnOptions } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import { join, resolve } from "node:path"
@@ -11,7 +11,7 @@ import { Client } from "pg"
 import { host } from "./Ports.ts"
 import * as Processes from "./Processes.ts"
 import * as ProcessTable from "./ProcessTable.ts"
-import type { Reaper } from "./Reaper.ts"
+import { Reaper } from "./Reaper.ts"
 
 export class PostgresUnavailable extends Schema.TaggedError<PostgresUnavailable>()("PostgresUnavailable", {
   reason: Schema.String
@@ -37,6 +37,7 @@ export const url = (port: number): string => `postgres://${user}@${host}:${port}
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Processes.Process, PostgresUnavailable, Reaper | Scope.Scope> {
+  const reaper = yield* Reaper
   const folder = resolve(options.folder)
   const binaries = yield* locate
   const fail = (reason: string) => new Processes.ProcessFailed({ name: "postgres", reason, logFile: options.logFile })
@@ -58,7 +59,12 @@ export const make = Effect.fnUntraced(function*(
         fs.mkdirSync(fresh, { mode: 0o700 })
         give(fresh, account.owner)
         const [command, ...args] = account.wrap([binaries.initdb, ...initdbArgs, "-D", fresh])
-        await run(command, options.isDurable ? args : [...args, "--no-sync"], { ...account.spawn, env, cwd: "/" })
+        if (!options.isDurable) args.push("--no-sync")
+        let group = 0
+        await run(command, args, { ...account.spawn, env, cwd: "/", detached: true }, (pid) => {
+          group = pid
+          reaper.watch(pid, "SIGTERM")
+        }).finally(() => reaper.forget(group))
         fs.rmSync(folder, { recursive: true, force: true })
         fs.renameSync(fresh, folder)
       }
@@ -258,13 +264,27 @@ const ensureDatabase = async (port: number): Promise<Processes.Details> => {
   }
 }
 
-const run = (command: string, args: ReadonlyArray<string>, options: ExecFileOptions): Promise<string> =>
+/** Runs a command to its end; gives its output, or fails with the line of it that names the error. */
+const run = (
+  command: string,
+  args: ReadonlyArray<string>,
+  options: SpawnOptions,
+  onStart: (pid: number) => void = () => {}
+): Promise<string> =>
   new Promise((resolve, reject) => {
-    execFile(command, args, { timeout: 120_000, ...options, encoding: "utf8" }, (error, stdout, stderr) => {
-      if (!error) return resolve(stdout)
-      const lines = `${stderr}`.split("\n").filter((line) => line.trim() !== "")
-      reject(new Error(lines.find((line) => /error:|FATAL:/.test(line)) ?? lines.at(-1) ?? error.message))
+    const child = spawn(command, args, { timeout: 120_000, ...options, stdio: ["ignore", "pipe", "pipe"] })
+    let output = ""
+    let errors = ""
+    child.stdout?.on("data", (chunk) => output += chunk)
+    child.stderr?.on("data", (chunk) => errors += chunk)
+    child.once("error", reject)
+    child.once("close", (code, signal) => {
+      if (code === 0) return resolve(output)
+      const lines = errors.split("\n").filter((line) => line.trim() !== "")
+      const reason = lines.find((line) => /error:|FATAL:/.test(line)) ?? lines.at(-1)
+      reject(new Error(reason ?? `${command} ended (${signal ?? `exit code ${code}`})`))
     })
+    if (child.pid !== undefined) onStart(child.pid)
   })
 
 const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)

@@ -20,7 +20,10 @@ export const run = Effect.gen(function*() {
   const steps = yield* Steps
   const { ackWait, maxInFlight } = yield* ExecutorConfig
 
-  const react = (event: Bucket.Event, { deliveryCount, event: stored }: Delivery): Effect.Effect<Outcome, LogUnavailable> => {
+  const react = (
+    event: Bucket.Event,
+    { deliveryCount, event: stored }: Delivery
+  ): Effect.Effect<Outcome, LogUnavailable> => {
     const isFirstDelivery = deliveryCount === 1
     switch (event._tag) {
       case "BucketRequested":

@@ -17,7 +17,8 @@ export class InsufficientFunds extends Schema.TaggedError<InsufficientFunds>()("
   balance: Schema.BigInt,
   needed: Schema.BigInt
 }) {
-  override readonly message = `${this.address} holds ${this.balance} wei and the transaction may cost ${this.needed}; send it funds`
+  override readonly message =
+    `${this.address} holds ${this.balance} wei and the transaction may cost ${this.needed}; send it funds`
   readonly isRetryable = true
 }
 
@@ -26,8 +27,14 @@ export class ForeignOwner extends Schema.TaggedError<ForeignOwner>()("ForeignOwn
   owner: Schema.String,
   signer: Schema.String
 }) {
-  override readonly message = `The job is for ${this.owner}, but the executors sign for ${this.signer}; AKAVE_OWNER_ADDRESS must be their address`
+  override readonly message =
+    `The job is for ${this.owner}, but the executors sign for ${this.signer}; AKAVE_OWNER_ADDRESS must be their address`
   readonly isRetryable = false
+}
+
+/** The bytes of a claim did not get to the chain's node, as far as is known. */
+export class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { cause: Schema.Defect() }) {
+  override readonly message = `The transaction was not sent: ${this.cause instanceof Error ? this.cause.message : ""}`
 }
 
 export type ChainFailure =
@@ -48,7 +55,11 @@ export const toFailure = (error: ChainFailure): Job.Failure => {
     case "UnknownRevert":
       return { category: "reverted", code: "UnknownRevert", message }
     case "TransactionReverted":
-      return { category: "reverted", code: error.cause?._tag === "ContractError" ? error.cause.name : "Reverted", message }
+      return {
+        category: "reverted",
+        code: error.cause?._tag === "ContractError" ? error.cause.name : "Reverted",
+        message
+      }
     case "TransactionRefused":
       return error.reason === "insufficient_funds"
         ? { category: "insufficient_funds", code: "InsufficientFunds", message }

@@ -5,8 +5,8 @@
  * and its bytes are stored before they go out. Claims that are asked for together are signed and appended as one group,
  * each expecting the one before it: a rival that comes in between refuses the rest, which then starts from what it wrote.
  */
-import type * as Job from "@akave-async/domain/Job"
 import { Address, TransactionHash } from "@akave-async/domain/Chain"
+import type * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
 import { type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
@@ -22,8 +22,11 @@ export class Ledger extends Context.Service<Ledger, {
   readonly signer: Address
   /** The claim of a job, if it has one. */
   find(jobId: Job.Id): Effect.Effect<Option.Option<Wallet.Claim>, LogUnavailable>
-  /** Signs the transaction with the next nonce and stores it; a job that has a claim gets that one again. */
-  claim(jobId: Job.Id, prepared: Prepared): Effect.Effect<Wallet.Claim, LedgerError>
+  /**
+   * Signs the transaction with the next nonce and stores it. A job that has a claim gets that one again, unless it is the
+   * `spent` one: a claim whose nonce was used by a transaction from elsewhere, so that it can never be mined.
+   */
+  claim(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim): Effect.Effect<Wallet.Claim, LedgerError>
 }>()("@akave-async/executor/Ledger") {
   /** The ledger on this log, which holds nothing else. */
   static readonly layer = (log: EventLogShape): Layer.Layer<Ledger, LedgerError, Chain | Signer> =>
@@ -41,6 +44,7 @@ const source = "/akave/executor"
 interface Request {
   readonly jobId: Job.Id
   readonly prepared: Prepared
+  readonly spent: Wallet.Claim | undefined
   readonly answer: Deferred.Deferred<Wallet.Claim, LedgerError>
 }
 
@@ -73,10 +77,14 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     const nextNonce = yield* chain.transactionCount(signer, "pending")
     const event = Wallet.WalletOpened.make({ signer, nextNonce, occurredAt })
     const encoded = yield* Effect.orDie(codec.encode(event, { id: `${signer}.opened`, source, time: occurredAt }))
-    yield* Effect.catchTag(log.append(Wallet.openingSubject, { revision: 0 }, encoded), "WrongRevision", () => Effect.void)
+    yield* Effect.catchTag(
+      log.append(Wallet.openingSubject, { revision: 0 }, encoded),
+      "WrongRevision",
+      () => Effect.void
+    )
   })
 
-  /** The tail after what others have appended. Nonces follow from one event to the next, so the last one tells all. */
+  /** The tail after what others have appended; the last event tells the next nonce. */
   const catchUp: Effect.Effect<Tail, LedgerError> = Effect.gen(function*() {
     const sequence = yield* log.lastSequence
     if (sequence === 0) {
@@ -84,7 +92,10 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       return yield* catchUp
     }
     const stored = yield* Effect.flatMap(log.get(sequence), Effect.fromOption).pipe(
-      Effect.catchTag("NoSuchElementError", (cause) => Effect.fail(new LogUnavailable({ operation: "read ledger", cause })))
+      Effect.catchTag(
+        "NoSuchElementError",
+        (cause) => Effect.fail(new LogUnavailable({ operation: "read ledger", cause }))
+      )
     )
     const nextNonce = Wallet.evolve(Wallet.initial, yield* decode(stored)) ?? 0
     return { sequence, nextNonce, id: stored.headers["nats-msg-id"] ?? "" }
@@ -93,7 +104,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   /** Signs and appends claims for these requests behind the tail; each is stored or refused on its own. */
   const append = Effect.fnUntraced(function*(tail: Tail, fees: Fees, group: ReadonlyArray<Request>) {
     const occurredAt = yield* DateTime.now
-    const claims = yield* Effect.forEach(group, ({ jobId, prepared }, n) =>
+    const claims = yield* Effect.forEach(group, ({ jobId, prepared, spent }, n) =>
       Effect.gen(function*() {
         const signed = yield* wallet.sign(prepared, { nonce: tail.nextNonce + n, fees })
         const event = Wallet.NonceClaimed.make({
@@ -105,14 +116,18 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
           ...fees,
           occurredAt
         })
-        const metadata = { id: claimId(jobId), source, time: occurredAt, correlationId: jobId }
+        const metadata = { id: claimId(jobId, spent), source, time: occurredAt, correlationId: jobId }
         return { event, encoded: yield* Effect.orDie(codec.encode(event, metadata)) }
       }))
-    const exits = yield* Effect.forEach(claims, ({ encoded, event }, n) =>
-      Effect.exit(log.append(Wallet.claimSubject(event.jobId), {
-        lastSequence: tail.sequence + n,
-        lastId: claims[n - 1]?.encoded.id ?? tail.id
-      }, encoded)), { concurrency: "unbounded" })
+    const exits = yield* Effect.forEach(
+      claims,
+      ({ encoded, event }, n) =>
+        Effect.exit(log.append(Wallet.claimSubject(event.jobId), {
+          lastSequence: tail.sequence + n,
+          lastId: claims[n - 1]?.encoded.id ?? tail.id
+        }, encoded)),
+      { concurrency: "unbounded" }
+    )
     return claims.map(({ event }, n) => ({ event, exit: exits[n] }))
   })
 
@@ -121,14 +136,23 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     let waiting = group
     while (waiting.length > 0) {
       // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
-      const [tail, fees] = yield* Effect.all([catchUp, chain.fees], { concurrency: 2 })
-      const known = yield* Effect.forEach(waiting, ({ jobId }) => find(jobId), { concurrency: "unbounded" })
+      const [tail, fees, used] = yield* Effect.all(
+        [catchUp, chain.fees, chain.transactionCount(signer, "latest")],
+        { concurrency: "unbounded" }
+      )
+      const known = yield* Effect.forEach(waiting, ({ jobId, spent }) =>
+        Effect.map(
+          find(jobId),
+          Option.filter(({ transactionHash }) => transactionHash !== spent?.transactionHash)
+        ), { concurrency: "unbounded" })
       for (const [n, request] of waiting.entries()) {
         const claim = known[n] ?? Option.none()
         if (Option.isSome(claim)) yield* Deferred.succeed(request.answer, claim.value)
       }
       waiting = waiting.filter((_, n) => Option.isNone(known[n] ?? Option.none()))
-      const written = yield* append(tail, fees, waiting)
+      // A wallet that was used from elsewhere is further than its ledger.
+      const nextNonce = Math.max(tail.nextNonce, used)
+      const written = yield* append({ ...tail, nextNonce }, fees, waiting)
       for (const [n, { event, exit }] of written.entries()) {
         const request = waiting[n]
         if (request !== undefined && exit !== undefined && Exit.isSuccess(exit) && !exit.value.isDuplicate) {
@@ -151,13 +175,15 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     Effect.forkScoped
   )
 
-  const claim = Effect.fn("Ledger.claim")(function*(jobId: Job.Id, prepared: Prepared) {
+  const claim = Effect.fn("Ledger.claim")(function*(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim) {
     const answer = yield* Deferred.make<Wallet.Claim, LedgerError>()
-    yield* Queue.offer(requests, { jobId, prepared, answer })
+    yield* Queue.offer(requests, { jobId, prepared, spent, answer })
     return yield* Deferred.await(answer)
   })
 
   return Ledger.of({ signer, find, claim })
 })
 
-const claimId = (jobId: Job.Id): string => `${jobId}.claim`
+/** One claim of a job has one id, and so has the one that follows a spent claim. */
+const claimId = (jobId: Job.Id, spent: Wallet.Claim | undefined): string =>
+  spent === undefined ? `${jobId}.claim` : `${jobId}.claim.after.${spent.nonce}`

@@ -3,7 +3,7 @@
  * same step of another executor: the log's revision and the ledger decide what counts.
  */
 import * as Bucket from "@akave-async/domain/Bucket"
-import { TransactionHash } from "@akave-async/domain/Chain"
+import type { TransactionHash } from "@akave-async/domain/Chain"
 import type * as Job from "@akave-async/domain/Job"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { codec, idOf, load, type Loaded } from "@akave-async/eventing/BucketEvents"
@@ -12,7 +12,7 @@ import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import type { ContractError, UnknownRevert } from "@akave-async/sdk/Errors"
 import { Context, DateTime, Duration, Effect, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
-import { type ChainFailure, ForeignOwner, InsufficientFunds, toFailure } from "./Failures.ts"
+import { type ChainFailure, ForeignOwner, InsufficientFunds, NotSent, toFailure } from "./Failures.ts"
 import { Ledger } from "./Ledger.ts"
 import type { Operation } from "./Operation.ts"
 import * as CreateBucket from "./operations/CreateBucket.ts"
@@ -96,7 +96,9 @@ const make = Effect.gen(function*() {
   const fail = Effect.fnUntraced(function*(subject: string, loaded: Loaded, error: ChainFailure) {
     const { attempts, id: jobId } = jobOf(loaded)
     const failure = toFailure(error)
-    yield* Effect.logWarning(failure.message).pipe(Effect.annotateLogs({ jobId, attempt: attempts, code: failure.code }))
+    yield* Effect.logWarning(failure.message).pipe(
+      Effect.annotateLogs({ jobId, attempt: attempts, code: failure.code })
+    )
     if (!error.isRetryable || attempts > retries) {
       yield* record(subject, loaded, Bucket.Fail.make({ jobId, error: failure }))
       return done
@@ -106,17 +108,12 @@ const make = Effect.gen(function*() {
     return again(retryDelay)
   })
 
-  /** What the job asks for is so already, which is its result; anything else that the contract refuses is an error. */
-  const adopt = Effect.fnUntraced(function*(job: Job.Job, refusal: ContractError | UnknownRevert) {
-    const adopted = yield* operations[job.operation].adopt(job, refusal)
-    return Option.isSome(adopted) ? adopted.value : yield* refusal
-  })
-
-  /** The claim of a job, made now if it has none; or its result, where nothing is left to do. */
-  const claim = Effect.fnUntraced(function*(job: Job.Job, isNew: boolean) {
+  /**
+   * A claim for the job: the one that it has, or a new one if it has none or only a spent one. Or the job's result, where
+   * the contract says that nothing is left to do.
+   */
+  const claim = Effect.fnUntraced(function*(job: Job.Job, spent?: Wallet.Claim) {
     const claimed = (claim: Wallet.Claim) => ({ _tag: "Claimed", claim }) as const
-    const existing = isNew ? Option.none() : yield* ledger.find(job.id)
-    if (Option.isSome(existing)) return claimed(existing.value)
     if (job.owner.toLowerCase() !== ledger.signer.toLowerCase()) {
       return yield* new ForeignOwner({ owner: job.owner, signer: ledger.signer })
     }
@@ -125,21 +122,70 @@ const make = Effect.gen(function*() {
       const [balance, fees] = yield* Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 })
       const needed = prepared.success.gasLimit * fees.maxFeePerGas
       if (balance < needed) return yield* new InsufficientFunds({ address: ledger.signer, balance, needed })
-      return claimed(yield* ledger.claim(job.id, prepared.success))
+      return claimed(yield* ledger.claim(job.id, prepared.success, spent))
     }
     const refusal = prepared.failure
     if (refusal._tag !== "ContractError" && refusal._tag !== "UnknownRevert") return yield* refusal
     // What makes the contract refuse may be a transaction of this job, sent by another executor a moment ago.
     const rival = yield* ledger.find(job.id)
-    if (Option.isSome(rival)) return claimed(rival.value)
-    return { _tag: "Adopted", result: yield* adopt(job, refusal) } as const
+    if (Option.isSome(rival) && rival.value.transactionHash !== spent?.transactionHash) return claimed(rival.value)
+    return { _tag: "Done", result: yield* adopt(job, refusal, spent?.transactionHash) } as const
   })
 
-  /** Sends the claimed bytes. A nonce that is used up means that they, or others in their place, are mined. */
-  const broadcast = (claim: Wallet.Claim) =>
-    chain.send(claim.transaction).pipe(
-      Effect.catchIf((error) => error._tag === "TransactionRefused" && error.reason === "nonce_too_low", () => Effect.void)
-    )
+  /** What the job asks for is so already, which is its result; anything else that the contract refuses is an error. */
+  const adopt = Effect.fnUntraced(
+    function*(job: Job.Job, refusal: ContractError | UnknownRevert, own: TransactionHash | undefined) {
+      const adopted = yield* operations[job.operation].adopt(job, refusal, own)
+      return Option.isSome(adopted) ? adopted.value : yield* refusal
+    }
+  )
+
+  /** Sends the claimed bytes. False: their nonce was used by a transaction from elsewhere, so they can't be mined. */
+  const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim) {
+    const sent = yield* Effect.result(chain.send(claim.transaction))
+    if (Result.isSuccess(sent)) return true
+    if (sent.failure._tag !== "TransactionRefused" || sent.failure.reason !== "nonce_too_low") {
+      return yield* sent.failure
+    }
+    return Option.isSome(yield* chain.receipt(claim.transactionHash))
+  })
+
+  /** Sends what the job has claimed, with a new claim where that one is spent. */
+  const submit = Effect.fnUntraced(function*(job: Job.Job, existing: Option.Option<Wallet.Claim>) {
+    let claimed = Option.isSome(existing) ? { _tag: "Claimed", claim: existing.value } as const : yield* claim(job)
+    while (claimed._tag === "Claimed") {
+      const current: Wallet.Claim = claimed.claim
+      const isSent = yield* Effect.mapError(broadcast(current), (cause) => new NotSent({ cause }))
+      if (isSent) return { _tag: "Sent", claim: current } as const
+      yield* Effect.logWarning(`nonce ${current.nonce} was used from elsewhere`).pipe(
+        Effect.annotateLogs({ jobId: job.id })
+      )
+      claimed = yield* claim(job, current)
+    }
+    return claimed
+  })
+
+  /** Sends the job's transaction and records it, or records why there is none to send. */
+  const submitAndRecord = Effect.fnUntraced(
+    function*(subject: string, loaded: Loaded, existing: Option.Option<Wallet.Claim>) {
+      const submitted = yield* Effect.result(submit(jobOf(loaded), existing))
+      if (Result.isFailure(submitted)) {
+        const error = submitted.failure
+        if (error._tag === "LogUnavailable") return yield* error
+        if (error._tag !== "NotSent") return yield* fail(subject, loaded, error)
+        // The claim stands and its bytes may be on their way, so the job can't fail any more: they are sent again.
+        yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: jobOf(loaded).id }))
+        return again(retryDelay)
+      }
+      if (submitted.success._tag === "Done") {
+        yield* complete(subject, loaded, submitted.success.result)
+        return done
+      }
+      const { _tag, occurredAt: _, transaction: __, ...submission } = submitted.success.claim
+      yield* record(subject, loaded, Bucket.RecordSubmission.make(submission))
+      return done
+    }
+  )
 
   const attempt: Steps["Service"]["attempt"] = Effect.fn("Steps.attempt")(
     function*(stored, event, isFirstDelivery) {
@@ -158,43 +204,23 @@ const make = Effect.gen(function*() {
       }
 
       const started = yield* record(subject, known, Bucket.StartAttempt.make({ jobId }))
-      const job = jobOf(started)
-
-      const claimed = yield* Effect.result(claim(job, isFirstDelivery))
-      if (Result.isFailure(claimed)) {
-        const error = claimed.failure
-        return error._tag === "LogUnavailable" ? yield* error : yield* fail(subject, started, error)
-      }
-      if (claimed.success._tag === "Adopted") {
-        yield* complete(subject, started, claimed.success.result)
-        return done
-      }
-
-      const sent = yield* Effect.result(broadcast(claimed.success.claim))
-      // The claim stands and its bytes may be on their way, so the job can't fail any more: it is sent again.
-      if (Result.isFailure(sent)) {
-        yield* Effect.logWarning(sent.failure.message).pipe(Effect.annotateLogs({ jobId }))
-        return again(retryDelay)
-      }
-      const { _tag, occurredAt: _, transaction: __, ...submission } = claimed.success.claim
-      yield* record(subject, started, Bucket.RecordSubmission.make(submission))
-      return done
+      // A job that others may have worked on may have a claim.
+      const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
+      return yield* submitAndRecord(subject, started, existing)
     },
     Effect.catchTag("JobOver", () => Effect.succeed(done))
   )
 
-  /** Shows a transaction to the chain's node again, now and then, as long as it does not know it. */
-  const keepBroadcast = (jobId: Job.Id, hash: TransactionHash, atOnce: boolean) => {
-    const rebroadcast = Effect.gen(function*() {
-      if (yield* chain.transactionKnown(hash)) return
-      const claim = yield* ledger.find(jobId)
-      if (Option.isSome(claim)) yield* broadcast(claim.value)
-    }).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
-    return rebroadcast.pipe(
-      Effect.repeat(Schedule.spaced(rebroadcastInterval)),
-      atOnce ? (effect) => effect : Effect.delay(rebroadcastInterval)
+  /** Shows the job's transaction to the chain's node again, now and then, while it does not know it; ends if it is spent. */
+  const untilSpent = (claim: Wallet.Claim, atOnce: boolean) =>
+    Effect.gen(function*() {
+      return !(yield* chain.transactionKnown(claim.transactionHash)) && !(yield* broadcast(claim))
+    }).pipe(
+      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), false)),
+      Effect.repeat({ until: (isSpent) => isSpent, schedule: Schedule.spaced(rebroadcastInterval) }),
+      atOnce ? (effect) => effect : Effect.delay(rebroadcastInterval),
+      Effect.as(Option.none<Receipt>())
     )
-  }
 
   const settle: Steps["Service"]["settle"] = Effect.fn("Steps.settle")(
     function*({ subject }, { jobId, transactionHash }, isFirstDelivery) {
@@ -204,16 +230,21 @@ const make = Effect.gen(function*() {
       if (!isCurrent || known.state.job.status !== "processing") return done
       const job = known.state.job
 
-      const receipt: Receipt = yield* Effect.raceFirst(
-        receipts.await(transactionHash),
-        Effect.andThen(keepBroadcast(jobId, transactionHash, !isFirstDelivery), Effect.never)
+      const claimed = yield* ledger.find(jobId)
+      if (Option.isNone(claimed)) return yield* Effect.die(new Error(`job ${jobId} has a transaction and no claim`))
+
+      const mined = yield* Effect.raceFirst(
+        Effect.map(receipts.await(transactionHash), Option.some),
+        untilSpent(claimed.value, !isFirstDelivery)
       )
+      if (Option.isNone(mined)) return yield* submitAndRecord(subject, known, claimed)
+      const receipt = mined.value
       if (receipt.status === "success") {
         yield* complete(subject, known, operations[job.operation].result(job, receipt))
         return done
       }
       const adopted = yield* Effect.result(
-        Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(job, refusal))
+        Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(job, refusal, undefined))
       )
       if (Result.isFailure(adopted)) {
         return adopted.failure._tag === "RpcError" ? again(retryDelay) : yield* fail(subject, known, adopted.failure)

@@ -70,7 +70,9 @@ const patience = 1500
 
 const BlockNumber = Schema.Struct({ result: Schema.String.check(Schema.isPattern(/^0x[0-9a-f]+$/)) })
 
-const check = <A, E extends { readonly message: string }>(question: Effect.Effect<A, E>): Effect.Effect<Result.Result<A, string>> =>
+const check = <A, E extends { readonly message: string }>(
+  question: Effect.Effect<A, E>
+): Effect.Effect<Result.Result<A, string>> =>
   question.pipe(
     Effect.mapError((error) => error.message),
     Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail("no answer in time") }),

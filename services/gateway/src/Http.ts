@@ -19,58 +19,80 @@ const modelUnavailable = (error: { readonly message: string }) =>
     detail: `${error.message}. Requests are still accepted; ask again after the time in Retry-After`
   })
 
-const getJob = Effect.fn(function*(id: Job.Id) {
-  const readModel = yield* ReadModel
-  const job = yield* readModel.job(id)
-  if (Option.isNone(job)) {
-    return yield* new Problems.JobNotFound({ detail: `No job has the id ${id}. Use the job_id of the answer that accepted it` })
-  }
-  return jobResource(job.value)
-}, Effect.catchTags({
-  LogUnavailable: modelUnavailable,
-  ReadModelBehind: modelUnavailable,
-  SqlError: () => modelUnavailable({ message: "The database does not answer" })
-}))
-
-const BucketsHttp = HttpApiBuilder.group(Api, "buckets", Effect.fnUntraced(function*(handlers) {
-  const buckets = yield* Buckets
-  const readModel = yield* ReadModel
-  const context = yield* Effect.context<ReadModel>()
-
-  return handlers.handleAll({
-    create: Effect.fnUntraced(function*({ payload }) {
-      const job = yield* buckets.request(payload.name)
-      return HttpApiSchema.withHeaders({ body: jobResource(job), headers: { location: `/jobs/${job.id}` } })
-    }, Effect.catchTags({
-      BucketExists: ({ bucketId, jobId, message }) =>
-        new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId }),
-      BucketBusy: ({ jobId, message }) => new Problems.BucketBusy({ detail: message, job_id: jobId }),
-      LogUnavailable: logUnavailable,
-      JobOver: Effect.die,
-      OutOfOrder: Effect.die
-    })),
-    list: Effect.fnUntraced(function*({ query }) {
-      const page = yield* readModel.buckets(query)
-      return { buckets: page, next: page.length < query.limit ? null : page.at(-1)?.name ?? null }
-    }, Effect.catchTag("SqlError", () => modelUnavailable({ message: "The database does not answer" }))),
-    job: ({ params }) => Effect.provideContext(getJob(params.job_id), context)
+const getJob = Effect.fn(
+  function*(id: Job.Id) {
+    const readModel = yield* ReadModel
+    const job = yield* readModel.job(id)
+    if (Option.isNone(job)) {
+      return yield* new Problems.JobNotFound({
+        detail: `No job has the id ${id}. Use the job_id of the answer that accepted it`
+      })
+    }
+    return jobResource(job.value)
+  },
+  Effect.catchTags({
+    LogUnavailable: modelUnavailable,
+    ReadModelBehind: modelUnavailable,
+    SqlError: () => modelUnavailable({ message: "The database does not answer" })
   })
-}))
+)
 
-const JobsHttp = HttpApiBuilder.group(Api, "jobs", Effect.fnUntraced(function*(handlers) {
-  const context = yield* Effect.context<ReadModel>()
-  return handlers.handleAll({ get: ({ params }) => Effect.provideContext(getJob(params.job_id), context) })
-}))
+const BucketsHttp = HttpApiBuilder.group(
+  Api,
+  "buckets",
+  Effect.fnUntraced(function*(handlers) {
+    const buckets = yield* Buckets
+    const readModel = yield* ReadModel
+    const context = yield* Effect.context<ReadModel>()
 
-const HealthHttp = HttpApiBuilder.group(Api, "health", Effect.fnUntraced(function*(handlers) {
-  const health = yield* Health
-  return handlers.handleAll({
-    live: () => Effect.succeed({ status: "ok" as const }),
-    ready: () =>
-      Effect.map(health.readiness, (readiness) =>
-        HttpServerResponse.jsonUnsafe(readiness, { status: readiness.ready ? 200 : 503 }))
+    return handlers.handleAll({
+      create: Effect.fnUntraced(
+        function*({ payload }) {
+          const job = yield* buckets.request(payload.name)
+          return HttpApiSchema.withHeaders({ body: jobResource(job), headers: { location: `/jobs/${job.id}` } })
+        },
+        Effect.catchTags({
+          BucketExists: ({ bucketId, jobId, message }) =>
+            new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId }),
+          BucketBusy: ({ jobId, message }) => new Problems.BucketBusy({ detail: message, job_id: jobId }),
+          LogUnavailable: logUnavailable,
+          JobOver: Effect.die,
+          OutOfOrder: Effect.die
+        })
+      ),
+      list: Effect.fnUntraced(function*({ query }) {
+        const page = yield* readModel.buckets(query)
+        return { buckets: page, next: page.length < query.limit ? null : page.at(-1)?.name ?? null }
+      }, Effect.catchTag("SqlError", () => modelUnavailable({ message: "The database does not answer" }))),
+      job: ({ params }) => Effect.provideContext(getJob(params.job_id), context)
+    })
   })
-}))
+)
+
+const JobsHttp = HttpApiBuilder.group(
+  Api,
+  "jobs",
+  Effect.fnUntraced(function*(handlers) {
+    const context = yield* Effect.context<ReadModel>()
+    return handlers.handleAll({ get: ({ params }) => Effect.provideContext(getJob(params.job_id), context) })
+  })
+)
+
+const HealthHttp = HttpApiBuilder.group(
+  Api,
+  "health",
+  Effect.fnUntraced(function*(handlers) {
+    const health = yield* Health
+    return handlers.handleAll({
+      live: () => Effect.succeed({ status: "ok" as const }),
+      ready: () =>
+        Effect.map(
+          health.readiness,
+          (readiness) => HttpServerResponse.jsonUnsafe(readiness, { status: readiness.ready ? 200 : 503 })
+        )
+    })
+  })
+)
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -81,7 +103,10 @@ const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (
       const key = typeof segment === "object" ? segment.key : segment
       return typeof key === "number" ? key : String(key)
     }),
-    message
+    // Of a body that is JSON but no object, the schema would only tell its own name.
+    message: path.length > 0 || error.kind !== "Payload" || message.includes("JSON")
+      ? message
+      : "Expected a JSON object with the fields that /docs shows"
   }))
   const where = error.kind === "Payload" ? "body" : error.kind.toLowerCase()
   const told = errors.map(({ message, path }) => `${[where, ...path].join(".")}: ${message}`).join("; ")
@@ -132,7 +157,9 @@ const Edge = HttpRouter.middleware(
       Effect.catchCause(toProblem),
       Effect.map(retryAfter),
       // The router's type asks every middleware to let errors through; here is the one that lets none.
-      (handled): Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> =>
+      (
+        handled
+      ): Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> =>
         handled
     ),
   { global: true }

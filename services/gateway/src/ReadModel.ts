@@ -43,10 +43,12 @@ export class ReadModel extends Context.Service<ReadModel, {
       )
 
       const caughtUp = (wanted: number) =>
-        Effect.flatMap(checkpoint, (applied) =>
-          applied >= wanted ? Effect.void : Effect.fail(new ReadModelBehind({ applied, wanted }))).pipe(
-            Effect.retry({ while: (error) => error._tag === "ReadModelBehind", schedule: catchUp })
-          )
+        Effect.flatMap(
+          checkpoint,
+          (applied) => applied >= wanted ? Effect.void : Effect.fail(new ReadModelBehind({ applied, wanted }))
+        ).pipe(
+          Effect.retry({ while: (error) => error._tag === "ReadModelBehind", schedule: catchUp })
+        )
 
       const job = Effect.fn("ReadModel.job")(function*(id: Job.Id) {
         const found = yield* find(id)

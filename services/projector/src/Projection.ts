@@ -17,7 +17,9 @@ export interface Batch {
     readonly data: string
     readonly hash: string
   }>
-  readonly events: ReadonlyArray<{ readonly sequence: number; readonly stored: StoredEvent; readonly event: Bucket.Event }>
+  readonly events: ReadonlyArray<
+    { readonly sequence: number; readonly stored: StoredEvent; readonly event: Bucket.Event }
+  >
   readonly undecodable: ReadonlyArray<string>
   readonly lastSequence: number
   readonly lastHash: string

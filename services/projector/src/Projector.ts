@@ -9,7 +9,9 @@ import { SqlClient, type SqlError } from "effect/sql"
 import * as Projection from "./Projection.ts"
 
 /** The read model is behind what this reader was given first: it must read from the checkpoint again. */
-class CheckpointBehind extends Schema.TaggedError<CheckpointBehind>()("CheckpointBehind", { sequence: Schema.Natural }) {
+class CheckpointBehind
+  extends Schema.TaggedError<CheckpointBehind>()("CheckpointBehind", { sequence: Schema.Natural })
+{
   override readonly message = `The read model stands at event ${this.sequence}, before what this projector has read`
 }
 

@@ -2,7 +2,15 @@
 import * as Job from "@akave-async/domain/Job"
 import { Context, Effect, Layer, Schema } from "effect"
 import type { HttpClient } from "effect/http"
-import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, OpenApi } from "effect/http-api"
+import {
+  HttpApi,
+  HttpApiClient,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  OpenApi
+} from "effect/http-api"
 import * as Problems from "./Problems.ts"
 import { BucketPage, BucketRequest, JobResource, Readiness } from "./Resources.ts"
 
@@ -60,7 +68,9 @@ export class Api extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, He
   .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error", errors: "all" })
 {}
 
-export class ApiClient extends Context.Service<ApiClient, HttpApiClient.ForApi<typeof Api>>()("@akave-async/api/ApiClient") {
+export class ApiClient
+  extends Context.Service<ApiClient, HttpApiClient.ForApi<typeof Api>>()("@akave-async/api/ApiClient")
+{
   static readonly layer = (baseUrl: URL): Layer.Layer<ApiClient, never, HttpClient.HttpClient> =>
     Layer.effect(ApiClient, HttpApiClient.make(Api, { baseUrl }))
 }

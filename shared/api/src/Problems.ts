@@ -6,7 +6,11 @@ import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
 
 /** The fixed members of a problem; `type` is the code as a URI. */
-const declare = <const Code extends string, const Status extends number>(code: Code, status: Status, title: string) => ({
+const declare = <const Code extends string, const Status extends number>(
+  code: Code,
+  status: Status,
+  title: string
+) => ({
   declaration: { type: `urn:akave-async:problem:${code}`, status, title } as const,
   code: Schema.tag(code)
 })

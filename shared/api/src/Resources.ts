@@ -48,7 +48,7 @@ export const jobResource = (job: Job.Job): JobResource => ({
 
 export const BucketRequest = Schema.Struct({
   name: BucketName
-}).annotate({ identifier: "BucketRequest", expected: "a JSON object such as {\"name\": \"my-bucket\"}" })
+}).annotate({ identifier: "BucketRequest" })
 
 export const BucketResource = Schema.Struct({
   name: Schema.String,

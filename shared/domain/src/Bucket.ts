@@ -1,7 +1,8 @@
 /**
  * The bucket aggregate: one bucket name of one owner, and the jobs on it. At most one job is live at a time.
  */
-import { DateTime, Result, Schema } from "effect"
+import type { DateTime } from "effect"
+import { Result, Schema, Struct } from "effect"
 import { BucketName, toToken } from "./BucketName.ts"
 import { Address, BucketId, TransactionHash, Wei } from "./Chain.ts"
 import * as Job from "./Job.ts"
@@ -79,7 +80,7 @@ export const evolveJob = (job: Job.Job | undefined, event: Event): Job.Job | und
     case "BucketAttemptFailed":
       return { ...job, ...at, attemptFailed: true, error: event.error, retryAt: event.retryAt }
     case "BucketCreated": {
-      const { _tag, jobId, occurredAt, ...result } = event
+      const result = Struct.omit(event, ["_tag", "jobId", "occurredAt"])
       const hash = result.transactionHash === undefined ? {} : { transactionHash: result.transactionHash }
       return { ...settled, ...at, ...hash, status: "completed", result }
     }
@@ -114,7 +115,9 @@ export class JobOver extends Schema.TaggedError<JobOver>()("JobOver", { jobId: J
   override readonly message = `Job ${this.jobId} is over`
 }
 /** The step does not follow from where the job is. */
-export class OutOfOrder extends Schema.TaggedError<OutOfOrder>()("OutOfOrder", { jobId: Job.Id, command: Schema.String }) {
+export class OutOfOrder
+  extends Schema.TaggedError<OutOfOrder>()("OutOfOrder", { jobId: Job.Id, command: Schema.String })
+{
   override readonly message = `${this.command} does not follow from the state of job ${this.jobId}`
 }
 export const rejections = [BucketExists, BucketBusy, JobOver, OutOfOrder] as const

@@ -30,7 +30,10 @@ const fail = Bucket.Fail.make({ jobId, error })
 
 /** The state after commands, each of which must be accepted. */
 const after = (...commands: ReadonlyArray<Bucket.Command>): Bucket.State =>
-  commands.reduce((state, command) => Result.getOrThrow(Bucket.decide(state, command, now)).reduce(Bucket.evolve, state), Bucket.initial)
+  commands.reduce(
+    (state, command) => Result.getOrThrow(Bucket.decide(state, command, now)).reduce(Bucket.evolve, state),
+    Bucket.initial
+  )
 const tagsOf = (decision: Result.Result<ReadonlyArray<Bucket.Event>, Bucket.Rejection>) =>
   Result.match(decision, { onFailure: ({ _tag }) => _tag, onSuccess: (events) => events.map(({ _tag }) => _tag) })
 
@@ -40,8 +43,13 @@ describe("decide", () => {
     ["takes a repeated request for the same one", [request], request, []],
     ["refuses another request while a job is queued", [request], { ...request, jobId: other }, "BucketBusy"],
     ["refuses another request while a job is under way", [request, start], { ...request, jobId: other }, "BucketBusy"],
-    ["refuses another request for a bucket that exists", [request, start, submit, complete], { ...request, jobId: other }, "BucketExists"],
-    ["takes another request after the first one failed", [request, start, fail], { ...request, jobId: other }, ["BucketRequested"]],
+    ["refuses another request for a bucket that exists", [request, start, submit, complete], {
+      ...request,
+      jobId: other
+    }, "BucketExists"],
+    ["takes another request after the first one failed", [request, start, fail], { ...request, jobId: other }, [
+      "BucketRequested"
+    ]],
     ["starts a queued job", [request], start, ["BucketStarted"]],
     ["goes on with an attempt that was started", [request, start], start, []],
     ["starts again after an attempt failed", [request, start, failAttempt], start, ["BucketStarted"]],
@@ -72,28 +80,35 @@ describe("decide", () => {
   })
 })
 
-it.effect.prop("keeps every sequence of commands legal", [Schema.Array(Bucket.Command)], ([commands]) =>
-  Effect.sync(() => {
-    // All on two jobs of one bucket, so that they meet.
-    const ids = [jobId, other]
-    let state = Bucket.initial
-    const ended = new Map<string, Job.Status>()
-    for (const [n, command] of commands.entries()) {
-      const decided = Bucket.decide(state, { ...command, jobId: ids[n % 2] ?? jobId }, now)
-      if (Result.isFailure(decided)) continue
-      assert.isAtMost(decided.success.length, 1)
-      for (const event of decided.success) {
-        assert.isFalse(ended.has(event.jobId) && event._tag !== "BucketRequested", "a job that has ended gets no event")
-        const before = state.job
-        state = Bucket.evolve(state, event)
-        if (event._tag === "BucketRequested") {
-          assert.isTrue(before === undefined || Job.isTerminal(before.status), "two jobs are live at once")
-          ended.delete(event.jobId)
+it.effect.prop(
+  "keeps every sequence of commands legal",
+  [Schema.Array(Bucket.Command)],
+  ([commands]) =>
+    Effect.sync(() => {
+      // All on two jobs of one bucket, so that they meet.
+      const ids = [jobId, other]
+      let state = Bucket.initial
+      const ended = new Map<string, Job.Status>()
+      for (const [n, command] of commands.entries()) {
+        const decided = Bucket.decide(state, { ...command, jobId: ids[n % 2] ?? jobId }, now)
+        if (Result.isFailure(decided)) continue
+        assert.isAtMost(decided.success.length, 1)
+        for (const event of decided.success) {
+          assert.isFalse(
+            ended.has(event.jobId) && event._tag !== "BucketRequested",
+            "a job that has ended gets no event"
+          )
+          const before = state.job
+          state = Bucket.evolve(state, event)
+          if (event._tag === "BucketRequested") {
+            assert.isTrue(before === undefined || Job.isTerminal(before.status), "two jobs are live at once")
+            ended.delete(event.jobId)
+          }
+          if (state.job !== undefined && Job.isTerminal(state.job.status)) ended.set(state.job.id, state.job.status)
         }
-        if (state.job !== undefined && Job.isTerminal(state.job.status)) ended.set(state.job.id, state.job.status)
       }
-    }
-  }))
+    })
+)
 
 const EventJson = Schema.fromJsonString(Schema.toCodecJson(Bucket.Event))
 it.effect.prop("reads back every event it can write", [Bucket.Event], ([event]) =>

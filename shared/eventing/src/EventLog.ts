@@ -2,7 +2,8 @@
  * The port to an event log: an append-only, totally ordered list of events, each under a subject. Subjects are given
  * without the log's own prefix.
  */
-import { Context, Duration, Effect, Option, Schema, Stream } from "effect"
+import type { Option, Stream } from "effect"
+import { Context, Duration, Effect, Schema } from "effect"
 import type { NewEvent } from "./CloudEvent.ts"
 
 /** A message's place in the log, from 1. */
@@ -90,11 +91,11 @@ export interface EventLogShape {
 export class EventLog extends Context.Service<EventLog, EventLogShape>()("@akave-async/eventing/EventLog") {}
 
 /** Runs the work while telling the log every third of the ack wait that it goes on. */
-export const keepInProgress = (delivery: Delivery, ackWait: Duration.Duration) =>
-<A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  delivery.inProgress.pipe(
-    Effect.ignore,
-    Effect.delay(Duration.times(ackWait, 1 / 3)),
-    Effect.forever,
-    Effect.raceFirst(work)
-  ) as Effect.Effect<A, E, R>
+export const keepInProgress =
+  (delivery: Delivery, ackWait: Duration.Duration) => <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    delivery.inProgress.pipe(
+      Effect.ignore,
+      Effect.delay(Duration.times(ackWait, 1 / 3)),
+      Effect.forever,
+      Effect.raceFirst(work)
+    ) as Effect.Effect<A, E, R>

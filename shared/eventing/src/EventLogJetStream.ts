@@ -2,6 +2,7 @@
  * The event log on NATS JetStream: one stream, whose server settles every race by the expected sequences.
  * Works with nats-server 2.9.10 and newer.
  */
+import { Nats } from "@akave-async/platform/Nats"
 import {
   AckPolicy,
   DeliverPolicy,
@@ -15,7 +16,6 @@ import {
   type StoredMsg
 } from "@nats-io/jetstream"
 import { headers as makeHeaders, type MsgHdrs, nanos, type NatsConnection } from "@nats-io/nats-core"
-import { Nats } from "@akave-async/platform/Nats"
 import { type Cause, Config, Duration, Effect, Layer, Option, Queue, Schema, Stream } from "effect"
 import {
   type Appended,
@@ -74,7 +74,10 @@ export const open = Effect.fnUntraced(function*(connection: NatsConnection, opti
   const request = <A>(operation: string, call: () => Promise<A>): Effect.Effect<A, LogUnavailable> =>
     Effect.tryPromise({ try: call, catch: (cause) => new LogUnavailable({ operation, cause }) })
 
-  const manager = yield* request("connect", () => jetstreamManager(connection, { timeout: Duration.toMillis(requestTimeout) }))
+  const manager = yield* request(
+    "connect",
+    () => jetstreamManager(connection, { timeout: Duration.toMillis(requestTimeout) })
+  )
   yield* request("create stream", () =>
     manager.streams.info(stream).catch((error: unknown) => {
       if (!(error instanceof JetStreamApiError && error.code === streamNotFound)) throw error
@@ -92,7 +95,12 @@ export const open = Effect.fnUntraced(function*(connection: NatsConnection, opti
       })
     }))
 
-  const toStored = (sequence: number, subject: string, headers: MsgHdrs | undefined, data: Uint8Array): StoredEvent => ({
+  const toStored = (
+    sequence: number,
+    subject: string,
+    headers: MsgHdrs | undefined,
+    data: Uint8Array
+  ): StoredEvent => ({
     sequence,
     subject: subject.slice(prefix.length + 1),
     headers: Object.fromEntries(Array.from(headers ?? [], ([name, values]) => [name.toLowerCase(), values.join(",")])),
@@ -134,7 +142,10 @@ export const open = Effect.fnUntraced(function*(connection: NatsConnection, opti
     }
   })
 
-  const lastSequence = Effect.map(request("stream info", () => manager.streams.info(stream)), (info) => info.state.last_seq)
+  const lastSequence = Effect.map(
+    request("stream info", () => manager.streams.info(stream)),
+    (info) => info.state.last_seq
+  )
 
   /** Hands over what an asynchronous iterator gives, as a stream whose chunks are all that has come so far. */
   const fromMessages = (
@@ -189,11 +200,14 @@ export const open = Effect.fnUntraced(function*(connection: NatsConnection, opti
     read,
     // Asked of the stream's leader: a replica may not have the last one yet, and writers decide on this.
     last: (subject) =>
-      request("read last", () =>
-        manager.streams.getMessage(stream, { last_by_subj: `${prefix}.${subject}` }).catch((error: unknown) => {
-          if (error instanceof JetStreamApiError && error.code === noMessageFound) return null
-          throw error
-        })).pipe(Effect.map(fromStoredMsg)),
+      request(
+        "read last",
+        () =>
+          manager.streams.getMessage(stream, { last_by_subj: `${prefix}.${subject}` }).catch((error: unknown) => {
+            if (error instanceof JetStreamApiError && error.code === noMessageFound) return null
+            throw error
+          })
+      ).pipe(Effect.map(fromStoredMsg)),
     get: (sequence) => find({ seq: sequence }),
     lastSequence,
     subscribe,

@@ -32,13 +32,16 @@ export const open: Effect.Effect<EventLogShape> = Effect.gen(function*() {
   })
 
   const subscribe: EventLogShape["subscribe"] = (from) =>
-    Stream.paginate(Math.max(1, from), Effect.fnUntraced(function*(next) {
-      while (events.length < next) {
-        changed.closeUnsafe()
-        yield* changed.await
-      }
-      return [events.slice(next - 1), Option.some(events.length + 1)] as const
-    }))
+    Stream.paginate(
+      Math.max(1, from),
+      Effect.fnUntraced(function*(next) {
+        while (events.length < next) {
+          changed.closeUnsafe()
+          yield* changed.await
+        }
+        return [events.slice(next - 1), Option.some(events.length + 1)] as const
+      })
+    )
 
   /** The next event this consumer is owed, redeliveries first; or how many milliseconds until one may be. */
   const take = (consumer: Consumer, maxAckPending: number, now: number): StoredEvent | number => {
@@ -58,7 +61,10 @@ export const open: Effect.Effect<EventLogShape> = Effect.gen(function*() {
         const state = consumer.pending.get(sequence)
         if (state === undefined) return
         if (dueIn === undefined) consumer.pending.delete(sequence)
-        else consumer.pending.set(sequence, { ...state, dueAt: (yield* Clock.currentTimeMillis) + Duration.toMillis(dueIn) })
+        else {consumer.pending.set(sequence, {
+            ...state,
+            dueAt: (yield* Clock.currentTimeMillis) + Duration.toMillis(dueIn)
+          })}
         yield* changed.open
       })
 

@@ -11,7 +11,7 @@ export const genesis: Uint8Array = new Uint8Array(32)
 
 /** Canonical text of an event's headers, as it goes into the chain and the archive. */
 export const canonicalHeaders = (event: StoredEvent): string =>
-  JSON.stringify(Object.entries(event.headers).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+  JSON.stringify(Object.entries(event.headers).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
 
 export const next = (previous: Uint8Array, event: StoredEvent): Uint8Array => {
   const sequence = Buffer.alloc(8)

@@ -4,15 +4,19 @@ import { DateTime, Effect, Result } from "effect"
 import { codec, idOf } from "../src/BucketEvents.ts"
 import * as HashChain from "../src/HashChain.ts"
 
-it.effect.prop("reads back every bucket event from its headers and data", [Bucket.Event], ([event]) =>
-  Effect.gen(function*() {
-    const encoded = yield* codec.encode(event, { id: idOf(event), source: "/test", time: event.occurredAt })
-    const stored = { sequence: 1, subject: "s", headers: encoded.headers, data: encoded.data }
-    assert.deepStrictEqual(codec.decode(stored), Result.succeed(event))
-    assert.strictEqual(encoded.headers["ce-type"], `akave.${event._tag}.v1`)
-    assert.strictEqual(encoded.headers["ce-time"], DateTime.formatIso(event.occurredAt))
-    assert.notProperty(JSON.parse(new TextDecoder().decode(encoded.data)), "_tag")
-  }))
+it.effect.prop(
+  "reads back every bucket event from its headers and data",
+  [Bucket.Event],
+  ([event]) =>
+    Effect.gen(function*() {
+      const encoded = yield* codec.encode(event, { id: idOf(event), source: "/test", time: event.occurredAt })
+      const stored = { sequence: 1, subject: "s", headers: encoded.headers, data: encoded.data }
+      assert.deepStrictEqual(codec.decode(stored), Result.succeed(event))
+      assert.strictEqual(encoded.headers["ce-type"], `akave.${event._tag}.v1`)
+      assert.strictEqual(encoded.headers["ce-time"], DateTime.formatIso(event.occurredAt))
+      assert.notProperty(JSON.parse(new TextDecoder().decode(encoded.data)), "_tag")
+    })
+)
 
 const stored = { sequence: 1, subject: "a", headers: { x: "1", y: "2" }, data: Uint8Array.of(1, 2, 3) }
 

@@ -10,7 +10,7 @@ eventLogSuite(
   Effect.gen(function*() {
     const connection = yield* Effect.acquireRelease(
       Effect.promise(() =>
-        connect({ servers: (process.env["T_NATS"] ?? inject("natsUrl")), maxReconnectAttempts: -1, reconnectTimeWait: 50, reconnectJitter: 0 })
+        connect({ servers: inject("natsUrl"), maxReconnectAttempts: -1, reconnectTimeWait: 50, reconnectJitter: 0 })
       ),
       (connection) => Effect.promise(() => connection.close())
     )

@@ -102,7 +102,9 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
             { concurrency: "unbounded" }
           )
         }
-        const exits = yield* Effect.all([group(["a1", "a2", "a3"]), group(["b1", "b2", "b3"])], { concurrency: "unbounded" })
+        const exits = yield* Effect.all([group(["a1", "a2", "a3"]), group(["b1", "b2", "b3"])], {
+          concurrency: "unbounded"
+        })
         const stored = yield* log.subscribe(sequence + 1).pipe(Stream.take(3), Stream.map(textOf), Stream.runCollect)
         assert.isTrue(stored.join() === "a1,a2,a3" || stored.join() === "b1,b2,b3", stored.join())
         assert.strictEqual(yield* log.lastSequence, 4)
@@ -112,7 +114,12 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
     test("subscribes from a sequence and goes on with what comes later", ({ log }) =>
       Effect.gen(function*() {
         for (const n of [1, 2, 3]) yield* log.append(`s${n}`, { revision: 0 }, event(`${n}`))
-        const seen = yield* log.subscribe(2).pipe(Stream.take(4), Stream.map(textOf), Stream.runCollect, Effect.forkScoped)
+        const seen = yield* log.subscribe(2).pipe(
+          Stream.take(4),
+          Stream.map(textOf),
+          Stream.runCollect,
+          Effect.forkScoped
+        )
         for (const n of [4, 5]) yield* log.append(`s${n}`, { revision: 0 }, event(`${n}`))
         assert.deepStrictEqual(yield* Fiber.join(seen), ["2", "3", "4", "5"])
       }))
@@ -120,7 +127,12 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
     test("gives a subscriber everything in order though its connection is lost in between", ({ interrupt, log }) =>
       Effect.gen(function*() {
         const total = 300
-        const seen = yield* log.subscribe(1).pipe(Stream.take(total), Stream.map(textOf), Stream.runCollect, Effect.forkScoped)
+        const seen = yield* log.subscribe(1).pipe(
+          Stream.take(total),
+          Stream.map(textOf),
+          Stream.runCollect,
+          Effect.forkScoped
+        )
         for (let n = 0; n < total; n++) {
           if (n === 100 || n === 200) yield* interrupt
           yield* log.append(`s${n % 7}.${n}`, { revision: 0 }, event(`${n}`)).pipe(Effect.retry({ times: 50 }))
@@ -239,7 +251,11 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         const codec = CloudEvent.make(Schema.TaggedUnion({ Said: { text: Schema.NonEmptyString } }))
         yield* log.append("a", { revision: 0 }, event("hello"))
         yield* log.append("b", { revision: 0 }, event(""))
-        yield* log.append("c", { revision: 0 }, { id: "bytes", headers: { "ce-type": "akave.Said.v1" }, data: Uint8Array.of(255) })
+        yield* log.append("c", { revision: 0 }, {
+          id: "bytes",
+          headers: { "ce-type": "akave.Said.v1" },
+          data: Uint8Array.of(255)
+        })
         yield* log.append("d", { revision: 0 }, { id: "other", headers: {}, data: new Uint8Array() })
         const decoded = yield* log.subscribe(1).pipe(Stream.take(4), Stream.map(codec.decode), Stream.runCollect)
         assert.deepStrictEqual(decoded.map(Result.isSuccess), [true, false, false, false])

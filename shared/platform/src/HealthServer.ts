@@ -24,10 +24,12 @@ export const layer = <R>(checks: Checks<R>) =>
           Effect.mapError((error) => error.message),
           Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail("no answer in time") }),
           Effect.result,
-          Effect.map((state) => [
-            name,
-            { ready: Result.isSuccess(state), detail: Result.isSuccess(state) ? "answers" : state.failure }
-          ] as const)
+          Effect.map((state) =>
+            [
+              name,
+              { ready: Result.isSuccess(state), detail: Result.isSuccess(state) ? "answers" : state.failure }
+            ] as const
+          )
         ), { concurrency: "unbounded" })
       const ready = states.every(([, state]) => state.ready)
       return HttpServerResponse.jsonUnsafe({ ready, ...Object.fromEntries(states) }, { status: ready ? 200 : 503 })

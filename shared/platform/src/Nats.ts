@@ -20,7 +20,9 @@ export class Nats extends Context.Service<Nats, NatsConnection>()("@akave-async/
             try: () =>
               connect({
                 servers: url.host,
-                ...(url.username === "" ? {} : { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) }),
+                ...(url.username === ""
+                  ? {}
+                  : { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) }),
                 name,
                 maxReconnectAttempts: -1,
                 reconnectTimeWait: Duration.toMillis(reconnectWait),

@@ -6,7 +6,7 @@ import { Config, Duration, Effect, Layer, Redacted, Schema, Stream } from "effec
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, SqlError, Statement } from "effect/sql"
 import type { Connection } from "effect/sql/SqlConnection"
-import pg from "pg"
+import { DatabaseError, Pool, type PoolClient, types as pgTypes } from "pg"
 
 export interface Options {
   readonly url: Redacted.Redacted
@@ -21,14 +21,15 @@ const connectTimeout = Duration.seconds(2)
 
 const int8 = 20
 const types = {
-  getTypeParser: ((oid: number, format?: "text") =>
-    oid === int8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
+  getTypeParser:
+    ((oid: number, format?: "text") =>
+      oid === int8 ? Number : pgTypes.getTypeParser(oid, format)) as typeof pgTypes.getTypeParser
 }
 
 export const make = Effect.fnUntraced(function*(options: Options) {
   const pool = yield* Effect.acquireRelease(
     Effect.sync(() =>
-      new pg.Pool({
+      new Pool({
         connectionString: Redacted.value(options.url),
         max: options.maxConnections,
         connectionTimeoutMillis: Duration.toMillis(connectTimeout),
@@ -44,7 +45,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 
   const acquire = Effect.tryPromise({ try: () => pool.connect(), catch: toSqlError("connect") })
   const acquirer = Effect.gen(function*() {
-    const client = yield* Effect.acquireRelease(acquire, (client) => Effect.sync(() => client.release(isBroken.has(client))))
+    const client = yield* Effect.acquireRelease(
+      acquire,
+      (client) => Effect.sync(() => client.release(isBroken.has(client)))
+    )
     return connectionOf(client)
   })
   return yield* SqlClient.make({
@@ -78,13 +82,15 @@ export const layerConfig = Layer.unwrap(Effect.gen(function*() {
 }))
 
 const schemaName = Schema.String.check(
-  Schema.isPattern(/^[a-z_][a-z0-9_]{0,62}$/, { message: "a schema name has lower-case letters, digits and underscores" })
+  Schema.isPattern(/^[a-z_][a-z0-9_]{0,62}$/, {
+    message: "a schema name has lower-case letters, digits and underscores"
+  })
 )
 const poolSize = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))
 
-const isBroken = new WeakSet<pg.PoolClient>()
+const isBroken = new WeakSet<PoolClient>()
 
-const connectionOf = (client: pg.PoolClient): Connection => {
+const connectionOf = (client: PoolClient): Connection => {
   const query = (text: string, values: ReadonlyArray<unknown>, rowMode?: "array") =>
     Effect.tryPromise({
       try: () => client.query({ text, values: [...values], ...(rowMode === undefined ? {} : { rowMode }) }),
@@ -110,7 +116,9 @@ const connectionOf = (client: pg.PoolClient): Connection => {
 }
 
 /** The reason for each SQLSTATE that a caller may want to tell apart (PostgreSQL manual, appendix A). */
-const reasons: ReadonlyArray<readonly [prefix: string, make: (fields: { cause: unknown; operation: string }) => SqlError.SqlErrorReason]> = [
+const reasons: ReadonlyArray<
+  readonly [prefix: string, make: (fields: { cause: unknown; operation: string }) => SqlError.SqlErrorReason]
+> = [
   ["28", (fields) => new SqlError.AuthenticationError(fields)],
   ["42501", (fields) => new SqlError.AuthorizationError(fields)],
   ["42", (fields) => new SqlError.SqlSyntaxError(fields)],
@@ -124,11 +132,11 @@ const reasons: ReadonlyArray<readonly [prefix: string, make: (fields: { cause: u
   ["57P", (fields) => new SqlError.ConnectionError(fields)]
 ]
 
-const constraintOf = (cause: unknown): string => cause instanceof pg.DatabaseError ? cause.constraint ?? "" : ""
+const constraintOf = (cause: unknown): string => cause instanceof DatabaseError ? cause.constraint ?? "" : ""
 
 const toSqlError = (operation: string) => (cause: unknown): SqlError.SqlError => {
   // Whatever the server did not say itself went wrong on the way to it.
-  const code = cause instanceof pg.DatabaseError ? cause.code ?? "" : "08"
+  const code = cause instanceof DatabaseError ? cause.code ?? "" : "08"
   const make = reasons.find(([prefix]) => code.startsWith(prefix))?.[1]
   const fields = { cause, operation }
   return new SqlError.SqlError({ reason: make === undefined ? new SqlError.UnknownError(fields) : make(fields) })

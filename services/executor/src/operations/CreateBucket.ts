@@ -21,18 +21,13 @@ export const make: Effect.Effect<Operation, never, Buckets> = Effect.gen(functio
     }),
 
     // The id holds the owner, so the bucket that exists is one of this wallet: what the job wants is there.
-    adopt: Effect.fnUntraced(function*(job, refusal) {
+    adopt: Effect.fnUntraced(function*(job, refusal, own) {
       if (refusal._tag !== "ContractError" || refusal.name !== "BucketAlreadyExists") return Option.none()
-      const id = idOf(job)
-      const origin = yield* buckets.creationTransaction(id)
-      return Option.some({
-        bucketId: id,
-        adopted: true,
-        ...Option.match(origin, {
-          onNone: () => ({}),
-          onSome: ({ blockNumber, hash }) => ({ blockNumber, transactionHash: TransactionHash.make(hash) })
-        })
-      })
+      const origin = yield* buckets.creationTransaction(idOf(job))
+      if (Option.isNone(origin)) return Option.some({ bucketId: idOf(job), adopted: true })
+      const { blockNumber, hash } = origin.value
+      const transactionHash = TransactionHash.make(hash)
+      return Option.some({ bucketId: idOf(job), transactionHash, blockNumber, adopted: transactionHash !== own })
     })
   }
 })

@@ -1,0 +1,255 @@
+import * as Stack from "@akave-async/local/Stack"
+import { AkaveNode } from "@akave-async/sdk/AkaveNode"
+import { bucketId, Buckets } from "@akave-async/sdk/Buckets"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Option, Scope } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import * as ChainView from "../support/ChainView.ts"
+import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+
+const scope = Scope.makeUnsafe()
+let stack: Stack.Stack
+let gateway: string
+
+beforeAll(async () => {
+  stack = await Effect.runPromise(Effect.provideService(Stack.started({}), Scope.Scope, scope))
+  gateway = stack.gatewayUrl
+})
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+const hash = /^0x[0-9a-f]{64}$/
+
+describe("a bucket", () => {
+  it.live("goes from HTTP to the chain and back", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const accepted = yield* createBucket(gateway, name)
+      assert.strictEqual(accepted.status, 202)
+      assert.strictEqual(accepted.headers.get("location"), `/jobs/${accepted.body.job_id}`)
+      assert.deepInclude(accepted.body, {
+        operation: "bucket.create",
+        bucket_name: name,
+        owner: stack.ownerAddress,
+        tx_hash: null,
+        result: null,
+        error: null
+      })
+      assert.match(accepted.body.created_at, timestamp)
+
+      const { body: job } = yield* ended(gateway, accepted.body.job_id)
+      const id = bucketId(name, stack.ownerAddress)
+      assert.deepInclude(job, { status: "completed", error: null, attempts: 1 })
+      assert.match(job.tx_hash, hash)
+      assert.deepInclude(job.result, { bucket_id: id, tx_hash: job.tx_hash, adopted: false })
+
+      const same = yield* request(`${gateway}/buckets/jobs/${accepted.body.job_id}`)
+      assert.deepStrictEqual(same.body, job)
+      const { body: { buckets } } = yield* request(`${gateway}/buckets`)
+      const listed = buckets.find((bucket: { readonly name: string }) => bucket.name === name)
+      assert.deepInclude(listed, { bucket_id: id, owner: stack.ownerAddress, tx_hash: job.tx_hash, job_id: job.job_id })
+
+      yield* Effect.gen(function*() {
+        const node = yield* AkaveNode
+        const chain = yield* Buckets
+        assert.strictEqual((yield* node.bucketView({ name, owner: stack.ownerAddress })).id, id)
+        const onChain = Option.getOrThrow(yield* chain.onChain({ name, owner: stack.ownerAddress }))
+        assert.deepInclude(onChain, { id, name, owner: stack.ownerAddress })
+      }).pipe(Effect.provide(ChainView.layer(stack)))
+    }))
+
+  it.live("that the wallet made outside the gateway is adopted", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const made = yield* Effect.flatMap(Buckets, (buckets) => buckets.createBucket(name)).pipe(
+        Effect.provide(ChainView.layer(stack))
+      )
+      const { body: { job_id } } = yield* createBucket(gateway, name)
+      const { body: job } = yield* ended(gateway, job_id)
+      assert.deepInclude(job, { status: "completed", tx_hash: made.transactionHash })
+      assert.deepInclude(job.result, { bucket_id: made.id, adopted: true, block_number: made.blockNumber })
+    }))
+
+  it.live("can be followed at once, whoever asks", () =>
+    Effect.gen(function*() {
+      const answers = yield* Effect.forEach(Array.from({ length: 50 }), () =>
+        Effect.gen(function*() {
+          const { body: { job_id } } = yield* createBucket(gateway, freshName())
+          return yield* request(`${gateway}/jobs/${job_id}`)
+        }), { concurrency: 10 })
+      assert.deepStrictEqual([...new Set(answers.map(({ status }) => status))], [200])
+      yield* Effect.forEach(answers, ({ body }) => ended(gateway, body.job_id), { concurrency: 10 })
+    }))
+})
+
+describe("one name", () => {
+  it.live("has one live job, and after it one bucket", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      // The executor rests, so that the first job is still queued when the second request comes.
+      yield* stack.executor(0).kill("SIGSTOP")
+      const { body: job } = yield* createBucket(gateway, name)
+      const busy = yield* createBucket(gateway, name)
+      yield* stack.executor(0).kill("SIGCONT")
+      assert.strictEqual(busy.status, 409)
+      assert.deepInclude(busy.body, { code: "bucket_busy", job_id: job.job_id })
+
+      yield* ended(gateway, job.job_id)
+      const exists = yield* createBucket(gateway, name)
+      assert.strictEqual(exists.status, 409)
+      assert.deepInclude(exists.body, {
+        code: "bucket_exists",
+        job_id: job.job_id,
+        bucket_id: bucketId(name, stack.ownerAddress)
+      })
+    }))
+
+  it.live("asked for by many at once goes to one of them", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const answers = yield* Effect.all(Array.from({ length: 20 }, () => createBucket(gateway, name)), {
+        concurrency: 20
+      })
+      assert.lengthOf(answers.filter(({ status }) => status === 202), 1)
+      assert.lengthOf(answers.filter(({ status }) => status === 409), 19)
+    }))
+})
+
+describe("the list of buckets", () => {
+  it.live("comes in pages, by name", () =>
+    Effect.gen(function*() {
+      const jobs = yield* Effect.forEach([1, 2, 3, 4, 5], () => createBucket(gateway, freshName()))
+      yield* Effect.forEach(jobs, ({ body }) => ended(gateway, body.job_id))
+      const names: Array<string> = []
+      let after: string | null = ""
+      while (after !== null) {
+        const query: string = after === "" ? "" : `&after=${after}`
+        const page = yield* request(`${gateway}/buckets?limit=2${query}`)
+        assert.isAtMost(page.body.buckets.length, 2)
+        names.push(...page.body.buckets.map(({ name }: { readonly name: string }) => name))
+        after = page.body.next
+      }
+      assert.deepStrictEqual(names, [...new Set(names)].toSorted())
+      for (const { body } of jobs) assert.include(names, body.bucket_name)
+    }))
+})
+
+describe("the description", () => {
+  it.live("of the API is served as OpenAPI 3.1, and a page shows it", () =>
+    Effect.gen(function*() {
+      const { body: description } = yield* request(`${gateway}/openapi.json`)
+      assert.match(description.openapi, /^3\.1/)
+      assert.includeMembers(Object.keys(description.paths), [
+        "/buckets",
+        "/jobs/{job_id}",
+        "/buckets/jobs/{job_id}",
+        "/health",
+        "/health/ready"
+      ])
+      const codes = JSON.stringify(description.paths["/buckets"].post.responses)
+      for (const status of ["202", "400", "409", "413", "415", "503"]) assert.include(codes, `"${status}"`)
+      const page = yield* request(`${gateway}/docs`)
+      assert.strictEqual(page.status, 200)
+      assert.include(page.body, "Akave Async Gateway")
+    }))
+
+  it.live("of its health says that all is there", () =>
+    Effect.gen(function*() {
+      const ready = yield* request(`${gateway}/health/ready`)
+      assert.strictEqual(ready.status, 200)
+      for (const part of ["event_log", "read_model", "node", "chain"]) assert.isTrue(ready.body[part].ready, part)
+      assert.deepStrictEqual((yield* request(`${gateway}/health`)).body, { status: "ok" })
+    }))
+})
+
+describe("a request that is not valid", () => {
+  const json = (value: unknown) => JSON.stringify(value)
+  const cases: ReadonlyArray<readonly [string, RequestInit, number, string, RegExp]> = [
+    ["no body", {}, 400, "invalid_request", /a JSON object/],
+    ["an empty body", { body: "" }, 400, "invalid_request", /a JSON object/],
+    ["no JSON", { body: "name=my-bucket" }, 400, "invalid_request", /valid JSON/],
+    ["half a JSON", { body: "{\"name\":" }, 400, "invalid_request", /valid JSON/],
+    ["null", { body: "null" }, 400, "invalid_request", /a JSON object/],
+    ["a list", { body: "[]" }, 400, "invalid_request", /a JSON object/],
+    ["a text", { body: "\"my-bucket\"" }, 400, "invalid_request", /a JSON object/],
+    ["no name", { body: "{}" }, 400, "invalid_request", /body\.name: Missing key/],
+    ["a null name", { body: json({ name: null }) }, 400, "invalid_request", /body\.name: Expected string/],
+    ["a number for a name", { body: json({ name: 7 }) }, 400, "invalid_request", /body\.name: Expected string/],
+    ["a list for a name", { body: json({ name: ["my-bucket"] }) }, 400, "invalid_request", /body\.name/],
+    ["an unknown field", { body: json({ name: "my-bucket", size: 1 }) }, 400, "invalid_request", /body\.size/],
+    ["an empty name", { body: json({ name: "" }) }, 400, "invalid_request", /3 to 63/],
+    ["a name of 2 characters", { body: json({ name: "ab" }) }, 400, "invalid_request", /3 to 63/],
+    ["a name of 64 characters", { body: json({ name: "a".repeat(64) }) }, 400, "invalid_request", /3 to 63/],
+    ["an upper-case name", { body: json({ name: "My-Bucket" }) }, 400, "invalid_request", /lower-case/],
+    ["a name with a space", { body: json({ name: "my bucket" }) }, 400, "invalid_request", /lower-case/],
+    ["a name with a subject wildcard", { body: json({ name: "my.>" }) }, 400, "invalid_request", /lower-case/],
+    ["a Unicode name", { body: json({ name: "bücket" }) }, 400, "invalid_request", /lower-case/],
+    ["an emoji name", { body: json({ name: "🪣🪣🪣" }) }, 400, "invalid_request", /lower-case/],
+    ["a name with a NUL", { body: json({ name: "abc\0" }) }, 400, "invalid_request", /lower-case/],
+    ["a name that begins with a hyphen", { body: json({ name: "-abc" }) }, 400, "invalid_request", /starts and ends/],
+    ["a name with two dots", { body: json({ name: "a..b" }) }, 400, "invalid_request", /two dots/],
+    ["a name like an IP address", { body: json({ name: "192.168.0.1" }) }, 400, "invalid_request", /IP address/],
+    ["bytes that are not UTF-8", { body: Uint8Array.of(0x7b, 0xff, 0xfe, 0x7d) }, 400, "invalid_request", /valid JSON/],
+    ["64 KiB and a byte", { body: "a".repeat(64 * 1024 + 1) }, 413, "body_too_large", /65536 bytes/],
+    [
+      "XML",
+      { body: "<name/>", headers: { "content-type": "text/xml" } },
+      415,
+      "unsupported_media_type",
+      /application\/json/
+    ]
+  ]
+  it.live.each(cases)("because of %s", ([, init, status, code, detail]) =>
+    Effect.gen(function*() {
+      const answer = yield* request(`${gateway}/buckets`, { method: "POST", ...init })
+      assert.strictEqual(answer.status, status, JSON.stringify(answer.body))
+      assert.include(answer.headers.get("content-type"), "application/problem+json")
+      assert.deepInclude(answer.body, { status, code, type: `urn:akave-async:problem:${code}` })
+      assert.match(answer.body.detail, detail)
+    }))
+
+  const paths: ReadonlyArray<readonly [string, string, number, string]> = [
+    ["GET", "/nothing", 404, "route_not_found"],
+    ["PUT", "/buckets", 404, "route_not_found"],
+    ["GET", "/jobs/7", 400, "invalid_request"],
+    ["GET", "/jobs/019845e1-682f-4b02-a706-3b2422d13aec", 400, "invalid_request"],
+    ["GET", "/jobs/019845e1-682f-7b02-a706-3b2422d13aec", 404, "job_not_found"],
+    ["GET", "/buckets/jobs/019845e1-682f-7b02-a706-3b2422d13aec", 404, "job_not_found"],
+    ["GET", "/buckets?limit=0", 400, "invalid_request"],
+    ["GET", "/buckets?limit=1001", 400, "invalid_request"],
+    ["GET", "/buckets?limit=many", 400, "invalid_request"],
+    ["GET", "/buckets?page=2", 400, "invalid_request"]
+  ]
+  it.live.each(paths)("as %s %s", ([method, path, status, code]) =>
+    Effect.gen(function*() {
+      const answer = yield* request(`${gateway}${path}`, { method })
+      assert.deepInclude(answer.body, { status, code })
+      assert.strictEqual(answer.status, status)
+    }))
+
+  it.live("takes a body of 64 KiB and bodies without a type, as curl sends them", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const padded = `${" ".repeat(64 * 1024 - JSON.stringify({ name }).length)}${JSON.stringify({ name })}`
+      assert.strictEqual((yield* request(`${gateway}/buckets`, { method: "POST", body: padded })).status, 202)
+      const form = { "content-type": "application/x-www-form-urlencoded" }
+      const body = json({ name: freshName() })
+      assert.strictEqual((yield* request(`${gateway}/buckets`, { method: "POST", body, headers: form })).status, 202)
+    }))
+})
+
+describe("a stack that was stopped", () => {
+  it.live("finds its jobs, buckets and chain again", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const { body: { job_id } } = yield* createBucket(gateway, name)
+      const before = yield* ended(gateway, job_id)
+      yield* stack.stop
+      yield* stack.start()
+      assert.deepStrictEqual((yield* request(`${gateway}/jobs/${job_id}`)).body, before.body)
+      assert.strictEqual((yield* createBucket(gateway, name)).status, 409)
+      const { body: next } = yield* createBucket(gateway, freshName())
+      yield* ended(gateway, next.job_id)
+      yield* eventually(request(`${gateway}/health/ready`), ({ status }) => status === 200)
+    }))
+})
