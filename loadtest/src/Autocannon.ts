@@ -17,11 +17,11 @@ export const run = async (settings: Settings, tell: (line: string) => void): Pro
   const asked = await ask(settings)
   const followed = await follow(asked.jobs, settings, tell)
   return {
-    asked: asked.times.length + asked.errors,
+    asked: asked.count,
     accepted: asked.jobs.length,
     askTimes: timesOf(asked.times),
     allTimes: timesOf([...asked.times, ...followed.times]),
-    failedRequests: asked.refused + asked.errors + followed.failed,
+    failedRequests: asked.count - asked.jobs.length + followed.failed,
     completed: followed.jobTimes.length,
     notCompleted: asked.jobs.length - followed.jobTimes.length,
     jobTimes: timesOf(followed.jobTimes),
@@ -36,8 +36,7 @@ const ask = (settings: Settings) => {
   const end = Date.now() + seconds * 1000
   const jobs: Array<string> = []
   const times: Array<number> = []
-  let errors = 0
-  let refused = 0
+  let count = 0
   let startedUsers = 0
   let finishedUsers = 0
 
@@ -46,16 +45,19 @@ const ask = (settings: Settings) => {
     const user = startedUsers++
     const send = client._doRequest.bind(client)
     let number = 0
-    let thinking: NodeJS.Timeout | undefined
+    let isThinking = false
     client._doRequest = () => {
-      const isFirst = thinking === undefined
-      const seconds = isFirst ? firstPause(settings, Math.random()) : pause(thinkSeconds, Math.random())
-      clearTimeout(thinking)
-      thinking = setTimeout(() => {
+      // A connection that is lost meanwhile is made anew, and then asks to send again.
+      if (isThinking) return
+      isThinking = true
+      const seconds = number === 0 ? firstPause(settings, Math.random()) : pause(thinkSeconds, Math.random())
+      setTimeout(() => {
+        isThinking = false
         if (Date.now() >= end) {
           finishedUsers++
           return client.destroy()
         }
+        count++
         client.setBody(JSON.stringify({ name: bucketName(run, user, number++) }))
         send()
       }, seconds * 1000)
@@ -63,16 +65,14 @@ const ask = (settings: Settings) => {
   }
   const onResponse = (status: number, body: string) => {
     const job = status === 202 ? jobOf(body) : undefined
-    if (job === undefined) refused++
-    else jobs.push(job)
+    if (job !== undefined) jobs.push(job)
   }
   const url = new URL(`${baseUrl}/buckets`)
 
   return new Promise<{
     readonly jobs: ReadonlyArray<string>
     readonly times: ReadonlyArray<number>
-    readonly refused: number
-    readonly errors: number
+    readonly count: number
     readonly finishedUsers: number
   }>((resolve, reject) => {
     const instance = autocannon({
@@ -89,12 +89,9 @@ const ask = (settings: Settings) => {
         onResponse
       }],
       setupClient
-    }, (error) => error === null ? resolve({ jobs, times, refused, errors, finishedUsers }) : reject(error))
+    }, (error) => error === null ? resolve({ jobs, times, count, finishedUsers }) : reject(error))
     instance.on("response", (_client, _status, _bytes, millis) => {
       times.push(millis)
-    })
-    instance.on("reqError", () => {
-      errors++
     })
   })
 }

@@ -26,7 +26,6 @@ declare module "autocannon" {
 
   export interface Instance {
     on(event: "response", listen: (client: Client, status: number, bytes: number, millis: number) => void): void
-    on(event: "reqError", listen: (error: Error) => void): void
   }
 
   export default function autocannon(options: Options, done: (error: Error | null) => void): Instance

@@ -41,6 +41,7 @@ it("calls the functions and reads the logs that the contract has", () => {
   assert.match(createBucketTopic, /^0xb8be57bc/)
 })
 
+// A public development key: the first of every Anvil chain.
 const privateKey = Redacted.make("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 const storageAddress = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 const exists = new ContractError({ name: "BucketAlreadyExists", selector: "0x497ef2c2" })

@@ -4,6 +4,7 @@ import { Transaction } from "ethers"
 import { Wallet } from "../src/Wallet.ts"
 
 /** The first of the accounts that every development chain funds. */
+// A public development key: the first of every Anvil chain.
 const digits = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 const address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 

@@ -60,7 +60,7 @@ const stop = async (child: ReturnType<typeof start>): Promise<void> => {
   await ended
 }
 
-/** Development accounts that the devnet funds and does not use itself. */
+/** Accounts with public development keys, which the devnet funds and does not use itself. */
 export const privateKeys = {
   first: "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
   second: "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"

@@ -1,0 +1,80 @@
+/** The README's commands, run as they stand there, and what they print. */
+import * as Stack from "@akave-async/local/Stack"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
+import { existsSync, globSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { ended } from "../support/Client.ts"
+
+const { repository } = Stack
+const read = (file: string) => readFileSync(join(repository, file), "utf8")
+const readme = read("README.md")
+const documents = ["README.md", ...globSync("docs/*.md", { cwd: repository })]
+const blocks = (text: string, language: string) =>
+  Array.from(text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g")), ([, block = ""]) => block)
+
+/** What differs from run to run: ids, hashes of transactions, numbers of blocks and gas, times. */
+const masked = (value: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(value, (key, field) =>
+      ["job_id", "created_at", "updated_at", "tx_hash", "block_number", "gas_used"].includes(key) && field !== null
+        ? typeof field
+        : field)
+  )
+
+describe("the README", () => {
+  it.live("shows commands that work, and what they print", () =>
+    Effect.gen(function*() {
+      const stack = yield* Stack.started({})
+      const shown = blocks(readme, "console").join("").split("\n").filter((line) => line.startsWith("curl "))
+      const printed = blocks(readme, "json").map((block) => JSON.parse(block))
+      assert.lengthOf(shown, 2)
+      assert.lengthOf(printed, 2)
+      const run = (command: string) =>
+        JSON.parse(
+          execFileSync("sh", ["-c", command.replace("http://127.0.0.1:8000", stack.gatewayUrl)], { encoding: "utf8" })
+        )
+      const [post = "", get = ""] = shown
+      const accepted = run(post)
+      assert.deepStrictEqual(masked(accepted), masked(printed[0]))
+      yield* ended(stack.gatewayUrl, accepted.job_id)
+      const job = run(get.replace(printed[0].job_id, accepted.job_id))
+      assert.deepStrictEqual(masked(job), masked(printed[1]))
+    }).pipe(Effect.scoped))
+
+  it("names scripts that there are", () => {
+    const { scripts } = JSON.parse(read("package.json"))
+    const named = documents.flatMap((file) =>
+      Array.from(read(file).matchAll(/(?:`|^)npm (?:run )?([a-z:]+)/gm), ([, name = ""]) => name)
+    )
+    assert.includeMembers(named, ["start", "test", "loadtest"])
+    for (const name of named) assert.property(scripts, name)
+  })
+})
+
+it.each(documents)("%s links to files that there are", (file) => {
+  const links = Array.from(read(file).matchAll(/\]\(([^)#]+)[^)]*\)/g), ([, link = ""]) => link)
+  for (const link of links.filter((link) => !link.startsWith("http"))) {
+    assert.isTrue(existsSync(join(repository, dirname(file), link)), link)
+  }
+})
+
+it("documents every setting that the README and the documents name", () => {
+  const settings = read(".env.example")
+  const named = documents.flatMap((file) =>
+    Array.from(read(file).matchAll(/`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`/g), ([, name = ""]) => name)
+  )
+  for (const name of named) assert.include(settings, name)
+})
+
+it("marks the public development key as such wherever it is used", () => {
+  const files = globSync("{deploy,docs,loadtest,proto,services,shared,test}/**/*.{ts,mjs,md,json,yml}", {
+    cwd: repository,
+    exclude: (path) => String(path).includes("node_modules")
+  })
+  const holders = [...files, "docker-compose.yml", ".env.example", "README.md"]
+    .filter((file) => read(file).includes(Stack.publicDevelopmentKey.slice(2)))
+  assert.isNotEmpty(holders)
+  for (const file of holders) assert.match(read(file), /public[^\n]*development|development[^\n]*public/i, file)
+})

@@ -1,0 +1,90 @@
+/** `npm start` as a person runs it: the root's own script, on a folder and ports of its own. */
+import * as Ports from "@akave-async/local/Ports"
+import { repository } from "@akave-async/local/Stack"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schedule } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { request } from "../support/Client.ts"
+
+interface Start {
+  readonly child: ChildProcess
+  readonly output: () => string
+  readonly exited: Promise<number | null>
+}
+
+const npmStart = (settings: Readonly<Record<string, string>>): Effect.Effect<Start> =>
+  Effect.sync(() => {
+    const child = spawn("npm", ["start"], {
+      cwd: repository,
+      env: { ...process.env, ...settings },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let output = ""
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output += chunk)
+    return { child, output: () => output, exited: new Promise((resolve) => child.once("exit", resolve)) }
+  })
+
+const says = (start: Start, text: string) =>
+  Effect.suspend(() =>
+    start.output().includes(text) ? Effect.void : Effect.fail(new Error(`${text} is not in:\n${start.output()}`))
+  )
+    .pipe(Effect.retry({ while: () => start.child.exitCode === null, schedule: Schedule.spaced("50 millis") }))
+
+const settings = Effect.gen(function*() {
+  const folder = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "akave-async-start-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  )
+  const port = yield* Ports.free
+  return { DATA_DIR: join(folder, "data"), PORT: `${port}` }
+})
+
+describe("npm start", () => {
+  it.live("runs everything, shows a sample bucket, ends on SIGTERM and Ctrl-C, and starts again on its data", () =>
+    Effect.gen(function*() {
+      const own = yield* settings
+      const gateway = `http://127.0.0.1:${own.PORT}`
+      const first = yield* npmStart(own)
+      yield* says(first, "Ctrl-C stops everything.")
+      for (const name of ["nats", "postgres", "devnet", "projector", "executor", "gateway"]) {
+        assert.match(first.output(), new RegExp(`ready  ${name} .* pid \\d+`))
+      }
+      assert.match(
+        first.output(),
+        /queued\n.*processing[\s\S]*completed   transaction 0x[0-9a-f]{64}  bucket id 0x[0-9a-f]{64}/
+      )
+      const { body: before } = yield* request(`${gateway}/buckets`)
+      assert.lengthOf(before.buckets, 1)
+      const pids = Array.from(first.output().matchAll(/pid (\d+)/g), ([, pid]) => Number(pid))
+
+      first.child.kill("SIGTERM")
+      assert.strictEqual(yield* Effect.promise(() => first.exited), 0)
+      for (const pid of pids) assert.throws(() => process.kill(pid, 0), /ESRCH/)
+
+      const second = yield* npmStart(own)
+      yield* says(second, "Ctrl-C stops everything.")
+      const { body: after } = yield* request(`${gateway}/buckets`)
+      assert.deepInclude(after.buckets, before.buckets[0])
+      assert.lengthOf(after.buckets, 2)
+      second.child.kill("SIGINT")
+      assert.strictEqual(yield* Effect.promise(() => second.exited), 0)
+    }).pipe(Effect.scoped))
+
+  it.live("says in one sentence that its port is taken", () =>
+    Effect.gen(function*() {
+      const own = yield* settings
+      const holder = createServer()
+      yield* Effect.callback<void>((resume) =>
+        void holder.listen(Number(own.PORT), "127.0.0.1", () => resume(Effect.void))
+      )
+      const start = yield* npmStart(own)
+      assert.strictEqual(yield* Effect.promise(() => start.exited), 1)
+      const told = start.output().split("\n").filter((line) => line.includes(own.PORT))
+      assert.lengthOf(told, 1, start.output())
+      holder.close()
+    }).pipe(Effect.scoped))
+})

@@ -1,0 +1,106 @@
+/** The arrows between packages: `domain ← api, eventing ← services ← test`. */
+import { assert, describe, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
+import { dirname, join, relative } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+/** For each folder, the folders whose packages it may import. Tests of a package may import what the package may. */
+const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "shared/domain": [],
+  proto: [],
+  "shared/akave": ["proto"],
+  "shared/platform": [],
+  "shared/api": ["shared/domain"],
+  "shared/eventing": ["shared/domain", "shared/platform"],
+  "services/devnet": ["proto", "shared/platform"],
+  "services/gateway": ["shared/domain", "shared/api", "shared/eventing", "shared/platform", "shared/akave"],
+  "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave"],
+  "services/projector": ["shared/domain", "shared/eventing", "shared/platform"],
+  "deploy/local": [],
+  loadtest: [],
+  test: [
+    "shared/domain",
+    "shared/api",
+    "shared/eventing",
+    "shared/platform",
+    "shared/akave",
+    "proto",
+    "deploy/local",
+    "loadtest"
+  ]
+}
+
+const json = (file: string) => JSON.parse(readFileSync(join(root, file), "utf8"))
+const folders = Object.keys(allowed)
+const nameOf = new Map(folders.map((folder): [string, string] => [json(`${folder}/package.json`).name, folder]))
+
+interface Import {
+  readonly file: string
+  readonly specifier: string
+}
+
+const importsOf = (folder: string): ReadonlyArray<Import> =>
+  globSync(`${folder}/**/*.{ts,mjs}`, { cwd: root, exclude: (path) => String(path).includes("node_modules") }).flatMap((
+    file
+  ) =>
+    Array.from(
+      readFileSync(join(root, file), "utf8").matchAll(/^(?:import|export [{*])[^"]*?"([^"]+)"|\bimport\("([^"]+)"\)/gm),
+      ([, named, dynamic = ""]) => ({ file, specifier: named ?? dynamic })
+    )
+  )
+/** The package that an import names: `@scope/name/path` is `@scope/name`. */
+const packageOf = (specifier: string) => specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/")
+
+describe.each(folders)("%s", (folder) => {
+  const imports = importsOf(folder)
+  const manifest = json(`${folder}/package.json`)
+  const rootManifest = json("package.json")
+
+  it("imports of this repository only what it may", () => {
+    const wrong = imports.filter(({ specifier }) => {
+      const target = nameOf.get(packageOf(specifier))
+      return target !== undefined && target !== folder && !allowed[folder]?.includes(target)
+    })
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("reaches no other package by a relative path", () => {
+    const wrong = imports.filter(({ file, specifier }) =>
+      specifier.startsWith(".") && relative(join(root, folder), join(root, dirname(file), specifier)).startsWith("..")
+    )
+    assert.deepStrictEqual(wrong, [])
+  })
+
+  it("declares every package that it imports", () => {
+    const known = { ...manifest.dependencies, ...manifest.devDependencies, ...rootManifest.devDependencies }
+    const undeclared = imports.filter(({ specifier }) =>
+      !/^([.]|node:|k6)/.test(specifier) && packageOf(specifier) !== manifest.name &&
+      known[packageOf(specifier)] === undefined
+    )
+    assert.deepStrictEqual(undeclared, [])
+  })
+})
+
+it("has a rule for every package", () => {
+  const manifests = globSync(["{services,shared}/*/package.json", "deploy/*/package.json", "*/package.json"], {
+    cwd: root
+  })
+  assert.sameMembers(manifests.map((file) => dirname(file)).filter((folder) => folder !== "node_modules"), folders)
+})
+
+it("keeps the domain pure: it imports effect and nothing else", () => {
+  const packages = new Set(
+    importsOf("shared/domain/src").map(({ specifier }) => packageOf(specifier)).filter((name) => !name.startsWith("."))
+  )
+  assert.deepStrictEqual([...packages], ["effect"])
+})
+
+it("runs effects, and reads the environment, only where a process starts", () => {
+  // At the edge to a foreign library's callbacks, an effect is run with the context that surrounds it.
+  const isWrong = (text: string) =>
+    /\bprocess\.env\b/.test(text) || (text.match(/\bEffect\.run[A-Z]\w+/g) ?? []).some((name) => !name.endsWith("With"))
+  const sources = globSync("{services,shared}/*/src/**/*.ts", { cwd: root })
+  assert.deepStrictEqual(sources.filter((file) => isWrong(readFileSync(join(root, file), "utf8"))), [])
+})
