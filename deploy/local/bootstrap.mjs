@@ -19,7 +19,7 @@ const tasks = {
   test: script("deploy/local/src/test.ts", "test"),
   verify: script("deploy/local/src/test.ts", "verify"),
   "test:integration": script("deploy/local/src/test.ts", "test:integration"),
-  loadtest: script("loadtest/src/main.ts"),
+  loadtest: script("loadtest/src/run.ts"),
   format: [join(root, "node_modules/.bin/dprint"), ["fmt"]]
 }
 

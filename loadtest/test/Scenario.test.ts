@@ -1,6 +1,6 @@
+import { BucketName } from "@akave-async/domain/BucketName"
 import { assert, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { BucketName } from "../../shared/domain/src/BucketName.ts"
 import { bucketName, type Figures, firstPause, judge, pause, runId, settingsOf, summary } from "../src/Scenario.ts"
 
 it("gives every run, user and number a name of its own, valid by the rules for buckets", () => {

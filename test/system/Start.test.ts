@@ -1,12 +1,11 @@
 /** `npm start` as a person runs it: the root's own script, on a folder and ports of its own. */
 import * as Ports from "@akave-async/local/Ports"
+import { Reaper } from "@akave-async/local/Reaper"
 import { repository } from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { request } from "../support/Client.ts"
 
@@ -16,17 +15,30 @@ interface Start {
   readonly exited: Promise<number | null>
 }
 
-const npmStart = (settings: Readonly<Record<string, string>>): Effect.Effect<Start> =>
-  Effect.sync(() => {
+/** Stopped when the scope closes, and ended with this process if that is killed. */
+const npmStart = Effect.fnUntraced(function*(settings: Readonly<Record<string, string>>) {
+  const reaper = yield* Reaper
+  const start = (): Start => {
     const child = spawn("npm", ["start"], {
       cwd: repository,
       env: { ...process.env, ...settings },
+      detached: true,
       stdio: ["ignore", "pipe", "pipe"]
     })
+    if (child.pid !== undefined) reaper.watch(child.pid, "SIGTERM")
     let output = ""
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output += chunk)
     return { child, output: () => output, exited: new Promise((resolve) => child.once("exit", resolve)) }
-  })
+  }
+  return yield* Effect.acquireRelease(
+    Effect.sync(start),
+    ({ child, exited }) =>
+      Effect.promise(() => {
+        child.kill("SIGTERM")
+        return exited
+      })
+  )
+})
 
 const says = (start: Start, text: string) =>
   Effect.suspend(() =>
@@ -35,10 +47,7 @@ const says = (start: Start, text: string) =>
     .pipe(Effect.retry({ while: () => start.child.exitCode === null, schedule: Schedule.spaced("50 millis") }))
 
 const settings = Effect.gen(function*() {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "akave-async-start-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-  )
+  const folder = (yield* Reaper).temporaryFolder()
   const port = yield* Ports.free
   return { DATA_DIR: join(folder, "data"), PORT: `${port}` }
 })
@@ -72,7 +81,7 @@ describe("npm start", () => {
       assert.lengthOf(after.buckets, 2)
       second.child.kill("SIGINT")
       assert.strictEqual(yield* Effect.promise(() => second.exited), 0)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.provide(Reaper.layer), Effect.scoped))
 
   it.live("says in one sentence that its port is taken", () =>
     Effect.gen(function*() {
@@ -86,5 +95,5 @@ describe("npm start", () => {
       const told = start.output().split("\n").filter((line) => line.includes(own.PORT))
       assert.lengthOf(told, 1, start.output())
       holder.close()
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.provide(Reaper.layer), Effect.scoped))
 })

@@ -264,7 +264,7 @@ jetstream {
   store_dir: ${JSON.stringify(options.folder)}
 ${
     options.syncInterval !== undefined && compare(options.binary.version, [2, 10, 0]) >= 0
-      ? `  sync_interval: ${options.syncInterval}\n`
+      ? `  sync_interval: "${options.syncInterval}"\n`
       : ""
   }}
 `

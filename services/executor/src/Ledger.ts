@@ -13,7 +13,7 @@ import { type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-asy
 import { Chain, type Fees } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
 import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
-import { Context, DateTime, Deferred, Effect, Exit, Layer, Option, Queue, Schedule } from "effect"
+import { Context, DateTime, Deferred, Duration, Effect, Exit, Layer, Option, Queue, Schedule } from "effect"
 
 export type LedgerError = LogUnavailable | RpcError
 
@@ -38,6 +38,9 @@ const groupSize = 64
 /** What the log did not answer is asked again for this long before the jobs of a turn go back to their queue. */
 const reread = Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
 
+/** The base fee moves by an eighth a block at most, and an offer outlives several such moves. */
+const feesTtl = Duration.millis(500)
+
 const codec = CloudEvent.make(Wallet.Event)
 const source = "/akave/executor"
 
@@ -60,6 +63,8 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const wallet = yield* Signer
   const signer = Address.make(wallet.address)
   const requests = yield* Queue.bounded<Request>(groupSize * 16)
+
+  const fees = yield* Effect.cachedWithTTL(chain.fees, (exit) => Exit.isSuccess(exit) ? feesTtl : 0)
 
   const decode = (stored: StoredEvent): Effect.Effect<Wallet.Event> =>
     Effect.orDie(Effect.fromResult(codec.decode(stored)))
@@ -135,11 +140,10 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>) {
     let waiting = group
     while (waiting.length > 0) {
+      const [offer, used] = yield* Effect.all([fees, chain.transactionCount(signer, "latest")], { concurrency: 2 })
+      // From here to the append a rival's turn undoes this one, so the chain is asked before.
       // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
-      const [tail, fees, used] = yield* Effect.all(
-        [catchUp, chain.fees, chain.transactionCount(signer, "latest")],
-        { concurrency: "unbounded" }
-      )
+      const tail = yield* catchUp
       const known = yield* Effect.forEach(waiting, ({ jobId, spent }) =>
         Effect.map(
           find(jobId),
@@ -152,7 +156,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       waiting = waiting.filter((_, n) => Option.isNone(known[n] ?? Option.none()))
       // A wallet that was used from elsewhere is further than its ledger.
       const nextNonce = Math.max(tail.nextNonce, used)
-      const written = yield* append({ ...tail, nextNonce }, fees, waiting)
+      const written = yield* append({ ...tail, nextNonce }, offer, waiting)
       for (const [n, { event, exit }] of written.entries()) {
         const request = waiting[n]
         if (request !== undefined && exit !== undefined && Exit.isSuccess(exit) && !exit.value.isDuplicate) {

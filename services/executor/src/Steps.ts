@@ -10,7 +10,7 @@ import { codec, idOf, load, type Loaded } from "@akave-async/eventing/BucketEven
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import type { ContractError, UnknownRevert } from "@akave-async/sdk/Errors"
-import { Context, DateTime, Duration, Effect, Layer, Option, Result, Schedule } from "effect"
+import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { type ChainFailure, ForeignOwner, InsufficientFunds, NotSent, toFailure } from "./Failures.ts"
 import { Ledger } from "./Ledger.ts"
@@ -43,6 +43,8 @@ export class Steps extends Context.Service<Steps, {
 const source = "/akave/executor"
 /** Writers that race for one bucket: each round one of them wins, so a longer run of losses is a defect. */
 const rereads = 20
+/** Jobs that come within this time look at the wallet's balance together. */
+const fundsTtl = Duration.seconds(1)
 /** How often a transaction that is not mined is shown to the chain's node again. */
 const rebroadcastInterval = Duration.seconds(15)
 
@@ -52,6 +54,10 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const receipts = yield* Receipts
   const { retries, retryDelay } = yield* ExecutorConfig
+  const funds = yield* Effect.cachedWithTTL(
+    Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 }),
+    (exit) => Exit.isSuccess(exit) ? fundsTtl : 0
+  )
   const operations: Record<Job.Operation, Operation> = { "bucket.create": yield* CreateBucket.make }
 
   /**
@@ -119,7 +125,7 @@ const make = Effect.gen(function*() {
     }
     const prepared = yield* Effect.result(operations[job.operation].prepare(job))
     if (Result.isSuccess(prepared)) {
-      const [balance, fees] = yield* Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 })
+      const [balance, fees] = yield* funds
       const needed = prepared.success.gasLimit * fees.maxFeePerGas
       if (balance < needed) return yield* new InsufficientFunds({ address: ledger.signer, balance, needed })
       return claimed(yield* ledger.claim(job.id, prepared.success, spent))

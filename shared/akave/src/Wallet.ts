@@ -58,7 +58,7 @@ const make = Effect.fnUntraced(function*(privateKey: Redacted.Redacted) {
           maxPriorityFeePerGas
         })
         transaction.signature = key.sign(transaction.unsignedHash)
-        const { hash, serialized: raw } = Transaction.from(transaction.serialized)
+        const { hash, serialized: raw } = transaction
         if (hash === null) throw new Error("a signed transaction has a hash")
         return { raw, hash, nonce, from: address }
       })
