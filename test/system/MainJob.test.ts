@@ -6,6 +6,7 @@ import { Effect, Exit, Option, Scope } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as ChainView from "../support/ChainView.ts"
 import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { eventsOf } from "../support/Log.ts"
 
 const scope = Scope.makeUnsafe()
 let stack: Stack.Stack
@@ -79,6 +80,31 @@ describe("a bucket", () => {
         }), { concurrency: 10 })
       assert.deepStrictEqual([...new Set(answers.map(({ status }) => status))], [200])
       yield* Effect.forEach(answers, ({ body }) => ended(gateway, body.job_id), { concurrency: 10 })
+    }))
+})
+
+describe("the events of a job", () => {
+  it.live("are CloudEvents that name their cause and carry the caller's trace", () =>
+    Effect.gen(function*() {
+      const trace = "0af7651916cd43dd8448eb211c80319c"
+      const { body: accepted } = yield* request(`${gateway}/buckets`, {
+        method: "POST",
+        body: JSON.stringify({ name: freshName() }),
+        headers: { traceparent: `00-${trace}-b7ad6b7169203331-01` }
+      })
+      yield* ended(gateway, accepted.job_id)
+      const events = yield* eventsOf(stack.natsUrl, accepted.job_id)
+      assert.deepStrictEqual(events.map((event) => event["ce-type"]), [
+        "akave.BucketRequested.v1",
+        "akave.BucketStarted.v1",
+        "akave.BucketSubmitted.v1",
+        "akave.BucketCreated.v1"
+      ])
+      for (const event of events) assert.strictEqual(event["traceparent"]?.split("-")[1], trace)
+      const [requested, started, submitted, created] = events
+      assert.strictEqual(started?.["ce-causationid"], requested?.["ce-id"])
+      assert.strictEqual(submitted?.["ce-causationid"], requested?.["ce-id"])
+      assert.strictEqual(created?.["ce-causationid"], submitted?.["ce-id"])
     }))
 })
 

@@ -5,7 +5,7 @@
 import type * as Bucket from "@akave-async/domain/Bucket"
 import { codec } from "@akave-async/eventing/BucketEvents"
 import { type Delivery, EventLog, keepInProgress, type LogUnavailable } from "@akave-async/eventing/EventLog"
-import { Duration, Effect, FiberSet, Result, Schedule, Stream } from "effect"
+import { Cause, Duration, Effect, FiberSet, Result, Schedule, Stream } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { type Outcome, Steps } from "./Steps.ts"
 
@@ -14,8 +14,8 @@ const drainTime = Duration.seconds(5)
 /** A step that failed for want of the log, or by a defect, is taken again after this. */
 const pause = Duration.seconds(1)
 
-/** Reacts to events until it is interrupted; then lets go of what it holds. */
-export const run = Effect.gen(function*() {
+/** Reacts to events until it is interrupted; then takes no more, ends what is under way, and lets go of the rest. */
+export const run = Effect.scoped(Effect.gen(function*() {
   const log = yield* EventLog
   const steps = yield* Steps
   const { ackWait, maxInFlight } = yield* ExecutorConfig
@@ -45,17 +45,19 @@ export const run = Effect.gen(function*() {
     yield* outcome._tag === "Done" ? delivery.ack : delivery.nak(outcome.after)
   }, (handling, delivery) =>
     handling.pipe(
-      Effect.tapCause((cause) => Effect.logError("a step failed", cause)),
-      Effect.onError(() => Effect.ignore(delivery.nak(pause))),
-      Effect.onInterrupt(() => Effect.ignore(delivery.nak(Duration.zero))),
+      Effect.onError((cause) => {
+        // What was interrupted goes to another executor at once.
+        if (Cause.hasInterruptsOnly(cause)) return Effect.ignore(delivery.nak(Duration.zero))
+        return Effect.logError("a step failed", cause).pipe(Effect.andThen(Effect.ignore(delivery.nak(pause))))
+      }),
       Effect.exit
     ))
 
   const underWay = yield* FiberSet.make()
-  yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(underWay), drainTime))
   yield* log.consume({ name: "executor", ackWait, maxAckPending: maxInFlight }).pipe(
     Stream.runForEach((delivery) => FiberSet.run(underWay, handle(delivery))),
     Effect.tapError((error) => Effect.logWarning(error.message)),
-    Effect.retry(Schedule.spaced(pause))
+    Effect.retry(Schedule.spaced(pause)),
+    Effect.ensuring(Effect.timeoutOption(FiberSet.awaitEmpty(underWay), drainTime))
   )
-})
+}))

@@ -13,7 +13,7 @@ import { type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-asy
 import { Chain, type Fees } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
 import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
-import { Context, DateTime, Deferred, Duration, Effect, Exit, Layer, Option, Queue, Schedule } from "effect"
+import { Context, DateTime, Deferred, Duration, Effect, Layer, Option, Queue, Result, Schedule } from "effect"
 
 export type LedgerError = LogUnavailable | RpcError
 
@@ -81,7 +81,9 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     const occurredAt = yield* DateTime.now
     const nextNonce = yield* chain.transactionCount(signer, "pending")
     const event = Wallet.WalletOpened.make({ signer, nextNonce, occurredAt })
-    const encoded = yield* Effect.orDie(codec.encode(event, { id: `${signer}.opened`, source, time: occurredAt }))
+    const encoded = yield* Effect.orDie(
+      codec.encode(event, { id: `${signer}.opened`, source, subject: signer, time: occurredAt })
+    )
     yield* Effect.catchTag(
       log.append(Wallet.openingSubject, { revision: 0 }, encoded),
       "WrongRevision",
@@ -121,19 +123,19 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
           ...fees,
           occurredAt
         })
-        const metadata = { id: claimId(jobId, spent), source, time: occurredAt, correlationId: jobId }
+        const metadata = { id: claimId(jobId, spent), source, subject: signer, time: occurredAt, correlationId: jobId }
         return { event, encoded: yield* Effect.orDie(codec.encode(event, metadata)) }
       }))
-    const exits = yield* Effect.forEach(
+    const results = yield* Effect.forEach(
       claims,
       ({ encoded, event }, n) =>
-        Effect.exit(log.append(Wallet.claimSubject(event.jobId), {
+        Effect.result(log.append(Wallet.claimSubject(event.jobId), {
           lastSequence: tail.sequence + n,
           lastId: claims[n - 1]?.encoded.id ?? tail.id
         }, encoded)),
       { concurrency: "unbounded" }
     )
-    return claims.map(({ event }, n) => ({ event, exit: exits[n] }))
+    return claims.map(({ event }, n) => ({ event, result: results[n] }))
   })
 
   /** Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. */
@@ -157,14 +159,23 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       // A wallet that was used from elsewhere is further than its ledger.
       const nextNonce = Math.max(tail.nextNonce, used)
       const written = yield* append({ ...tail, nextNonce }, offer, waiting)
-      for (const [n, { event, exit }] of written.entries()) {
-        const request = waiting[n]
-        if (request !== undefined && exit !== undefined && Exit.isSuccess(exit) && !exit.value.isDuplicate) {
+      let noAnswer: LogUnavailable | undefined
+      const unanswered: Array<Request> = []
+      for (const [n, request] of waiting.entries()) {
+        const { event, result } = written[n] ?? {}
+        if (event !== undefined && result !== undefined && Result.isSuccess(result) && !result.success.isDuplicate) {
           yield* Deferred.succeed(request.answer, event)
+          continue
+        }
+        unanswered.push(request)
+        if (result !== undefined && Result.isFailure(result) && result.failure._tag === "LogUnavailable") {
+          noAnswer = result.failure
         }
       }
+      // Where nothing got through and no rival was the reason, the next round waits, and not for ever.
+      if (noAnswer !== undefined && unanswered.length === waiting.length) return yield* noAnswer
       // What was refused, or got no answer, is looked up again: it may be stored after all.
-      waiting = yield* Effect.filter(waiting, ({ answer }) => Effect.map(Deferred.isDone(answer), (isDone) => !isDone))
+      waiting = unanswered
     }
   })
 
@@ -172,7 +183,11 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     Effect.flatMap((group) =>
       serve(group).pipe(
         Effect.retry(reread),
-        Effect.catch((error) => Effect.forEach(group, ({ answer }) => Deferred.fail(answer, error), { discard: true }))
+        // Whatever ends a turn ends the wait of its jobs, and the next turn is taken.
+        Effect.onError((cause) =>
+          Effect.forEach(group, ({ answer }) => Deferred.failCause(answer, cause), { discard: true })
+        ),
+        Effect.exit
       )
     ),
     Effect.forever,

@@ -26,13 +26,13 @@ const again = (after: Duration.Duration): Outcome => ({ _tag: "Again", after })
 export class Steps extends Context.Service<Steps, {
   /** Makes the next attempt at a job that was requested, up to a transaction that the chain's node has. */
   attempt(
-    stored: StoredEvent,
+    cause: StoredEvent,
     event: typeof Bucket.BucketRequested.Type,
     isFirstDelivery: boolean
   ): Effect.Effect<Outcome, LogUnavailable>
   /** Waits for the receipt of a transaction that was sent, and records how the job ends. */
   settle(
-    stored: StoredEvent,
+    cause: StoredEvent,
     event: typeof Bucket.BucketSubmitted.Type,
     isFirstDelivery: boolean
   ): Effect.Effect<Outcome, LogUnavailable>
@@ -61,15 +61,25 @@ const make = Effect.gen(function*() {
   const operations: Record<Job.Operation, Operation> = { "bucket.create": yield* CreateBucket.make }
 
   /**
-   * Decides on what is known and records it; where another writer was first, decides again on what it wrote.
+   * Decides on what is known and records it, as what follows from the event that the step reacts to. Where another writer
+   * was first, decides again on what it wrote.
    */
-  const record = Effect.fnUntraced(function*(subject: string, known: Loaded, command: Bucket.Command) {
+  const record = Effect.fnUntraced(function*(cause: StoredEvent, known: Loaded, command: Bucket.Command) {
+    const { subject } = cause
     const decideOn = Effect.fnUntraced(function*({ revision, state }: Loaded) {
       const occurredAt = yield* DateTime.now
       const events = yield* Effect.fromResult(Bucket.decide(state, command, occurredAt))
       let loaded: Loaded = { revision, state }
       for (const event of events) {
-        const metadata = { id: idOf(event), source, time: occurredAt, correlationId: command.jobId }
+        const metadata = {
+          id: idOf(event),
+          source,
+          subject,
+          time: occurredAt,
+          correlationId: command.jobId,
+          causationId: cause.headers["ce-id"],
+          traceparent: cause.headers["traceparent"]
+        }
         const appended = yield* log.append(subject, loaded, yield* Effect.orDie(codec.encode(event, metadata)))
         // A duplicate was written by someone else, perhaps with more behind it.
         if (appended.isDuplicate) return yield* load(log, subject)
@@ -93,24 +103,24 @@ const make = Effect.gen(function*() {
     return state.job
   }
 
-  const complete = (subject: string, loaded: Loaded, result: Job.Result) => {
+  const complete = (cause: StoredEvent, loaded: Loaded, result: Job.Result) => {
     const jobId = jobOf(loaded).id
-    return record(subject, loaded, Bucket.Complete.make({ jobId, ...result }))
+    return record(cause, loaded, Bucket.Complete.make({ jobId, ...result }))
   }
 
   /** Records the failure of an attempt: with a time for the next one, or, where that is no use, as the end of the job. */
-  const fail = Effect.fnUntraced(function*(subject: string, loaded: Loaded, error: ChainFailure) {
+  const fail = Effect.fnUntraced(function*(cause: StoredEvent, loaded: Loaded, error: ChainFailure) {
     const { attempts, id: jobId } = jobOf(loaded)
     const failure = toFailure(error)
     yield* Effect.logWarning(failure.message).pipe(
       Effect.annotateLogs({ jobId, attempt: attempts, code: failure.code })
     )
     if (!error.isRetryable || attempts > retries) {
-      yield* record(subject, loaded, Bucket.Fail.make({ jobId, error: failure }))
+      yield* record(cause, loaded, Bucket.Fail.make({ jobId, error: failure }))
       return done
     }
     const retryAt = DateTime.addDuration(yield* DateTime.now, retryDelay)
-    yield* record(subject, loaded, Bucket.FailAttempt.make({ jobId, error: failure, retryAt }))
+    yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId, error: failure, retryAt }))
     return again(retryDelay)
   })
 
@@ -173,35 +183,34 @@ const make = Effect.gen(function*() {
 
   /** Sends the job's transaction and records it, or records why there is none to send. */
   const submitAndRecord = Effect.fnUntraced(
-    function*(subject: string, loaded: Loaded, existing: Option.Option<Wallet.Claim>) {
+    function*(cause: StoredEvent, loaded: Loaded, existing: Option.Option<Wallet.Claim>) {
       const submitted = yield* Effect.result(submit(jobOf(loaded), existing))
       if (Result.isFailure(submitted)) {
         const error = submitted.failure
         if (error._tag === "LogUnavailable") return yield* error
-        if (error._tag !== "NotSent") return yield* fail(subject, loaded, error)
+        if (error._tag !== "NotSent") return yield* fail(cause, loaded, error)
         // The claim stands and its bytes may be on their way, so the job can't fail any more: they are sent again.
         yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: jobOf(loaded).id }))
         return again(retryDelay)
       }
       if (submitted.success._tag === "Done") {
-        yield* complete(subject, loaded, submitted.success.result)
+        yield* complete(cause, loaded, submitted.success.result)
         return done
       }
       const { _tag, occurredAt: _, transaction: __, ...submission } = submitted.success.claim
-      yield* record(subject, loaded, Bucket.RecordSubmission.make(submission))
+      yield* record(cause, loaded, Bucket.RecordSubmission.make(submission))
       return done
     }
   )
 
   const attempt: Steps["Service"]["attempt"] = Effect.fn("Steps.attempt")(
-    function*(stored, event, isFirstDelivery) {
-      const { subject } = stored
+    function*(cause, event, isFirstDelivery) {
       const { jobId } = event
       yield* Effect.annotateCurrentSpan({ "job.id": jobId })
       // Nobody has touched a job at its first delivery, as a rule; if somebody has, the append is refused.
       const known: Loaded = isFirstDelivery
-        ? { state: Bucket.evolve(Bucket.initial, event), revision: stored.sequence }
-        : yield* load(log, subject)
+        ? { state: Bucket.evolve(Bucket.initial, event), revision: cause.sequence }
+        : yield* load(log, cause.subject)
 
       const wait = known.state.job?.id === jobId ? known.state.job.retryAt : undefined
       if (wait !== undefined) {
@@ -209,10 +218,10 @@ const make = Effect.gen(function*() {
         if (Duration.isGreaterThan(remaining, Duration.zero)) return again(remaining)
       }
 
-      const started = yield* record(subject, known, Bucket.StartAttempt.make({ jobId }))
+      const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
       // A job that others may have worked on may have a claim.
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
-      return yield* submitAndRecord(subject, started, existing)
+      return yield* submitAndRecord(cause, started, existing)
     },
     Effect.catchTag("JobOver", () => Effect.succeed(done))
   )
@@ -229,9 +238,9 @@ const make = Effect.gen(function*() {
     )
 
   const settle: Steps["Service"]["settle"] = Effect.fn("Steps.settle")(
-    function*({ subject }, { jobId, transactionHash }, isFirstDelivery) {
+    function*(cause, { jobId, transactionHash }, isFirstDelivery) {
       yield* Effect.annotateCurrentSpan({ "job.id": jobId, "transaction.hash": transactionHash })
-      const known = yield* load(log, subject)
+      const known = yield* load(log, cause.subject)
       const isCurrent = known.state.job?.id === jobId && known.state.job.transactionHash === transactionHash
       if (!isCurrent || known.state.job.status !== "processing") return done
       const job = known.state.job
@@ -243,19 +252,19 @@ const make = Effect.gen(function*() {
         Effect.map(receipts.await(transactionHash), Option.some),
         untilSpent(claimed.value, !isFirstDelivery)
       )
-      if (Option.isNone(mined)) return yield* submitAndRecord(subject, known, claimed)
+      if (Option.isNone(mined)) return yield* submitAndRecord(cause, known, claimed)
       const receipt = mined.value
       if (receipt.status === "success") {
-        yield* complete(subject, known, operations[job.operation].result(job, receipt))
+        yield* complete(cause, known, operations[job.operation].result(job, receipt))
         return done
       }
       const adopted = yield* Effect.result(
         Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(job, refusal, undefined))
       )
       if (Result.isFailure(adopted)) {
-        return adopted.failure._tag === "RpcError" ? again(retryDelay) : yield* fail(subject, known, adopted.failure)
+        return adopted.failure._tag === "RpcError" ? again(retryDelay) : yield* fail(cause, known, adopted.failure)
       }
-      yield* complete(subject, known, adopted.success)
+      yield* complete(cause, known, adopted.success)
       return done
     },
     Effect.catchTag("JobOver", () => Effect.succeed(done))

@@ -6,6 +6,7 @@ import * as Job from "@akave-async/domain/Job"
 import { codec, idOf, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { Config, Context, DateTime, Effect, Layer } from "effect"
+import { HttpTraceContext } from "effect/http"
 import { v7 as uuidv7 } from "uuid"
 
 export class Buckets extends Context.Service<Buckets, {
@@ -23,12 +24,13 @@ export class Buckets extends Context.Service<Buckets, {
         const occurredAt = yield* DateTime.now
         const jobId = yield* Effect.sync(() => Job.Id.make(uuidv7()))
         yield* Effect.annotateCurrentSpan({ "job.id": jobId, "bucket.name": name })
+        const { traceparent } = HttpTraceContext.toHeaders(yield* Effect.orDie(Effect.currentSpan))
         const command = Bucket.RequestBucket.make({ jobId, name, owner })
 
         const decideOn = Effect.fnUntraced(function*({ revision, state }: Loaded) {
           const events = yield* Effect.fromResult(Bucket.decide(state, command, occurredAt))
           for (const event of events) {
-            const metadata = { id: idOf(event), source, time: occurredAt, correlationId: jobId }
+            const metadata = { id: idOf(event), source, subject, time: occurredAt, correlationId: jobId, traceparent }
             yield* log.append(subject, { revision }, yield* Effect.orDie(codec.encode(event, metadata)))
           }
           return yield* Effect.orDie(Effect.fromNullishOr(events.reduce(Bucket.evolve, state).job))

@@ -4,7 +4,14 @@ import * as Problems from "@akave-async/api/Problems"
 import { jobResource } from "@akave-async/api/Resources"
 import type * as Job from "@akave-async/domain/Job"
 import { Cause, Effect, Layer, Option, SchemaIssue, type Types } from "effect"
-import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
+import {
+  HttpRouter,
+  HttpServerError,
+  HttpServerRequest,
+  HttpServerRespondable,
+  HttpServerResponse,
+  HttpTraceContext
+} from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware, HttpApiScalar, HttpApiSchema } from "effect/http-api"
 import { Buckets } from "./Buckets.ts"
 import { Health } from "./Health.ts"
@@ -153,7 +160,12 @@ const retryAfter = (response: HttpServerResponse.HttpServerResponse) =>
 const Edge = HttpRouter.middleware(
   (app) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, withBody).pipe(
-      Effect.flatMap((request) => Effect.provideService(app, HttpServerRequest.HttpServerRequest, request)),
+      Effect.flatMap((request) => {
+        const handled = Effect.provideService(app, HttpServerRequest.HttpServerRequest, request)
+        // The caller's trace goes on in the events, whether or not this process reports spans itself.
+        const trace = HttpTraceContext.fromHeaders(request.headers)
+        return Option.isSome(trace) ? Effect.withParentSpan(handled, trace.value) : handled
+      }),
       Effect.catchCause(toProblem),
       Effect.map(retryAfter),
       // The router's type asks every middleware to let errors through; here is the one that lets none.

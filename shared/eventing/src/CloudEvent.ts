@@ -20,12 +20,14 @@ export interface Metadata {
   /** The writer, as a URI reference: `/akave/gateway`. */
   readonly source: string
   readonly time: DateTime.Utc
+  /** What the event is about, within its source. */
+  readonly subject: string
   /** The whole conversation: the id of the job. */
   readonly correlationId?: string
   /** The event that this one directly follows from. */
-  readonly causationId?: string
-  /** W3C trace context of the writer. */
-  readonly traceparent?: string
+  readonly causationId?: string | undefined
+  /** W3C trace context of the request that began the conversation. */
+  readonly traceparent?: string | undefined
 }
 
 export class UndecodableEvent extends Schema.TaggedError<UndecodableEvent>()("UndecodableEvent", {
@@ -67,6 +69,7 @@ export const make = <Event extends { readonly _tag: string }>(
           "ce-id": metadata.id,
           "ce-type": typeOf(event._tag),
           "ce-source": metadata.source,
+          "ce-subject": metadata.subject,
           "ce-time": DateTime.formatIso(metadata.time),
           "content-type": "application/json",
           ...(metadata.correlationId === undefined ? {} : { "ce-correlationid": metadata.correlationId }),

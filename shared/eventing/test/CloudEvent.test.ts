@@ -9,11 +9,30 @@ it.effect.prop(
   [Bucket.Event],
   ([event]) =>
     Effect.gen(function*() {
-      const encoded = yield* codec.encode(event, { id: idOf(event), source: "/test", time: event.occurredAt })
+      const metadata = {
+        id: idOf(event),
+        source: "/test",
+        subject: "bucket.1.a",
+        time: event.occurredAt,
+        correlationId: event.jobId,
+        causationId: "cause",
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+      }
+      const encoded = yield* codec.encode(event, metadata)
       const stored = { sequence: 1, subject: "s", headers: encoded.headers, data: encoded.data }
       assert.deepStrictEqual(codec.decode(stored), Result.succeed(event))
-      assert.strictEqual(encoded.headers["ce-type"], `akave.${event._tag}.v1`)
-      assert.strictEqual(encoded.headers["ce-time"], DateTime.formatIso(event.occurredAt))
+      assert.deepStrictEqual(encoded.headers, {
+        "ce-specversion": "1.0",
+        "ce-id": metadata.id,
+        "ce-type": `akave.${event._tag}.v1`,
+        "ce-source": "/test",
+        "ce-subject": "bucket.1.a",
+        "ce-time": DateTime.formatIso(event.occurredAt),
+        "ce-correlationid": event.jobId,
+        "ce-causationid": "cause",
+        traceparent: metadata.traceparent,
+        "content-type": "application/json"
+      })
       assert.notProperty(JSON.parse(new TextDecoder().decode(encoded.data)), "_tag")
     })
 )

@@ -40,8 +40,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     ),
     (pool) => Effect.promise(() => pool.end())
   )
-  // An idle connection that breaks is replaced on next use; without a listener its error would end the process.
+  // A connection that breaks is replaced on next use; without listeners its error would end the process: the pool listens
+  // while it is idle, and this one while it is lent out.
   pool.on("error", () => {})
+  pool.on("connect", (client) => client.on("error", () => isBroken.add(client)))
 
   const acquire = Effect.tryPromise({ try: () => pool.connect(), catch: toSqlError("connect") })
   const acquirer = Effect.gen(function*() {
@@ -104,9 +106,16 @@ const connectionOf = (client: PoolClient): Connection => {
     Effect.map(query(sql, params), ({ rows }) => transformRows === undefined ? rows : transformRows(rows))
   const executeValues: Connection["executeValues"] = (sql, params) =>
     Effect.map(query(sql, params, "array"), ({ rows }) => rows)
+  // A connection that broke has taken its transaction with it: nothing is left to roll back, and COMMIT will tell.
+  const executeUnprepared: Connection["executeUnprepared"] = (sql, params, transformRows) =>
+    Effect.catchIf(
+      execute(sql, params, transformRows),
+      ({ reason }) => reason._tag === "ConnectionError" && /^(ROLLBACK|RELEASE)\b/.test(sql),
+      () => Effect.succeed([])
+    )
   return {
     execute,
-    executeUnprepared: execute,
+    executeUnprepared,
     executeRaw: query,
     executeStream: (sql, params, transformRows) =>
       Stream.unwrap(Effect.map(execute(sql, params, transformRows), Stream.fromIterable)),
@@ -128,6 +137,7 @@ const reasons: ReadonlyArray<
   ["40", (fields) => new SqlError.SerializationError(fields)],
   ["55P03", (fields) => new SqlError.LockTimeoutError(fields)],
   ["57014", (fields) => new SqlError.StatementTimeoutError(fields)],
+  ["53300", (fields) => new SqlError.ConnectionError(fields)],
   ["08", (fields) => new SqlError.ConnectionError(fields)],
   ["57P", (fields) => new SqlError.ConnectionError(fields)]
 ]
