@@ -11,7 +11,10 @@ let stack: Stack.Stack
 let gateway: string
 
 beforeAll(async () => {
-  const options = { counts: { executor: 2, projector: 2 } }
+  const options = {
+    counts: { executor: 2, projector: 2 },
+    env: { executor: { EXECUTOR_ACK_WAIT: "2 seconds" } }
+  }
   stack = await Effect.runPromise(Effect.provideService(Stack.started(options), Scope.Scope, scope))
   gateway = stack.gatewayUrl
 })
@@ -60,6 +63,15 @@ describe("kill -9", () => {
       yield* stack.executor(0).kill("SIGKILL")
       yield* Effect.all([stack.executor(0).start, stack.executor(1).start], { concurrency: 2 })
       yield* assertCompleted(jobIds)
+      yield* assertOneEach(names)
+    }))
+
+  it.live("is no worse than SIGTERM, after which another executor goes on at once", () =>
+    Effect.gen(function*() {
+      const { jobIds, names } = yield* createMany(20)
+      yield* stack.executor(0).stop
+      yield* assertCompleted(jobIds)
+      yield* stack.executor(0).start
       yield* assertOneEach(names)
     }))
 

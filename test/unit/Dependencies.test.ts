@@ -19,7 +19,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave"],
   "services/projector": ["shared/domain", "shared/eventing", "shared/platform"],
   "deploy/local": [],
-  loadtest: [],
+  loadtest: ["shared/domain"],
   test: [
     "shared/domain",
     "shared/api",
@@ -28,7 +28,8 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
     "shared/akave",
     "proto",
     "deploy/local",
-    "loadtest"
+    "loadtest",
+    "services/executor"
   ]
 }
 

@@ -99,6 +99,12 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   return yield* Effect.provideContext(describe({ ...options, dataDir }), context)
 })
 
+/** A new folder that goes when the scope closes, or with this process. */
+export const temporaryFolder = Effect.map(
+  Layer.build(Reaper.layer),
+  (context) => Context.get(context, Reaper).temporaryFolder()
+)
+
 /** A stack that is up. */
 export const started = (options: Options) => Effect.tap(make(options), (stack) => stack.start())
 

@@ -13,7 +13,7 @@ import { type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-asy
 import { Chain, type Fees } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
 import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
-import { Context, DateTime, Deferred, Duration, Effect, Layer, Option, Queue, Result, Schedule } from "effect"
+import { Context, DateTime, Deferred, Duration, Effect, Exit, Layer, Option, Queue, Result, Schedule } from "effect"
 
 export type LedgerError = LogUnavailable | RpcError
 

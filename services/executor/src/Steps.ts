@@ -4,7 +4,7 @@
  */
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { TransactionHash } from "@akave-async/domain/Chain"
-import type * as Job from "@akave-async/domain/Job"
+import * as Job from "@akave-async/domain/Job"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { codec, idOf, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
@@ -12,6 +12,7 @@ import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import type { ContractError, UnknownRevert } from "@akave-async/sdk/Errors"
 import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
+import { Failpoint } from "./Failpoint.ts"
 import { type ChainFailure, ForeignOwner, InsufficientFunds, NotSent, toFailure } from "./Failures.ts"
 import { Ledger } from "./Ledger.ts"
 import type { Operation } from "./Operation.ts"
@@ -53,6 +54,7 @@ const make = Effect.gen(function*() {
   const chain = yield* Chain
   const ledger = yield* Ledger
   const receipts = yield* Receipts
+  const failpoint = yield* Failpoint
   const { retries, retryDelay } = yield* ExecutorConfig
   const funds = yield* Effect.cachedWithTTL(
     Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 }),
@@ -66,6 +68,8 @@ const make = Effect.gen(function*() {
    */
   const record = Effect.fnUntraced(function*(cause: StoredEvent, known: Loaded, command: Bucket.Command) {
     const { subject } = cause
+    const isUnderWay = ({ state: { job } }: Loaded) => job?.id === command.jobId && !Job.isTerminal(job.status)
+    const jobOver = () => new Bucket.JobOver({ jobId: command.jobId })
     const decideOn = Effect.fnUntraced(function*({ revision, state }: Loaded) {
       const occurredAt = yield* DateTime.now
       const events = yield* Effect.fromResult(Bucket.decide(state, command, occurredAt))
@@ -81,8 +85,8 @@ const make = Effect.gen(function*() {
           traceparent: cause.headers["traceparent"]
         }
         const appended = yield* log.append(subject, loaded, yield* Effect.orDie(codec.encode(event, metadata)))
-        // A duplicate was written by someone else, perhaps with more behind it.
-        if (appended.isDuplicate) return yield* load(log, subject)
+        // A duplicate was written by someone else, perhaps with more behind it: even the end of the job.
+        if (appended.isDuplicate) return yield* Effect.filterOrFail(load(log, subject), isUnderWay, jobOver)
         loaded = { revision: appended.sequence, state: Bucket.evolve(loaded.state, event) }
       }
       return loaded
@@ -94,13 +98,19 @@ const make = Effect.gen(function*() {
           Effect.catchTag("WrongRevision", Effect.die)
         )),
       // An executor's commands can only come too late; any other rejection is a defect of its steps.
-      Effect.catchTag(["BucketBusy", "BucketExists", "OutOfOrder"], Effect.die)
+      Effect.catchTag(["BucketBusy", "BucketExists"], Effect.die)
     )
   })
 
   const jobOf = ({ state }: Loaded): Job.Job => {
     if (state.job === undefined) throw new Error("a bucket with events has a job")
     return state.job
+  }
+
+  /** Others have ended the job, or this attempt at it: the job is left alone, the next attempt is made when its time has come. */
+  const leaveToOthers = {
+    JobOver: () => Effect.succeed(done),
+    OutOfOrder: (error: Bucket.OutOfOrder) => Effect.as(Effect.logWarning(error.message), again(retryDelay))
   }
 
   const complete = (cause: StoredEvent, loaded: Loaded, result: Job.Result) => {
@@ -171,7 +181,9 @@ const make = Effect.gen(function*() {
     let claimed = Option.isSome(existing) ? { _tag: "Claimed", claim: existing.value } as const : yield* claim(job)
     while (claimed._tag === "Claimed") {
       const current: Wallet.Claim = claimed.claim
+      yield* failpoint.hit("claimed")
       const isSent = yield* Effect.mapError(broadcast(current), (cause) => new NotSent({ cause }))
+      yield* failpoint.hit("sent")
       if (isSent) return { _tag: "Sent", claim: current } as const
       yield* Effect.logWarning(`nonce ${current.nonce} was used from elsewhere`).pipe(
         Effect.annotateLogs({ jobId: job.id })
@@ -199,6 +211,7 @@ const make = Effect.gen(function*() {
       }
       const { _tag, occurredAt: _, transaction: __, ...submission } = submitted.success.claim
       yield* record(cause, loaded, Bucket.RecordSubmission.make(submission))
+      yield* failpoint.hit("submitted")
       return done
     }
   )
@@ -218,12 +231,14 @@ const make = Effect.gen(function*() {
         if (Duration.isGreaterThan(remaining, Duration.zero)) return again(remaining)
       }
 
+      yield* failpoint.hit("delivered")
       const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
+      yield* failpoint.hit("started")
       // A job that others may have worked on may have a claim.
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
       return yield* submitAndRecord(cause, started, existing)
     },
-    Effect.catchTag("JobOver", () => Effect.succeed(done))
+    Effect.catchTags(leaveToOthers)
   )
 
   /** Shows the job's transaction to the chain's node again, now and then, while it does not know it; ends if it is spent. */
@@ -248,14 +263,22 @@ const make = Effect.gen(function*() {
       const claimed = yield* ledger.find(jobId)
       if (Option.isNone(claimed)) return yield* Effect.die(new Error(`job ${jobId} has a transaction and no claim`))
 
-      const mined = yield* Effect.raceFirst(
-        Effect.map(receipts.await(transactionHash), Option.some),
-        untilSpent(claimed.value, !isFirstDelivery)
-      )
-      if (Option.isNone(mined)) return yield* submitAndRecord(cause, known, claimed)
+      // The transaction may have been given up by an executor that died: what it claimed instead is not recorded yet.
+      const mined = claimed.value.transactionHash === transactionHash
+        ? yield* Effect.raceFirst(
+          Effect.map(receipts.await(transactionHash), Option.some),
+          untilSpent(claimed.value, !isFirstDelivery)
+        )
+        : Option.none<Receipt>()
+      if (Option.isNone(mined)) {
+        const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
+        return yield* submitAndRecord(cause, started, claimed)
+      }
       const receipt = mined.value
+      yield* failpoint.hit("receipt-seen")
       if (receipt.status === "success") {
         yield* complete(cause, known, operations[job.operation].result(job, receipt))
+        yield* failpoint.hit("completed")
         return done
       }
       const adopted = yield* Effect.result(
@@ -267,7 +290,7 @@ const make = Effect.gen(function*() {
       yield* complete(cause, known, adopted.success)
       return done
     },
-    Effect.catchTag("JobOver", () => Effect.succeed(done))
+    Effect.catchTags(leaveToOthers)
   )
 
   return Steps.of({ attempt, settle })

@@ -7,8 +7,10 @@ import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { Buckets } from "@akave-async/sdk/Buckets"
 import { Chain } from "@akave-async/sdk/Chain"
 import { Wallet } from "@akave-async/sdk/Wallet"
+import { NodeServices } from "@effect/platform-node"
 import { Config, Effect, Layer, Schedule } from "effect"
 import * as Executor from "./Executor.ts"
+import * as Failpoint from "./Failpoint.ts"
 import { Ledger } from "./Ledger.ts"
 import { Receipts } from "./Receipts.ts"
 import { Steps } from "./Steps.ts"
@@ -51,9 +53,9 @@ Service.main(
   "executor",
   Layer.merge(Reactions, Health).pipe(
     Layer.provide(Steps.layer),
-    Layer.provide([WalletLedger, Receipts.layer, Buckets.layer]),
+    Layer.provide([WalletLedger, Receipts.layer, Buckets.layer, Failpoint.layerConfig]),
     Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),
     Layer.provide([AkaveNode.layerConfig, Wallet.layerConfig, EventLogJetStream.layerConfig]),
-    Layer.provide(Nats.layerConfig("executor"))
+    Layer.provide([Nats.layerConfig("executor"), NodeServices.layer])
   )
 )

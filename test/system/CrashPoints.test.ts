@@ -1,0 +1,62 @@
+/** An executor dies at each point between two durable steps, with jobs at every other step beside it. */
+import { names } from "@akave-async/executor/Failpoint"
+import * as Stack from "@akave-async/local/Stack"
+import { assert, it } from "@effect/vitest"
+import { Effect, Exit, Schedule, Scope } from "effect"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterAll, beforeAll } from "vitest"
+import * as ChainView from "../support/ChainView.ts"
+import { createBucket, ended, freshName } from "../support/Client.ts"
+
+const scope = Scope.makeUnsafe()
+let stack: Stack.Stack
+let points: string
+
+beforeAll(async () => {
+  const make = Effect.gen(function*() {
+    const dataDir = yield* Stack.temporaryFolder
+    points = join(dataDir, "failpoints")
+    mkdirSync(points, { recursive: true })
+    return yield* Stack.started({
+      dataDir,
+      counts: { executor: 2 },
+      env: { executor: { FAILPOINT_DIR: points, EXECUTOR_ACK_WAIT: "2 seconds" } }
+    })
+  })
+  stack = await Effect.runPromise(Effect.provideService(make, Scope.Scope, scope))
+})
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+it.live.each(names)(
+  "kill -9 at the point \"%s\" leaves jobs that complete, each with one transaction",
+  (name) =>
+    Effect.gen(function*() {
+      const executors = [stack.executor(0), stack.executor(1)]
+      const pids = yield* Effect.forEach(executors, ({ pid }) => pid)
+      writeFileSync(join(points, name), "")
+      const bucketNames = Array.from({ length: 10 }, freshName)
+      const accepted = yield* Effect.forEach(bucketNames, (bucket) => createBucket(stack.gatewayUrl, bucket), {
+        concurrency: 5
+      })
+      yield* Effect.sync(() => existsSync(join(points, name))).pipe(
+        Effect.repeat({ while: (isThere) => isThere, schedule: Schedule.spaced("20 millis") })
+      )
+      const dead = yield* Effect.forEach(executors, ({ pid }) => pid).pipe(
+        Effect.map((now) => now.filter((pid, n) => pid !== pids[n])),
+        Effect.repeat({ until: (dead) => dead.length > 0, schedule: Schedule.spaced("20 millis") })
+      )
+      assert.lengthOf(dead, 1)
+      yield* Effect.forEach(executors, (executor) => executor.start)
+
+      const jobs = yield* Effect.forEach(accepted, ({ body }) => ended(stack.gatewayUrl, body.job_id), {
+        concurrency: 10
+      })
+      assert.deepStrictEqual([...new Set(jobs.map(({ body }) => body.status))], ["completed"])
+      const transactions = yield* Effect.promise(() => ChainView.transactionsOf(stack.rpcUrl, stack.ownerAddress))
+      assert.deepStrictEqual(transactions.map(({ nonce }) => nonce), transactions.map((_, n) => n))
+      for (const bucket of bucketNames) {
+        assert.lengthOf(transactions.filter(({ bucketName }) => bucketName === bucket), 1, bucket)
+      }
+    })
+)
