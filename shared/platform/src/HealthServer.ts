@@ -1,14 +1,12 @@
 /** Liveness and readiness over HTTP for services that serve nothing else. */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Config, Effect, Layer, Option, Result } from "effect"
+import { Config, Effect, Layer, Option, Record } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
+import { check } from "./HealthCheck.ts"
 
 /** Names of dependencies, and for each a question that fails while it is away. */
 export type Checks<R> = Readonly<Record<string, Effect.Effect<unknown, { readonly message: string }, R>>>
-
-/** A dependency that takes longer than this to answer is not ready. */
-const patience = "1500 millis"
 
 /** `GET /health` and `GET /health/ready` on `HEALTH_PORT` (and `HOST`); no server where `HEALTH_PORT` is not set. */
 export const layer = <R>(checks: Checks<R>) =>
@@ -19,20 +17,9 @@ export const layer = <R>(checks: Checks<R>) =>
     const context = yield* Effect.context<R>()
 
     const readiness = Effect.gen(function*() {
-      const states = yield* Effect.forEach(Object.entries(checks), ([name, check]) =>
-        check.pipe(
-          Effect.mapError((error) => error.message),
-          Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail("no answer in time") }),
-          Effect.result,
-          Effect.map((state) =>
-            [
-              name,
-              { ready: Result.isSuccess(state), detail: Result.isSuccess(state) ? "answers" : state.failure }
-            ] as const
-          )
-        ), { concurrency: "unbounded" })
-      const ready = states.every(([, state]) => state.ready)
-      return HttpServerResponse.jsonUnsafe({ ready, ...Object.fromEntries(states) }, { status: ready ? 200 : 503 })
+      const states = yield* Effect.all(Record.map(checks, (question) => check(question)), { concurrency: "unbounded" })
+      const ready = Object.values(states).every((state) => state.ready)
+      return HttpServerResponse.jsonUnsafe({ ready, ...states }, { status: ready ? 200 : 503 })
     }).pipe(Effect.provideContext(context))
 
     const routes = Layer.mergeAll(

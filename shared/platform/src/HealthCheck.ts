@@ -1,0 +1,24 @@
+/** One question to a dependency, and what its answer says of readiness. */
+import { Effect } from "effect"
+
+export interface State {
+  readonly ready: boolean
+  /** What it answered, or why it is not ready. */
+  readonly detail: string
+}
+
+/** A dependency that takes longer than this to answer is not ready, in milliseconds. */
+export const patience = 1500
+
+export const check = <A, E extends { readonly message: string }, R>(
+  question: Effect.Effect<A, E, R>,
+  tell: (answer: A) => string = () => "answers"
+): Effect.Effect<State, never, R> =>
+  question.pipe(
+    Effect.map((answer) => ({ ready: true, detail: tell(answer) })),
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () => Effect.succeed({ ready: false, detail: "no answer in time" })
+    }),
+    Effect.catch((error) => Effect.succeed({ ready: false, detail: error.message }))
+  )
