@@ -141,6 +141,56 @@ describe("one name", () => {
     }))
 })
 
+describe("a job", () => {
+  const cancel = (jobId: string) => request(`${gateway}/jobs/${jobId}`, { method: "DELETE" })
+
+  it.live("is cancelled while it is queued, never goes on chain, and frees its name", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      yield* stack.executor(0).kill("SIGSTOP")
+      const { body: job } = yield* createBucket(gateway, name)
+      const cancelled = yield* cancel(job.job_id)
+      assert.strictEqual(cancelled.status, 200)
+      assert.deepInclude(cancelled.body, { job_id: job.job_id, status: "cancelled", tx_hash: null })
+      assert.deepInclude(cancelled.body.error, { category: "cancelled" })
+      const again = yield* cancel(job.job_id)
+      assert.deepStrictEqual([again.status, again.body], [200, cancelled.body])
+      const { body: next } = yield* createBucket(gateway, name)
+      yield* stack.executor(0).kill("SIGCONT")
+
+      yield* ended(gateway, next.job_id)
+      assert.strictEqual((yield* request(`${gateway}/jobs/${job.job_id}`)).body.status, "cancelled")
+      const transactions = yield* Effect.promise(() => ChainView.transactionsOf(stack.rpcUrl, stack.ownerAddress))
+      assert.lengthOf(transactions.filter(({ bucketName }) => bucketName === name), 1)
+    }))
+
+  it.live("is not cancelled when it has ended, is unknown, or another has followed it", () =>
+    Effect.gen(function*() {
+      const { body: job } = yield* createBucket(gateway, freshName())
+      yield* ended(gateway, job.job_id)
+      const late = yield* cancel(job.job_id)
+      assert.deepInclude(late.body, { status: 409, code: "job_not_cancellable" })
+      const unknown = yield* cancel("019845e1-682f-7b02-a706-3b2422d13aec")
+      assert.deepInclude(unknown.body, { status: 404, code: "job_not_found" })
+    }))
+
+  it.live("that is cancelled while it starts is one or the other, for its caller as on chain", () =>
+    Effect.gen(function*() {
+      const outcomes = yield* Effect.forEach(Array.from({ length: 40 }), () =>
+        Effect.gen(function*() {
+          const { body: job } = yield* createBucket(gateway, freshName())
+          const { status } = yield* cancel(job.job_id)
+          const { body: end } = yield* ended(gateway, job.job_id)
+          return { name: end.bucket_name, status, end: end.status }
+        }), { concurrency: 10 })
+      const transactions = yield* Effect.promise(() => ChainView.transactionsOf(stack.rpcUrl, stack.ownerAddress))
+      for (const { end, name, status } of outcomes) {
+        assert.strictEqual(end, status === 200 ? "cancelled" : "completed")
+        assert.lengthOf(transactions.filter(({ bucketName }) => bucketName === name), status === 200 ? 0 : 1)
+      }
+    }))
+})
+
 describe("the list of buckets", () => {
   it.live("comes in pages, by name", () =>
     Effect.gen(function*() {

@@ -4,9 +4,9 @@
  */
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { TransactionHash } from "@akave-async/domain/Chain"
-import * as Job from "@akave-async/domain/Job"
+import type * as Job from "@akave-async/domain/Job"
 import type * as Wallet from "@akave-async/domain/Wallet"
-import { codec, idOf, load, type Loaded } from "@akave-async/eventing/BucketEvents"
+import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import type { ContractError, UnknownRevert } from "@akave-async/sdk/Errors"
@@ -41,9 +41,6 @@ export class Steps extends Context.Service<Steps, {
   static readonly layer = Layer.effect(Steps, Effect.suspend(() => make))
 }
 
-const source = "/akave/executor"
-/** Writers that race for one bucket: each round one of them wins, so a longer run of losses is a defect. */
-const rereads = 20
 /** Jobs that come within this time look at the wallet's balance together. */
 const fundsTtl = Duration.seconds(1)
 /** How often a transaction that is not mined is shown to the chain's node again. */
@@ -62,45 +59,16 @@ const make = Effect.gen(function*() {
   )
   const operations: Record<Job.Operation, Operation> = { "bucket.create": yield* CreateBucket.make }
 
-  /**
-   * Decides on what is known and records it, as what follows from the event that the step reacts to. Where another writer
-   * was first, decides again on what it wrote.
-   */
-  const record = Effect.fnUntraced(function*(cause: StoredEvent, known: Loaded, command: Bucket.Command) {
-    const { subject } = cause
-    const isUnderWay = ({ state: { job } }: Loaded) => job?.id === command.jobId && !Job.isTerminal(job.status)
-    const jobOver = () => new Bucket.JobOver({ jobId: command.jobId })
-    const decideOn = Effect.fnUntraced(function*({ revision, state }: Loaded) {
-      const occurredAt = yield* DateTime.now
-      const events = yield* Effect.fromResult(Bucket.decide(state, command, occurredAt))
-      let loaded: Loaded = { revision, state }
-      for (const event of events) {
-        const metadata = {
-          id: idOf(event),
-          source,
-          subject,
-          time: occurredAt,
-          correlationId: command.jobId,
-          causationId: cause.headers["ce-id"],
-          traceparent: cause.headers["traceparent"]
-        }
-        const appended = yield* log.append(subject, loaded, yield* Effect.orDie(codec.encode(event, metadata)))
-        // A duplicate was written by someone else, perhaps with more behind it: even the end of the job.
-        if (appended.isDuplicate) return yield* Effect.filterOrFail(load(log, subject), isUnderWay, jobOver)
-        loaded = { revision: appended.sequence, state: Bucket.evolve(loaded.state, event) }
-      }
-      return loaded
-    })
-    return yield* decideOn(known).pipe(
-      Effect.catchTag("WrongRevision", () =>
-        Effect.flatMap(load(log, subject), decideOn).pipe(
-          Effect.retry({ while: (error) => error._tag === "WrongRevision", times: rereads }),
-          Effect.catchTag("WrongRevision", Effect.die)
-        )),
+  /** Records a step as what follows from the event that it reacts to. */
+  const record = (cause: StoredEvent, known: Loaded, command: Bucket.Command) =>
+    execute(log, cause.subject, known, command, {
+      source: "/akave/executor",
+      causationId: cause.headers["ce-id"],
+      traceparent: cause.headers["traceparent"]
+    }).pipe(
       // An executor's commands can only come too late; any other rejection is a defect of its steps.
-      Effect.catchTag(["BucketBusy", "BucketExists"], Effect.die)
+      Effect.catchTag(["BucketBusy", "BucketExists", "TooLateToCancel"], Effect.die)
     )
-  })
 
   const jobOf = ({ state }: Loaded): Job.Job => {
     if (state.job === undefined) throw new Error("a bucket with events has a job")

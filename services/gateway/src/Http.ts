@@ -26,7 +26,7 @@ const modelUnavailable = (error: { readonly message: string }) =>
     detail: `${error.message}. Requests are still accepted; ask again after the time in Retry-After`
   })
 
-const getJob = Effect.fn(
+const findJob = Effect.fn(
   function*(id: Job.Id) {
     const readModel = yield* ReadModel
     const job = yield* readModel.job(id)
@@ -35,7 +35,7 @@ const getJob = Effect.fn(
         detail: `No job has the id ${id}. Use the job_id of the answer that accepted it`
       })
     }
-    return jobResource(job.value)
+    return job.value
   },
   Effect.catchTags({
     LogUnavailable: modelUnavailable,
@@ -43,6 +43,8 @@ const getJob = Effect.fn(
     SqlError: () => modelUnavailable({ message: "The database does not answer" })
   })
 )
+
+const getJob = (id: Job.Id) => Effect.map(findJob(id), jobResource)
 
 const BucketsHttp = HttpApiBuilder.group(
   Api,
@@ -64,6 +66,7 @@ const BucketsHttp = HttpApiBuilder.group(
           BucketBusy: ({ jobId, message }) => new Problems.BucketBusy({ detail: message, job_id: jobId }),
           LogUnavailable: logUnavailable,
           JobOver: Effect.die,
+          TooLateToCancel: Effect.die,
           OutOfOrder: Effect.die
         })
       ),
@@ -80,8 +83,27 @@ const JobsHttp = HttpApiBuilder.group(
   Api,
   "jobs",
   Effect.fnUntraced(function*(handlers) {
+    const buckets = yield* Buckets
     const context = yield* Effect.context<ReadModel>()
-    return handlers.handleAll({ get: ({ params }) => Effect.provideContext(getJob(params.job_id), context) })
+
+    return handlers.handleAll({
+      get: ({ params }) => Effect.provideContext(getJob(params.job_id), context),
+      cancel: Effect.fnUntraced(
+        function*({ params }) {
+          const job = yield* Effect.provideContext(findJob(params.job_id), context)
+          return jobResource(yield* buckets.cancel(job))
+        },
+        Effect.catchTags({
+          TooLateToCancel: ({ message }) => new Problems.JobNotCancellable({ detail: message }),
+          // Another job has followed on the same name, so this one has ended.
+          JobOver: ({ message }) => new Problems.JobNotCancellable({ detail: message }),
+          LogUnavailable: logUnavailable,
+          BucketBusy: Effect.die,
+          BucketExists: Effect.die,
+          OutOfOrder: Effect.die
+        })
+      )
+    })
   })
 )
 

@@ -24,6 +24,13 @@ const checkpoint = Effect.gen(function*() {
   return row ?? (yield* Effect.die(new Error("projection_checkpoint has no row named 'events'")))
 })
 
+/** JSON that Postgres takes: its text has no NUL and no half of a surrogate pair, while an error message may have both. */
+const toJson = (rows: ReadonlyArray<unknown>): string =>
+  JSON.stringify(
+    rows,
+    (_, value) => typeof value === "string" ? value.toWellFormed().replaceAll("\0", "\ufffd") : value
+  )
+
 /** Applies what follows on the checkpoint, in one transaction. */
 export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArray<StoredEvent>) {
   const sql = yield* SqlClient.SqlClient
@@ -51,13 +58,13 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
     yield* sql`
       insert into job_events (sequence, job_id, type, occurred_at, event)
       select sequence, job_id, type, occurred_at, event
-      from jsonb_to_recordset(${JSON.stringify(jobEvents)}::jsonb)
+      from jsonb_to_recordset(${toJson(jobEvents)}::jsonb)
         as row(sequence bigint, job_id uuid, type text, occurred_at timestamptz, event jsonb)`
     yield* sql`
       insert into bucket_jobs
       select id, operation, bucket_name, owner, tenant, idempotency_key_hash, status, tx_hash, error, created_at, updated_at,
         revision, job
-      from jsonb_to_recordset(${JSON.stringify(jobs)}::jsonb) as row(
+      from jsonb_to_recordset(${toJson(jobs)}::jsonb) as row(
         id uuid, operation text, bucket_name text, owner text, tenant text, idempotency_key_hash text, status text,
         tx_hash text, error jsonb, created_at timestamptz, updated_at timestamptz, revision bigint, job jsonb)
       on conflict (id) do update set status = excluded.status, tx_hash = excluded.tx_hash, error = excluded.error,
@@ -65,9 +72,9 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
     yield* sql`
       insert into buckets (owner, name, bucket_id, tx_hash, job_id, created_at, revision)
       select owner, name, bucket_id, tx_hash, job_id, created_at, revision
-      from jsonb_to_recordset(${JSON.stringify(buckets)}::jsonb) as row(
+      from jsonb_to_recordset(${toJson(buckets)}::jsonb) as row(
         owner text, name text, bucket_id text, tx_hash text, job_id uuid, created_at timestamptz, revision bigint)
-      on conflict (owner, name) do nothing`
+      on conflict do nothing`
     yield* sql`
       update projection_checkpoint set sequence = ${batch.lastSequence}, hash = decode(${batch.lastHash}, 'hex'),
         occurred_at = coalesce(${batch.occurredAt}::timestamptz, occurred_at), updated_at = now()

@@ -48,7 +48,9 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
 ).middleware(Validation) {}
 
 export class JobsGroup extends HttpApiGroup.make("jobs").add(
-  HttpApiEndpoint.get("get", "/jobs/:job_id", getJob).annotate(OpenApi.Summary, "A job")
+  HttpApiEndpoint.get("get", "/jobs/:job_id", getJob).annotate(OpenApi.Summary, "A job"),
+  HttpApiEndpoint.delete("cancel", "/jobs/:job_id", { ...getJob, error: [...jobErrors, Problems.JobNotCancellable] })
+    .annotate(OpenApi.Summary, "Cancel a job that is still queued")
 ).middleware(Validation) {}
 
 export class HealthGroup extends HttpApiGroup.make("health").add(

@@ -59,6 +59,12 @@ export class BucketBusy extends problem<BucketBusy>()(
   { job_id: Schema.String }
 ) {}
 export class JobNotFound extends problem<JobNotFound>()("JobNotFound", "job_not_found", 404, "There is no such job") {}
+export class JobNotCancellable extends problem<JobNotCancellable>()(
+  "JobNotCancellable",
+  "job_not_cancellable",
+  409,
+  "The job is no longer queued"
+) {}
 export class EventLogUnavailable extends problem<EventLogUnavailable>()(
   "EventLogUnavailable",
   "event_log_unavailable",
@@ -86,6 +92,7 @@ const problems = [
   BucketExists,
   BucketBusy,
   JobNotFound,
+  JobNotCancellable,
   EventLogUnavailable,
   ReadModelUnavailable,
   InternalError

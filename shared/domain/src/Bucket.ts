@@ -1,8 +1,7 @@
 /**
  * The bucket aggregate: one bucket name of one owner, and the jobs on it. At most one job is live at a time.
  */
-import type { DateTime } from "effect"
-import { Result, Schema, Struct } from "effect"
+import { DateTime, Result, Schema, Struct } from "effect"
 import { BucketName, toToken } from "./BucketName.ts"
 import { Address, BucketId, TransactionHash, Wei } from "./Chain.ts"
 import * as Job from "./Job.ts"
@@ -114,13 +113,20 @@ export class BucketBusy extends Schema.TaggedError<BucketBusy>()("BucketBusy", {
 export class JobOver extends Schema.TaggedError<JobOver>()("JobOver", { jobId: Job.Id }) {
   override readonly message = `Job ${this.jobId} is over`
 }
+/** Work on the job has begun, or it has ended. */
+export class TooLateToCancel extends Schema.TaggedError<TooLateToCancel>()("TooLateToCancel", {
+  jobId: Job.Id,
+  status: Job.Status
+}) {
+  override readonly message = `Job ${this.jobId} is ${this.status}; only a queued job can be cancelled`
+}
 /** The step does not follow from where the job is. */
 export class OutOfOrder
   extends Schema.TaggedError<OutOfOrder>()("OutOfOrder", { jobId: Job.Id, command: Schema.String })
 {
   override readonly message = `${this.command} does not follow from the state of job ${this.jobId}`
 }
-export const rejections = [BucketExists, BucketBusy, JobOver, OutOfOrder] as const
+export const rejections = [BucketExists, BucketBusy, JobOver, TooLateToCancel, OutOfOrder] as const
 export type Rejection = InstanceType<typeof rejections[number]>
 
 export const Command = Schema.TaggedUnion({
@@ -142,10 +148,11 @@ export const Command = Schema.TaggedUnion({
   },
   FailAttempt: { jobId: Job.Id, error: Job.Failure, retryAt: Schema.DateTimeUtc },
   Complete: { jobId: Job.Id, ...Job.Result.fields },
-  Fail: { jobId: Job.Id, error: Job.Failure }
+  Fail: { jobId: Job.Id, error: Job.Failure },
+  Cancel: { jobId: Job.Id, cancelledBy: Schema.NonEmptyString, reason: Schema.String }
 })
 export type Command = typeof Command.Type
-export const { Complete, Fail, FailAttempt, RecordSubmission, RequestBucket, StartAttempt } = Command.cases
+export const { Cancel, Complete, Fail, FailAttempt, RecordSubmission, RequestBucket, StartAttempt } = Command.cases
 
 /**
  * The events that this command makes happen at `occurredAt`, or why it is refused. No events: it has happened already,
@@ -177,7 +184,9 @@ export const decide = (
   switch (command._tag) {
     case "StartAttempt":
       if (Job.isTerminal(job.status)) return Result.fail(new JobOver({ jobId }))
-      return isAttempting ? accept() : accept(BucketStarted.make({ ...common, attempt: job.attempts + 1 }))
+      if (isAttempting) return accept()
+      if (job.retryAt !== undefined && DateTime.isLessThan(occurredAt, job.retryAt)) return outOfOrder
+      return accept(BucketStarted.make({ ...common, attempt: job.attempts + 1 }))
     case "RecordSubmission": {
       if (Job.isTerminal(job.status)) return Result.fail(new JobOver({ jobId }))
       if (!isAttempting) return outOfOrder
@@ -198,6 +207,10 @@ export const decide = (
       const { _tag, ...result } = command
       return accept(BucketCreated.make({ ...result, occurredAt }))
     }
+    case "Cancel":
+      if (job.status === "cancelled") return accept()
+      if (job.status !== "queued") return Result.fail(new TooLateToCancel({ jobId, status: job.status }))
+      return accept(BucketCancelled.make({ ...common, cancelledBy: command.cancelledBy, reason: command.reason }))
     case "Fail":
       if (job.status === "failed") return accept()
       if (Job.isTerminal(job.status)) return Result.fail(new JobOver({ jobId }))

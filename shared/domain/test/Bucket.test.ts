@@ -25,8 +25,10 @@ const submit = Bucket.RecordSubmission.make({
   maxPriorityFeePerGas: 1n
 })
 const failAttempt = Bucket.FailAttempt.make({ jobId, error, retryAt: now })
+const failForNow = Bucket.FailAttempt.make({ jobId, error, retryAt: DateTime.add(now, { seconds: 10 }) })
 const complete = Bucket.Complete.make({ jobId, bucketId, transactionHash, adopted: false })
 const fail = Bucket.Fail.make({ jobId, error })
+const cancel = Bucket.Cancel.make({ jobId, cancelledBy: "a client", reason: "changed my mind" })
 
 /** The state after commands, each of which must be accepted. */
 const after = (...commands: ReadonlyArray<Bucket.Command>): Bucket.State =>
@@ -53,6 +55,7 @@ describe("decide", () => {
     ["starts a queued job", [request], start, ["BucketStarted"]],
     ["goes on with an attempt that was started", [request, start], start, []],
     ["starts again after an attempt failed", [request, start, failAttempt], start, ["BucketStarted"]],
+    ["does not start again before its time", [request, start, failForNow], start, "OutOfOrder"],
     ["does not start a job that has ended", [request, start, fail], start, "JobOver"],
     ["does not start a job that nobody asked for", [], start, "JobOver"],
     ["records a submission", [request, start], submit, ["BucketSubmitted"]],
@@ -64,6 +67,11 @@ describe("decide", () => {
     ["completes a job once", [request, start, submit, complete], complete, []],
     ["does not complete a job that failed", [request, start, fail], complete, "JobOver"],
     ["does not complete a queued job", [request], complete, "OutOfOrder"],
+    ["cancels a queued job", [request], cancel, ["BucketCancelled"]],
+    ["cancels a job once", [request, cancel], cancel, []],
+    ["does not cancel a job that was started", [request, start], cancel, "TooLateToCancel"],
+    ["does not cancel a completed job", [request, start, submit, complete], cancel, "TooLateToCancel"],
+    ["does not start a cancelled job", [request, cancel], start, "JobOver"],
     ["fails a job", [request, start], fail, ["BucketFailed"]],
     ["fails a job once", [request, start, fail], fail, []],
     ["does not fail a completed job", [request, start, submit, complete], fail, "JobOver"]
