@@ -1,0 +1,355 @@
+/** What the ledger must do on every event log: several ledgers on one log stand for several executors. */
+import { Address } from "@akave-async/domain/Chain"
+import * as Job from "@akave-async/domain/Job"
+import * as Wallet from "@akave-async/domain/Wallet"
+import * as CloudEvent from "@akave-async/eventing/CloudEvent"
+import { type EventLogShape, LogUnavailable } from "@akave-async/eventing/EventLog"
+import { Chain } from "@akave-async/sdk/Chain"
+import { RpcError } from "@akave-async/sdk/Errors"
+import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Cause,
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Redacted,
+  Result,
+  Schedule,
+  Scope,
+  Stream
+} from "effect"
+import { TestClock } from "effect/testing"
+import { Transaction } from "ethers"
+import { Ledger } from "../src/Ledger.ts"
+
+// A public development key: the first of every Anvil chain.
+const privateKey = Redacted.make("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+const signer = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+const fees = { maxFeePerGas: 3_000_000_000n, maxPriorityFeePerGas: 1_000_000_000n }
+
+const jobId = (n: number): Job.Id => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)
+const jobs = (count: number) => Array.from({ length: count }, (_, n) => jobId(n))
+/** A transaction that differs from job to job. */
+const prepared = (id: Job.Id): Prepared => ({
+  to: "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+  data: `0xe3f787e8${id.replaceAll("-", "")}`,
+  gasLimit: 180_000n,
+  chainId: 31_337n
+})
+
+/** What the chain tells of the wallet. */
+interface World {
+  transactionCount: number
+}
+
+const openLedger = (
+  log: EventLogShape,
+  world: World
+): Effect.Effect<Ledger["Service"], unknown, Scope.Scope> => {
+  const chain = Layer.mock(Chain, {
+    chainId: 31_337n,
+    storageAddress: "",
+    accessAddress: "",
+    fees: Effect.succeed(fees),
+    transactionCount: () => Effect.sync(() => world.transactionCount)
+  })
+  const layer = Ledger.layer(log).pipe(Layer.provide([chain, Signer.layer(privateKey)]))
+  return Effect.map(Layer.build(Layer.fresh(layer)), Context.get(Ledger))
+}
+
+const codec = CloudEvent.make(Wallet.Event)
+/** Every event of the ledger, in order. */
+const eventsOf = (log: EventLogShape) =>
+  Effect.flatMap(log.lastSequence, (last) =>
+    log.subscribe(1).pipe(
+      Stream.take(last),
+      Stream.runCollect,
+      Effect.map((events) => events.map((stored) => Result.getOrThrow(codec.decode(stored))))
+    ))
+const claimsOf = (log: EventLogShape) =>
+  Effect.map(eventsOf(log), (events) => events.filter((event) => event._tag === "NonceClaimed"))
+
+const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => from + n)
+const nonces = (claims: ReadonlyArray<Wallet.Claim>) => claims.map(({ nonce }) => nonce)
+
+/** The bytes of a claim are a transaction of its nonce, hash, fees and signer, and do what was asked for. */
+const assertSigned = (claim: Wallet.Claim) => {
+  const { data, from, hash, maxFeePerGas, maxPriorityFeePerGas, nonce } = Transaction.from(claim.transaction)
+  assert.deepStrictEqual({ data, from, hash, maxFeePerGas, maxPriorityFeePerGas, nonce }, {
+    ...fees,
+    data: prepared(claim.jobId).data,
+    from: signer,
+    hash: claim.transactionHash,
+    nonce: claim.nonce
+  })
+  assert.strictEqual(claim.signer, signer)
+}
+
+const away = (operation: string) => new LogUnavailable({ operation, cause: new Error("the connection was lost") })
+
+/** The same numbers from 0 to 1 for the same seed. */
+const random = (seed: number) => {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+/** Time goes on until the effect has ended. */
+const withTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(effect)
+    while (fiber.pollUnsafe() === undefined) {
+      yield* TestClock.adjust("100 millis")
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+    }
+    return yield* Fiber.join(fiber)
+  })
+
+export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, unknown, Scope.Scope>) =>
+  describe(name, () => {
+    type Body = (log: EventLogShape) => Effect.Effect<void, unknown, Scope.Scope>
+    const test = (sentence: string, body: Body) => it.live(sentence, () => Effect.scoped(Effect.flatMap(openLog, body)))
+
+    test("opens with the number of transactions that the wallet has sent", (log) =>
+      Effect.gen(function*() {
+        const ledger = yield* openLedger(log, { transactionCount: 7 })
+        assert.strictEqual(ledger.signer, signer)
+        assert.isTrue(Option.isNone(yield* ledger.find(jobId(1))))
+        const claim = yield* ledger.claim(jobId(1), prepared(jobId(1)))
+        assert.strictEqual(claim.nonce, 7)
+        const [opened, ...claims] = yield* eventsOf(log)
+        assert.isTrue(opened?._tag === "WalletOpened" && opened.nextNonce === 7 && opened.signer === signer)
+        assert.deepStrictEqual(claims, [claim])
+      }))
+
+    test("is opened once by ledgers that start together", (log) =>
+      Effect.gen(function*() {
+        const ledgers = yield* Effect.all(
+          [1, 2, 3].map(() => openLedger(log, { transactionCount: 7 })),
+          { concurrency: "unbounded" }
+        )
+        yield* Effect.forEach(ledgers, (ledger, n) => ledger.claim(jobId(n), prepared(jobId(n))), {
+          concurrency: "unbounded"
+        })
+        const events = yield* eventsOf(log)
+        assert.deepStrictEqual(events.map(({ _tag }) => _tag), [
+          "WalletOpened",
+          ...range(0, 3).map(() => "NonceClaimed")
+        ])
+        assert.deepStrictEqual(nonces(yield* claimsOf(log)), [7, 8, 9])
+      }))
+
+    test("gives every nonce once and without a gap to jobs that several ledgers claim for at once", (log) =>
+      Effect.gen(function*() {
+        const ledgers = yield* Effect.all([1, 2, 3].map(() => openLedger(log, { transactionCount: 5 })))
+        const given = yield* Effect.forEach(
+          jobs(300),
+          (id, n) => (ledgers[n % 3] as Ledger["Service"]).claim(id, prepared(id)),
+          { concurrency: "unbounded" }
+        )
+        const stored = yield* claimsOf(log)
+        assert.deepStrictEqual(nonces(stored), range(5, 300))
+        assert.deepStrictEqual(given.map((claim) => claim.jobId), jobs(300))
+        assert.deepStrictEqual(given.toSorted((a, b) => a.nonce - b.nonce), stored)
+        for (const claim of given) {
+          assertSigned(claim)
+          const found = yield* (ledgers[claim.nonce % 3] as Ledger["Service"]).find(claim.jobId)
+          assert.deepStrictEqual(found, Option.some(claim))
+        }
+      }))
+
+    test("gives one claim to a job for which all ledgers ask at once, each of them several times", (log) =>
+      Effect.gen(function*() {
+        const ledgers = yield* Effect.all([1, 2, 3].map(() => openLedger(log, { transactionCount: 0 })))
+        const asked = [...ledgers, ...ledgers, ...ledgers].flatMap((ledger) => jobs(10).map((id) => ({ ledger, id })))
+        const given = yield* Effect.forEach(asked, ({ id, ledger }) => ledger.claim(id, prepared(id)), {
+          concurrency: "unbounded"
+        })
+        const stored = yield* claimsOf(log)
+        assert.deepStrictEqual(nonces(stored), range(0, 10))
+        for (const claim of given) assert.deepStrictEqual(stored.filter(({ jobId: id }) => id === claim.jobId), [claim])
+      }))
+
+    test("gives the same bytes to a job that asks again, whatever the fees and nonces are by then", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 0 }
+        const ledger = yield* openLedger(log, world)
+        const claim = yield* ledger.claim(jobId(1), prepared(jobId(1)))
+        world.transactionCount = 20
+        assert.deepStrictEqual(yield* ledger.claim(jobId(1), { ...prepared(jobId(1)), gasLimit: 1n }), claim)
+        const other = yield* openLedger(log, world)
+        assert.deepStrictEqual(yield* other.claim(jobId(1), prepared(jobId(1))), claim)
+        assert.deepStrictEqual(yield* claimsOf(log), [claim])
+      }))
+
+    for (const seed of [1, 2, 3]) {
+      test(`leaves no gap and doubles nothing when appends and their answers are lost (seed ${seed})`, (log) =>
+        Effect.gen(function*() {
+          const next = random(seed)
+          const lossy: EventLogShape = {
+            ...log,
+            append: (...appended) =>
+              Effect.suspend(() => {
+                const luck = next()
+                if (luck < 0.1) return away("append")
+                const answer = log.append(...appended)
+                return luck < 0.3 ? Effect.andThen(answer, away("append")) : answer
+              })
+          }
+          const ledgers = yield* Effect.all([1, 2, 3].map(() => openLedger(lossy, { transactionCount: 0 })))
+          const given = yield* Effect.forEach(
+            jobs(150),
+            (id, n) => {
+              const ledger = ledgers[n % 3] as Ledger["Service"]
+              return ledger.claim(id, prepared(id)).pipe(Effect.retry({ times: 20 }))
+            },
+            { concurrency: "unbounded" }
+          )
+          const stored = yield* claimsOf(log)
+          assert.deepStrictEqual(nonces(stored), range(0, 150))
+          assert.deepStrictEqual(given.toSorted((a, b) => a.nonce - b.nonce), stored)
+          assert.strictEqual(new Set(stored.map((claim) => claim.jobId)).size, 150)
+        }))
+    }
+
+    for (
+      const [what, isAway] of [["nothing", () => true], ["no append", (name: string) => name === "append"]] as const
+    ) {
+      test(`tells each job that the log answers ${what}, and goes on without a gap when it is back`, (log) =>
+        Effect.gen(function*() {
+          let isCut = false
+          const guard = <A, E>(name: string, effect: Effect.Effect<A, E>) =>
+            Effect.suspend((): Effect.Effect<A, E | LogUnavailable> =>
+              isCut && isAway(name) ? Effect.fail(away(name)) : effect
+            )
+          const unreliable: EventLogShape = {
+            ...log,
+            append: (...appended) => guard("append", log.append(...appended)),
+            last: (subject) => guard("last", log.last(subject)),
+            get: (sequence) => guard("get", log.get(sequence)),
+            lastSequence: guard("lastSequence", log.lastSequence)
+          }
+          const ledger = yield* openLedger(unreliable, { transactionCount: 0 })
+          yield* ledger.claim(jobId(0), prepared(jobId(0)))
+          isCut = true
+          const exits = yield* withTime(Effect.forEach(
+            jobs(5),
+            (id) => Effect.exit(ledger.claim(id, prepared(id))),
+            { concurrency: "unbounded" }
+          ))
+          for (const exit of what === "nothing" ? exits : exits.slice(1)) {
+            const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+            assert.instanceOf(error, LogUnavailable)
+          }
+          isCut = false
+          yield* withTime(Effect.forEach(jobs(5), (id) => ledger.claim(id, prepared(id)), { concurrency: "unbounded" }))
+          assert.deepStrictEqual(nonces(yield* claimsOf(log)), range(0, 5))
+        }).pipe(Effect.provide(TestClock.layer())))
+    }
+
+    test("tells that the chain can't be reached, and claims nothing", (log) =>
+      Effect.gen(function*() {
+        const silent = new RpcError({ method: "eth_getTransactionCount", code: "ECONNREFUSED", details: "away" })
+        const chain = Layer.mock(Chain, {
+          chainId: 31_337n,
+          storageAddress: "",
+          accessAddress: "",
+          fees: Effect.succeed(fees),
+          transactionCount: () => Effect.fail(silent)
+        })
+        const layer = Ledger.layer(log).pipe(Layer.provide([chain, Signer.layer(privateKey)]))
+        const ledger = Context.get(yield* Layer.build(layer), Ledger)
+        const error = yield* withTime(Effect.flip(ledger.claim(jobId(1), prepared(jobId(1)))))
+        assert.strictEqual(error, silent)
+        assert.strictEqual(yield* log.lastSequence, 0)
+      }).pipe(Effect.provide(TestClock.layer())))
+
+    test("lets no job wait for ever behind an event that it can't read", (log) =>
+      Effect.gen(function*() {
+        const ledger = yield* openLedger(log, { transactionCount: 0 })
+        yield* log.append("other", { revision: 0 }, { id: "other", headers: {}, data: new Uint8Array() })
+        for (const id of jobs(2)) {
+          const exit = yield* Effect.exit(ledger.claim(id, prepared(id)))
+          assert.isTrue(Exit.hasDies(exit))
+        }
+      }))
+
+    test("goes on with the chain's nonce when the wallet was used from elsewhere", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 3 }
+        const ledger = yield* openLedger(log, world)
+        yield* ledger.claim(jobId(1), prepared(jobId(1)))
+        world.transactionCount = 10
+        yield* ledger.claim(jobId(2), prepared(jobId(2)))
+        // What is mined lags behind what is claimed, as a rule.
+        world.transactionCount = 4
+        yield* ledger.claim(jobId(3), prepared(jobId(3)))
+        assert.deepStrictEqual(nonces(yield* claimsOf(log)), [3, 10, 11])
+      }))
+
+    test("gives a job one further claim after a spent one, however many ask for it", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 0 }
+        const ledgers = yield* Effect.all([1, 2].map(() => openLedger(log, world)))
+        const [ledger] = ledgers as [Ledger["Service"]]
+        const id = jobId(1)
+        const spent = yield* ledger.claim(id, prepared(id))
+        world.transactionCount = 1
+        const [next, same] = yield* Effect.forEach(
+          [...ledgers, ...ledgers],
+          (ledger) => ledger.claim(id, prepared(id), spent),
+          { concurrency: "unbounded" }
+        ) as Effect.Effect<[Wallet.Claim, Wallet.Claim]>
+        assert.deepStrictEqual(same, next)
+        assert.strictEqual(next.nonce, 1)
+        assertSigned(next)
+        assert.deepStrictEqual(yield* ledger.claim(id, prepared(id), spent), next)
+        assert.deepStrictEqual(yield* ledger.claim(id, prepared(id)), next)
+        assert.deepStrictEqual(yield* ledger.find(id), Option.some(next))
+        world.transactionCount = 2
+        const last = yield* ledger.claim(id, prepared(id), next)
+        assert.deepStrictEqual(yield* claimsOf(log), [spent, next, last])
+        assert.strictEqual(last.nonce, 2)
+      }))
+
+    test("is continued by another ledger without a gap when one is killed in the middle of many claims", (log) =>
+      Effect.gen(function*() {
+        const stuck = yield* Deferred.make<void>()
+        let appends = 0
+        const hanging: EventLogShape = {
+          ...log,
+          append: (...appended) =>
+            Effect.suspend(() => {
+              appends += 1
+              if (appends < 40) return log.append(...appended)
+              // The process dies after this one was stored and before its answer came; the others never go out.
+              const stored = appends === 40 ? Effect.ignore(log.append(...appended)) : Effect.void
+              return stored.pipe(Effect.andThen(Deferred.succeed(stuck, undefined)), Effect.andThen(Effect.never))
+            })
+        }
+        const process = yield* Scope.make()
+        const killed = yield* Scope.provide(openLedger(hanging, { transactionCount: 0 }), process)
+        yield* Effect.forEach(jobs(200), (id) => Effect.forkScoped(killed.claim(id, prepared(id))))
+        yield* Deferred.await(stuck)
+        // What came before it is on its way to the log.
+        yield* log.lastSequence.pipe(
+          Effect.repeat({ until: (last) => last >= 39, schedule: Schedule.spaced("5 millis") })
+        )
+        yield* Scope.close(process, Exit.void)
+        const before = yield* claimsOf(log)
+
+        const heir = yield* openLedger(log, { transactionCount: 0 })
+        yield* Effect.forEach(jobs(200), (id) => heir.claim(id, prepared(id)), { concurrency: "unbounded" })
+        const claims = yield* claimsOf(log)
+        assert.deepStrictEqual(nonces(claims), range(0, 200))
+        assert.deepStrictEqual(claims.slice(0, before.length), before)
+        assert.strictEqual(new Set(claims.map((claim) => claim.jobId)).size, 200)
+      }))
+  })

@@ -1,0 +1,704 @@
+import * as Bucket from "@akave-async/domain/Bucket"
+import { BucketName } from "@akave-async/domain/BucketName"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import * as Job from "@akave-async/domain/Job"
+import * as Wallet from "@akave-async/domain/Wallet"
+import { codec, idOf, load } from "@akave-async/eventing/BucketEvents"
+import * as CloudEvent from "@akave-async/eventing/CloudEvent"
+import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
+import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
+import { bucketId, Buckets } from "@akave-async/sdk/Buckets"
+import { Chain, type Receipt } from "@akave-async/sdk/Chain"
+import { ContractError, InvalidArgument, RpcError, TransactionRefused, UnknownRevert } from "@akave-async/sdk/Errors"
+import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
+import { assert, describe, it } from "@effect/vitest"
+import {
+  ConfigProvider,
+  Context,
+  DateTime,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Redacted,
+  Result,
+  Scope,
+  Stream
+} from "effect"
+import { TestClock } from "effect/testing"
+import { Ledger } from "../src/Ledger.ts"
+import { Receipts } from "../src/Receipts.ts"
+import { type Outcome, Steps } from "../src/Steps.ts"
+
+// A public development key: the first of every Anvil chain.
+const privateKey = Redacted.make("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+const name = BucketName.make("my-bucket")
+const jobId = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aec")
+const other = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aed")
+const subject = Bucket.subject(owner, name)
+const id = BucketId.make(bucketId(name, owner))
+const retries = 2
+const retryDelay = Duration.seconds(10)
+const fees = { maxFeePerGas: 3_000_000_000n, maxPriorityFeePerGas: 1_000_000_000n }
+const prepared: Prepared = {
+  to: "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+  data: "0xe3f787e8",
+  gasLimit: 180_000n,
+  chainId: 31_337n
+}
+
+const done: Outcome = { _tag: "Done" }
+const again = (after: Duration.Duration): Outcome => ({ _tag: "Again", after })
+
+const exists = new ContractError({ name: "BucketAlreadyExists", selector: "0x497ef2c2" })
+const away = new RpcError({ method: "eth_call", code: "ECONNREFUSED", details: "the chain is away" })
+const refused = (reason: "nonce_too_low" | "insufficient_funds") => new TransactionRefused({ reason, message: reason })
+const origin = { hash: TransactionHash.make(`0x${"0a".repeat(32)}`), blockNumber: 3 }
+
+/** What the chain answers. */
+interface World {
+  prepare: Effect.Effect<Prepared, ContractError | UnknownRevert | RpcError | InvalidArgument>
+  balance: bigint
+  /** What a transaction is answered with when it is sent. */
+  send: (raw: string) => Effect.Effect<"accepted" | "already_known", TransactionRefused | RpcError>
+  /** Whether the chain's node knows the transactions that were accepted. */
+  known: boolean
+  /** Says for each transaction whether it is mined, and how it went. */
+  mined: (hash: string) => Receipt["status"] | undefined
+  origin: Option.Option<{ readonly hash: string; readonly blockNumber: number }>
+  revert: ContractError | UnknownRevert
+}
+
+const receiptOf = (hash: string, status: Receipt["status"]): Receipt => ({
+  transactionHash: hash,
+  blockNumber: 9,
+  blockHash: `0x${"0b".repeat(32)}`,
+  status,
+  gasUsed: 21_000,
+  from: owner,
+  to: prepared.to,
+  logs: []
+})
+
+/** Called with what an executor has just written or sent. */
+type Probe = (what: string) => Effect.Effect<void>
+const nothing: Probe = () => Effect.void
+
+const walletCodec = CloudEvent.make(Wallet.Event)
+
+/** A bucket's log, a wallet's log and a chain that takes and mines everything, until told otherwise. */
+const bench = Effect.gen(function*() {
+  const log = yield* EventLogMemory.open
+  const ledgerLog = yield* EventLogMemory.open
+  const world: World = {
+    prepare: Effect.succeed(prepared),
+    balance: 10n ** 18n,
+    send: () => Effect.succeed("accepted"),
+    known: true,
+    mined: () => "success",
+    origin: Option.none(),
+    revert: new UnknownRevert({ data: "0x" })
+  }
+  const sent: Array<string> = []
+  const receipt = (hash: string) =>
+    Effect.sync(() => Option.map(Option.fromNullishOr(world.mined(hash)), (status) => receiptOf(hash, status)))
+
+  /** Another executor on the same logs and chain. */
+  const executor = (probe: Probe = nothing): Effect.Effect<Steps["Service"], unknown, Scope.Scope> => {
+    const probed = (log: EventLogShape): EventLogShape => ({
+      ...log,
+      append: (...appended) => Effect.tap(log.append(...appended), probe("append"))
+    })
+    const chain = Layer.mock(Chain, {
+      chainId: 31_337n,
+      storageAddress: prepared.to,
+      accessAddress: "",
+      fees: Effect.succeed(fees),
+      transactionCount: () => Effect.succeed(4),
+      balance: () => Effect.sync(() => world.balance),
+      send: (raw) =>
+        Effect.suspend(() => world.send(raw)).pipe(
+          Effect.tap(Effect.sync(() => sent.push(raw))),
+          Effect.tap(probe("send"))
+        ),
+      transactionKnown: () => Effect.sync(() => world.known),
+      receipt,
+      explainRevert: () => Effect.sync(() => world.revert)
+    })
+    const buckets = Layer.mock(Buckets, {
+      bucketIdOf: () => Option.none(),
+      prepareCreate: () => Effect.suspend(() => world.prepare),
+      creationTransaction: () => Effect.sync(() => world.origin)
+    })
+    const receipts = Layer.mock(Receipts, {
+      await: (hash) =>
+        Effect.flatMap(receipt(hash), Option.match({ onNone: () => Effect.never, onSome: Effect.succeed }))
+    })
+    const layer = Steps.layer.pipe(
+      Layer.provide([Ledger.layer(probed(ledgerLog)), receipts, buckets]),
+      Layer.provide([chain, Signer.layer(privateKey), Layer.succeed(EventLog, probed(log))]),
+      Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+        EXECUTOR_RETRIES: `${retries}`,
+        EXECUTOR_RETRY_DELAY: `${Duration.toMillis(retryDelay)} millis`
+      })))
+    )
+    return Effect.map(Layer.build(Layer.fresh(layer)), Context.get(Steps))
+  }
+
+  const append = Effect.fnUntraced(function*(event: Bucket.Event) {
+    const { revision } = yield* log.read(subject)
+    const encoded = yield* codec.encode(event, { id: idOf(event), source: "/test", subject, time: event.occurredAt })
+    yield* log.append(subject, { revision }, encoded)
+  })
+  /** Writes what happened before. */
+  const given = Effect.fnUntraced(function*(...commands: ReadonlyArray<Bucket.Command>) {
+    for (const command of commands) {
+      const { state } = yield* load(log, subject)
+      yield* Effect.forEach(Result.getOrThrow(Bucket.decide(state, command, yield* DateTime.now)), append)
+    }
+  })
+  const events = Effect.map(
+    log.read(subject),
+    ({ events }) => events.map((stored) => ({ stored, event: Result.getOrThrow(codec.decode(stored)) }))
+  )
+  const tags = Effect.map(events, (all) => all.map(({ event }) => event._tag))
+  const last = Effect.map(events, (all) => all.at(-1)?.event)
+  const claims = Effect.flatMap(ledgerLog.lastSequence, (last) =>
+    ledgerLog.subscribe(1).pipe(
+      Stream.take(last),
+      Stream.runCollect,
+      Effect.map((all) =>
+        all.map((stored) => Result.getOrThrow(walletCodec.decode(stored))).filter((event) =>
+          event._tag === "NonceClaimed"
+        )
+      )
+    ))
+
+  const attempt = Effect.fnUntraced(function*(steps: Steps["Service"], isFirstDelivery = false) {
+    for (const { event, stored } of yield* events) {
+      if (event._tag === "BucketRequested" && event.jobId === jobId) {
+        return yield* steps.attempt(stored, event, isFirstDelivery)
+      }
+    }
+    return yield* Effect.die("nothing was requested")
+  })
+  /** Settles the first transaction that was recorded, or the one at this place. */
+  const settle = Effect.fnUntraced(function*(steps: Steps["Service"], isFirstDelivery = false, n = 0) {
+    const submissions = (yield* events).flatMap(({ event, stored }) =>
+      event._tag === "BucketSubmitted" ? [{ event, stored }] : []
+    )
+    const { event, stored } = yield* Effect.fromNullishOr(submissions[n])
+    return yield* steps.settle(stored, event, isFirstDelivery)
+  })
+
+  yield* given(Bucket.RequestBucket.make({ jobId, name, owner }))
+  return { world, sent, log, ledgerLog, executor, append, given, events, tags, last, claims, attempt, settle }
+})
+const errorOf = (event: Bucket.Event | undefined): Job.Failure | undefined =>
+  event?._tag === "BucketAttemptFailed" || event?._tag === "BucketFailed" ? event.error : undefined
+
+type Bench = Effect.Success<typeof bench>
+
+const test = (sentence: string, body: (bench: Bench) => Effect.Effect<void, unknown, Scope.Scope>) =>
+  it.effect(sentence, () => Effect.flatMap(bench, body))
+
+const start = Bucket.StartAttempt.make({ jobId })
+const failure: Job.Failure = { category: "network", code: "ChainUnreachable", message: "the chain was away" }
+const created = ["BucketRequested", "BucketStarted", "BucketSubmitted", "BucketCreated"]
+
+describe("a job that meets no trouble", () => {
+  test("is started, claimed, sent and recorded, and then completed", ({ attempt, claims, executor, last, sent, settle, tags }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      assert.deepStrictEqual(yield* attempt(steps, true), done)
+      assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+      const [claim] = yield* claims
+      assert.isDefined(claim)
+      assert.deepStrictEqual(sent, [claim.transaction])
+      const submitted = yield* last
+      const { nonce, transactionHash } = claim
+      assert.deepInclude(submitted, { _tag: "BucketSubmitted", nonce, transactionHash })
+      assert.strictEqual(nonce, 4)
+
+      assert.deepStrictEqual(yield* settle(steps, true), done)
+      assert.deepStrictEqual(yield* tags, created)
+      assert.deepStrictEqual(
+        yield* last,
+        Bucket.BucketCreated.make({
+          jobId,
+          bucketId: id,
+          transactionHash: claim.transactionHash,
+          blockNumber: 9,
+          gasUsed: 21_000,
+          adopted: false,
+          occurredAt: DateTime.makeUnsafe(0)
+        })
+      )
+    }))
+
+  for (
+    const [point, after] of ["the start", "the ledger's opening", "the claim", "the sending", "the submission"]
+      .entries()
+  ) {
+    test(`has one claim and one history though its executor dies after ${after} is done`, (bench) =>
+      Effect.gen(function*() {
+        const dead = yield* Deferred.make<void>()
+        let steps = 0
+        const process = yield* Scope.make()
+        const victim = yield* Scope.provide(
+          bench.executor(() =>
+            Effect.suspend(() =>
+              steps++ === point ? Effect.andThen(Deferred.succeed(dead, undefined), Effect.never) : Effect.void
+            )
+          ),
+          process
+        )
+        yield* Effect.raceFirst(bench.attempt(victim, true), Deferred.await(dead))
+        assert.isTrue(yield* Deferred.isDone(dead))
+        yield* Scope.close(process, Exit.void)
+
+        const heir = yield* bench.executor()
+        assert.deepStrictEqual(yield* bench.attempt(heir), done)
+        assert.deepStrictEqual(yield* bench.tags, created.slice(0, 3))
+        assert.lengthOf(yield* bench.claims, 1)
+        assert.strictEqual(new Set(bench.sent).size, 1)
+        assert.deepStrictEqual(yield* bench.settle(heir), done)
+        assert.deepStrictEqual(yield* bench.tags, created)
+      }))
+  }
+})
+
+describe("an attempt that fails", () => {
+  test("is told with its reason and a time, and repeated no sooner", ({ attempt, claims, executor, last, tags, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      world.prepare = Effect.fail(away)
+      assert.deepStrictEqual(yield* attempt(steps, true), again(retryDelay))
+      const failed = yield* last
+      const retryAt = DateTime.makeUnsafe(10_000)
+      assert.deepInclude(failed, { _tag: "BucketAttemptFailed", attempt: 1, retryAt })
+      assert.strictEqual(errorOf(failed)?.category, "network")
+
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(yield* attempt(steps), again(Duration.seconds(6)))
+      assert.deepStrictEqual(yield* tags, ["BucketRequested", "BucketStarted", "BucketAttemptFailed"])
+
+      yield* TestClock.adjust("6 seconds")
+      world.prepare = Effect.succeed(prepared)
+      assert.deepStrictEqual(yield* attempt(steps), done)
+      assert.deepStrictEqual((yield* tags).slice(3), ["BucketStarted", "BucketSubmitted"])
+      assert.lengthOf(yield* claims, 1)
+    }))
+
+  test("ends the job when no retry is left", ({ attempt, claims, executor, last, tags, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      world.prepare = Effect.fail(away)
+      for (let n = 0; n < retries; n++) {
+        assert.deepStrictEqual(yield* attempt(steps, n === 0), again(retryDelay))
+        yield* TestClock.adjust(retryDelay)
+      }
+      assert.deepStrictEqual(yield* attempt(steps), done)
+      const failed = yield* last
+      assert.deepInclude(failed, { _tag: "BucketFailed", attempts: retries + 1 })
+      assert.deepInclude(errorOf(failed), { category: "network", code: "ChainUnreachable" })
+      const round = ["BucketStarted", "BucketAttemptFailed"]
+      assert.deepStrictEqual(yield* tags, ["BucketRequested", ...round, ...round, "BucketStarted", "BucketFailed"])
+      assert.lengthOf(yield* claims, 0)
+    }))
+
+  test("waits for funds as long as it has retries, and claims nothing", ({ attempt, claims, executor, last, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      world.balance = prepared.gasLimit * fees.maxFeePerGas - 1n
+      assert.deepStrictEqual(yield* attempt(steps, true), again(retryDelay))
+      const failed = yield* last
+      assert.strictEqual(failed?._tag, "BucketAttemptFailed")
+      assert.strictEqual(errorOf(failed)?.category, "insufficient_funds")
+      assert.lengthOf(yield* claims, 0)
+      yield* TestClock.adjust(retryDelay)
+      world.balance += 1n
+      assert.deepStrictEqual(yield* attempt(steps), done)
+      assert.lengthOf(yield* claims, 1)
+    }))
+
+  for (
+    const [what, error, category, code] of [
+      [
+        "what the contract refuses",
+        new ContractError({ name: "BucketInvalid", selector: "0x938a92b7" }),
+        "reverted",
+        "BucketInvalid"
+      ],
+      ["what the contract refuses without a reason", new UnknownRevert({ data: "0x" }), "reverted", "UnknownRevert"],
+      [
+        "what can't be asked of the contract",
+        new InvalidArgument({ field: "name", reason: "bad" }),
+        "invalid_request",
+        "InvalidArgument"
+      ]
+    ] as const
+  ) {
+    test(`ends the job at once for ${what}`, ({ attempt, claims, executor, last, tags, world }) =>
+      Effect.gen(function*() {
+        const steps = yield* executor()
+        world.prepare = Effect.fail(error)
+        assert.deepStrictEqual(yield* attempt(steps, true), done)
+        assert.deepStrictEqual(yield* tags, ["BucketRequested", "BucketStarted", "BucketFailed"])
+        const failed = yield* last
+        assert.deepInclude(failed, { _tag: "BucketFailed", attempts: 1 })
+        assert.deepInclude(errorOf(failed), { category, code })
+        assert.lengthOf(yield* claims, 0)
+      }))
+  }
+})
+
+it.effect("refuses a job for a wallet that is not the executors' own", () =>
+  Effect.gen(function*() {
+    const { executor, ledgerLog, log } = yield* bench
+    const foreigner = Address.make("0xd25d1b870ec0162ebf0acf173f47b738ff0cb421")
+    const event = Bucket.BucketRequested.make({ jobId: other, name, owner: foreigner, occurredAt: yield* DateTime.now })
+    const foreign = Bucket.subject(foreigner, name)
+    const encoded = yield* codec.encode(event, {
+      id: idOf(event),
+      source: "/test",
+      subject: foreign,
+      time: event.occurredAt
+    })
+    yield* log.append(foreign, { revision: 0 }, encoded)
+    const stored = yield* Effect.flatMap(log.last(foreign), Effect.fromOption)
+    assert.deepStrictEqual(yield* (yield* executor()).attempt(stored, event, true), done)
+    const { job } = (yield* load(log, foreign)).state
+    assert.strictEqual(job?.status, "failed")
+    assert.deepInclude(job?.error, { category: "invalid_request", code: "ForeignOwner" })
+    assert.strictEqual(yield* ledgerLog.lastSequence, 0)
+  }))
+
+describe("a bucket that is there already", () => {
+  test("is adopted with the transaction that created it", ({ attempt, claims, executor, last, tags, world }) =>
+    Effect.gen(function*() {
+      world.prepare = Effect.fail(exists)
+      world.origin = Option.some(origin)
+      assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+      assert.deepStrictEqual(yield* tags, ["BucketRequested", "BucketStarted", "BucketCreated"])
+      const completed = yield* last
+      assert.deepInclude(completed, {
+        _tag: "BucketCreated",
+        adopted: true,
+        bucketId: id,
+        transactionHash: origin.hash
+      })
+      assert.lengthOf(yield* claims, 0)
+    }))
+
+  test("is adopted without a transaction where the chain tells none", ({ attempt, executor, last, world }) =>
+    Effect.gen(function*() {
+      world.prepare = Effect.fail(exists)
+      assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+      const completed = yield* last
+      assert.deepInclude(completed, { _tag: "BucketCreated", adopted: true })
+      assert.notProperty(completed, "transactionHash")
+    }))
+
+  test("is the job's own where another executor has sent its transaction", ({ attempt, claims, executor, last, settle, world }) =>
+    Effect.gen(function*() {
+      const [first, second] = [yield* executor(), yield* executor()]
+      yield* attempt(first, true)
+      world.prepare = Effect.fail(exists)
+      assert.deepStrictEqual(yield* attempt(second, true), done)
+      assert.lengthOf(yield* claims, 1)
+      yield* settle(second)
+      const completed = yield* last
+      assert.deepInclude(completed, { _tag: "BucketCreated", adopted: false })
+    }))
+
+  test("completes a job whose transaction was mined too late for it", ({ attempt, executor, last, settle, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      yield* attempt(steps, true)
+      world.mined = () => "reverted"
+      world.revert = exists
+      world.origin = Option.some(origin)
+      assert.deepStrictEqual(yield* settle(steps, true), done)
+      const completed = yield* last
+      assert.deepInclude(completed, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
+    }))
+})
+
+describe("a claim that exists", () => {
+  for (const error of [away, refused("insufficient_funds")]) {
+    test(`keeps the job from failing while its bytes can't be sent (${error._tag})`, (bench) =>
+      Effect.gen(function*() {
+        const steps = yield* bench.executor()
+        bench.world.send = () => Effect.fail(error)
+        for (let n = 0; n <= retries + 2; n++) {
+          assert.deepStrictEqual(yield* bench.attempt(steps, n === 0), again(retryDelay))
+          yield* TestClock.adjust(retryDelay)
+        }
+        assert.deepStrictEqual(yield* bench.tags, ["BucketRequested", "BucketStarted"])
+        const [claim] = yield* bench.claims
+        bench.world.send = () => Effect.succeed("accepted")
+        assert.deepStrictEqual(yield* bench.attempt(steps), done)
+        assert.deepStrictEqual(yield* bench.tags, created.slice(0, 3))
+        assert.deepStrictEqual(bench.sent, [claim?.transaction])
+        assert.lengthOf(yield* bench.claims, 1)
+      }))
+  }
+
+  test("counts as sent when its nonce is used by its own transaction", ({ attempt, claims, executor, tags, world }) =>
+    Effect.gen(function*() {
+      world.send = () => Effect.fail(refused("nonce_too_low"))
+      assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+      assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+      assert.lengthOf(yield* claims, 1)
+    }))
+
+  test("is followed by another when its nonce was used from elsewhere", ({ attempt, claims, executor, last, sent, world }) =>
+    Effect.gen(function*() {
+      world.mined = () => undefined
+      let isSpent = true
+      world.send = () =>
+        Effect.suspend(() => {
+          const answer = isSpent ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted" as const)
+          isSpent = false
+          return answer
+        })
+      assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+      const [spent, next] = yield* claims
+      assert.deepStrictEqual([spent?.nonce, next?.nonce], [4, 5])
+      assert.deepStrictEqual(sent, [next?.transaction])
+      const submitted = yield* last
+      assert.isDefined(next)
+      assert.deepInclude(submitted, { _tag: "BucketSubmitted", transactionHash: next.transactionHash })
+    }))
+})
+
+describe("a transaction under way", () => {
+  test("is sent again when the chain's node forgot it", ({ attempt, claims, executor, sent, settle, tags, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      yield* attempt(steps, true)
+      world.known = false
+      world.mined = () => undefined
+      const settling = yield* Effect.forkScoped(settle(steps))
+      yield* TestClock.adjust("40 seconds")
+      const [claim] = yield* claims
+      assert.isAtLeast(sent.length, 3)
+      assert.deepStrictEqual(new Set(sent), new Set([claim?.transaction]))
+      assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+      yield* Fiber.interrupt(settling)
+    }))
+
+  test("is replaced by another when its nonce was used from elsewhere", ({ attempt, claims, executor, settle, tags, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      yield* attempt(steps, true)
+      const [spent] = yield* claims
+      world.known = false
+      world.mined = (hash) => hash === spent?.transactionHash ? undefined : "success"
+      world.send = (raw) =>
+        raw === spent?.transaction ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted")
+      assert.deepStrictEqual(yield* settle(steps), done)
+      assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted"])
+      assert.lengthOf(yield* claims, 2)
+      // The message of the first one may come again.
+      assert.deepStrictEqual(yield* settle(steps), done)
+      assert.deepStrictEqual(yield* settle(steps, true, 1), done)
+      assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted", "BucketCreated"])
+    }))
+
+  test("is followed by the claim that a dead executor has made after it", (bench) =>
+    Effect.gen(function*() {
+      const { claims, executor, settle, tags, world } = bench
+      yield* bench.attempt(yield* executor(), true)
+      const [spent] = yield* claims
+      world.known = false
+      world.mined = () => undefined
+      world.send = (raw) =>
+        raw === spent?.transaction ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted")
+      const dead = yield* Deferred.make<void>()
+      const victim = yield* executor((what) =>
+        what === "send" ? Effect.andThen(Deferred.succeed(dead, undefined), Effect.never) : Effect.void
+      )
+      yield* Effect.raceFirst(settle(victim), Deferred.await(dead))
+      assert.lengthOf(yield* claims, 2)
+      assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+
+      const heir = yield* Effect.forkScoped(Effect.flatMap(executor(), (steps) => settle(steps)))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(heir.pollUnsafe(), Exit.succeed(done))
+      assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted"])
+      assert.lengthOf(yield* claims, 2)
+    }))
+
+  test("is replaced in a further attempt when the chain can't be asked at first", (bench) =>
+    Effect.gen(function*() {
+      const steps = yield* bench.executor()
+      yield* bench.attempt(steps, true)
+      const [spent] = yield* bench.claims
+      bench.world.known = false
+      bench.world.mined = () => undefined
+      bench.world.send = (raw) =>
+        raw === spent?.transaction ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted")
+      bench.world.prepare = Effect.fail(away)
+      assert.deepStrictEqual(yield* bench.settle(steps), again(retryDelay))
+      yield* TestClock.adjust(retryDelay)
+      bench.world.prepare = Effect.succeed(prepared)
+      assert.deepStrictEqual(yield* bench.settle(steps), done)
+      assert.deepStrictEqual((yield* bench.tags).slice(3), ["BucketAttemptFailed", "BucketStarted", "BucketSubmitted"])
+      assert.lengthOf(yield* bench.claims, 2)
+    }))
+
+  test("fails the job with the contract's own reason when it is mined and reverts", ({ attempt, executor, last, settle, tags, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      yield* attempt(steps, true)
+      world.mined = () => "reverted"
+      world.revert = new ContractError({ name: "BucketInvalid", selector: "0x938a92b7" })
+      assert.deepStrictEqual(yield* settle(steps, true), done)
+      assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketFailed"])
+      const failed = yield* last
+      assert.strictEqual(failed?._tag, "BucketFailed")
+      assert.deepInclude(errorOf(failed), { category: "reverted", code: "BucketInvalid" })
+    }))
+})
+
+describe("a job that has ended meanwhile", () => {
+  const fail = Bucket.Fail.make({ jobId, error: failure })
+  const complete = Bucket.Complete.make({ jobId, bucketId: id, adopted: true })
+  const next = Bucket.RequestBucket.make({ jobId: other, name, owner })
+  for (
+    const [how, ...commands] of [
+      ["failed", start, fail],
+      ["was completed", start, complete],
+      ["is followed by another", start, fail, next]
+    ] as const
+  ) {
+    for (const isFirstDelivery of [true, false]) {
+      test(`is left alone when it ${how}, ${isFirstDelivery ? "at a first delivery" : "at a redelivery"}`, (bench) =>
+        Effect.gen(function*() {
+          yield* bench.given(...commands)
+          const before = yield* bench.events
+          assert.deepStrictEqual(yield* bench.attempt(yield* bench.executor(), isFirstDelivery), done)
+          assert.deepStrictEqual(yield* bench.events, before)
+          assert.lengthOf(yield* bench.claims, 0)
+          assert.lengthOf(bench.sent, 0)
+        }))
+    }
+  }
+
+  for (const isFirstDelivery of [true, false]) {
+    test(`is left alone when it was cancelled, ${isFirstDelivery ? "at a first delivery" : "at a redelivery"}`, (bench) =>
+      Effect.gen(function*() {
+        yield* bench.append(
+          Bucket.BucketCancelled.make({ jobId, cancelledBy: "me", reason: "no", occurredAt: yield* DateTime.now })
+        )
+        assert.deepStrictEqual(yield* bench.attempt(yield* bench.executor(), isFirstDelivery), done)
+        assert.deepStrictEqual(yield* bench.tags, ["BucketRequested", "BucketCancelled"])
+        assert.lengthOf(yield* bench.claims, 0)
+      }))
+  }
+
+  test("is settled no more", (bench) =>
+    Effect.gen(function*() {
+      const steps = yield* bench.executor()
+      yield* bench.attempt(steps, true)
+      yield* bench.given(complete)
+      const before = yield* bench.events
+      assert.deepStrictEqual(yield* bench.settle(steps), done)
+      assert.deepStrictEqual(yield* bench.events, before)
+    }))
+})
+
+test("an attempt that another executor has failed meanwhile is taken again, and keeps its claim", (bench) =>
+  Effect.gen(function*() {
+    const { promise, steps } = yield* Effect.gen(function*() {
+      const isSent = yield* Deferred.make<void>()
+      const goOn = yield* Deferred.make<void>()
+      const steps = yield* bench.executor((what) =>
+        what === "send" ? Effect.andThen(Deferred.succeed(isSent, undefined), Deferred.await(goOn)) : Effect.void
+      )
+      const promise = yield* Effect.forkScoped(bench.attempt(steps, true))
+      yield* Deferred.await(isSent)
+      const retryAt = DateTime.addDuration(yield* DateTime.now, retryDelay)
+      yield* bench.given(Bucket.FailAttempt.make({ jobId, error: failure, retryAt }))
+      yield* Deferred.succeed(goOn, undefined)
+      return { promise, steps }
+    })
+    const outcome = yield* Fiber.join(promise)
+    assert.strictEqual(outcome._tag, "Again")
+    yield* TestClock.adjust(retryDelay)
+    assert.deepStrictEqual(yield* bench.attempt(steps), done)
+    assert.deepStrictEqual(yield* bench.tags, [
+      "BucketRequested",
+      "BucketStarted",
+      "BucketAttemptFailed",
+      "BucketStarted",
+      "BucketSubmitted"
+    ])
+    assert.lengthOf(yield* bench.claims, 1)
+  }))
+
+describe("every step", () => {
+  const scenarios: ReadonlyArray<readonly [string, (world: World) => void]> = [
+    ["a bucket is created", () => {}],
+    ["a bucket is adopted", (world) => {
+      world.prepare = Effect.fail(exists)
+    }],
+    ["an attempt fails", (world) => {
+      world.prepare = Effect.fail(away)
+    }],
+    ["a job fails", (world) => {
+      world.prepare = Effect.fail(new UnknownRevert({ data: "0x" }))
+    }],
+    ["a transaction reverts", (world) => {
+      world.mined = () => "reverted"
+    }]
+  ]
+  type Run = (
+    step: (steps: Steps["Service"], isFirst: boolean) => Effect.Effect<Outcome, unknown>
+  ) => Effect.Effect<void, unknown>
+  const history = (arrange: (world: World) => void, of: (bench: Bench) => Effect.Effect<Run, unknown, Scope.Scope>) =>
+    Effect.gen(function*() {
+      const one = yield* bench
+      arrange(one.world)
+      const run = yield* of(one)
+      yield* run(one.attempt)
+      if ((yield* one.tags).includes("BucketSubmitted")) yield* run(one.settle)
+      return { events: yield* one.events, claims: yield* one.claims }
+    })
+
+  for (const [what, arrange] of scenarios) {
+    it.effect(`leaves the same log when it is taken twice, or by two executors at once, where ${what}`, () =>
+      Effect.gen(function*() {
+        const once = yield* history(
+          arrange,
+          ({ executor }) => Effect.map(executor(), (steps): Run => (step) => Effect.asVoid(step(steps, true)))
+        )
+        const twice = yield* history(
+          arrange,
+          ({ executor }) =>
+            Effect.map(
+              executor(),
+              (steps): Run => (step) => Effect.andThen(step(steps, true), Effect.asVoid(step(steps, false)))
+            )
+        )
+        const atOnce = yield* history(
+          arrange,
+          ({ executor }) =>
+            Effect.map(
+              Effect.all([executor(), executor()]),
+              ([a, b]): Run => (step) =>
+                Effect.all([step(a, true), step(b, true), step(b, false)], { concurrency: "unbounded", discard: true })
+            )
+        )
+        assert.isAbove(once.events.length, 2)
+        assert.deepStrictEqual(twice, once)
+        assert.deepStrictEqual(atOnce, once)
+      }))
+  }
+})

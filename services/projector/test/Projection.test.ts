@@ -1,0 +1,143 @@
+import * as Bucket from "@akave-async/domain/Bucket"
+import { Address, TransactionHash } from "@akave-async/domain/Chain"
+import * as Job from "@akave-async/domain/Job"
+import { codec } from "@akave-async/eventing/BucketEvents"
+import type { StoredEvent } from "@akave-async/eventing/EventLog"
+import * as HashChain from "@akave-async/eventing/HashChain"
+import { assert, it } from "@effect/vitest"
+import { DateTime, Effect, Schema } from "effect"
+import * as Projection from "../src/Projection.ts"
+
+const genesis = Buffer.from(HashChain.genesis).toString("hex")
+const ids = [1, 2, 3].map((n) => Job.Id.make(`019845e1-682f-7b02-a706-00000000000${n}`))
+const occurredAt = DateTime.makeUnsafe("2026-01-01T00:00:00.000Z")
+
+const store = (event: Bucket.Event, n: number): Effect.Effect<StoredEvent, Schema.SchemaError> =>
+  Effect.map(
+    codec.encode(event, { id: `event-${n + 1}`, source: "/test", subject: `bucket.${n % 3}`, time: occurredAt }),
+    ({ data, headers }) => ({ sequence: n + 1, subject: `bucket.${n % 3}`, headers, data })
+  )
+const garbage = (n: number): StoredEvent => ({
+  sequence: n + 1,
+  subject: "bucket.0",
+  headers: { "ce-type": "akave.BucketRequested.v1" },
+  data: Uint8Array.of(255)
+})
+
+/** Cut into parts of these sizes, again and again. */
+const split = <A>(all: ReadonlyArray<A>, sizes: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<A>> => {
+  const parts: Array<ReadonlyArray<A>> = []
+  for (let start = 0, n = 0; start < all.length; n++) {
+    const size = sizes[n % sizes.length] ?? 1
+    parts.push(all.slice(start, start + size))
+    start += size
+  }
+  return parts
+}
+
+const Sizes = Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })))
+const Events = Schema.Array(Bucket.Event)
+
+it.effect.prop(
+  "gives each job as the fold of its events, however they are cut into batches",
+  [Events, Sizes],
+  ([given, sizes]) =>
+    Effect.gen(function*() {
+      const events = given.map((event, n): Bucket.Event => ({ ...event, jobId: ids[n % ids.length] ?? event.jobId }))
+      const stored = yield* Effect.forEach(events, store)
+      const jobs = new Map<string, Job.Job>()
+      const revisions = new Map<string, number>()
+      const jobEvents: Array<number> = []
+      let hash = genesis
+      for (const part of split(stored, sizes)) {
+        const batch = Projection.read(hash, part)
+        assert.deepStrictEqual(batch.undecodable, [])
+        assert.strictEqual(batch.lastSequence, part.at(-1)?.sequence)
+        const rows = Projection.rows(jobs, batch.events)
+        for (const row of rows.jobs) {
+          const job = Schema.decodeUnknownSync(Schema.toCodecJson(Job.Job))(row.job)
+          assert.deepInclude(row, { id: job.id, status: job.status, tx_hash: job.transactionHash ?? null })
+          jobs.set(job.id, job)
+          revisions.set(job.id, row.revision)
+        }
+        jobEvents.push(...rows.jobEvents.map(({ sequence }) => sequence))
+        hash = batch.lastHash
+      }
+
+      const folded = new Map<string, Job.Job>()
+      for (const event of events) {
+        const job = Bucket.evolveJob(folded.get(event.jobId), event)
+        if (job !== undefined) folded.set(event.jobId, job)
+      }
+      assert.deepStrictEqual(jobs, folded)
+      for (const [id, revision] of revisions) {
+        assert.strictEqual(revision, events.findLastIndex(({ jobId }) => jobId === id) + 1)
+      }
+      assert.deepStrictEqual(jobEvents, stored.map(({ sequence }) => sequence))
+      assert.strictEqual(
+        hash,
+        Buffer.from(stored.reduce<Uint8Array>(HashChain.next, HashChain.genesis)).toString("hex")
+      )
+    })
+)
+
+it.effect("archives what it can't read, tells it, and reads the rest", () =>
+  Effect.gen(function*() {
+    const [jobId] = ids as [Job.Id]
+    const started = yield* store(Bucket.BucketStarted.make({ jobId, attempt: 1, occurredAt }), 1)
+    const batch = Projection.read(genesis, [garbage(0), started, garbage(2)])
+    assert.deepStrictEqual(batch.archive.map(({ data, sequence }) => [sequence, data]), [
+      [1, "ff"],
+      [2, Buffer.from(started.data).toString("hex")],
+      [3, "ff"]
+    ])
+    assert.deepStrictEqual(batch.events.map(({ sequence }) => sequence), [2])
+    assert.lengthOf(batch.undecodable, 2)
+    assert.match(batch.undecodable[0] ?? "", /Event 1 .*akave\.BucketRequested\.v1/)
+    assert.strictEqual(batch.lastSequence, 3)
+    assert.strictEqual(batch.occurredAt, "2026-01-01T00:00:00.000Z")
+  }))
+
+it("knows no time for a batch in which it can read nothing", () => {
+  const batch = Projection.read(genesis, [garbage(0)])
+  assert.isNull(batch.occurredAt)
+  assert.deepStrictEqual(Projection.rows(new Map(), batch.events), { buckets: [], jobs: [], jobEvents: [] })
+})
+
+it("goes on with a job as it was before the batch, and makes none of an event that no request precedes", () => {
+  const [known, unknown] = ids as [Job.Id, Job.Id]
+  const name = "my-bucket"
+  const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+  const transactionHash = TransactionHash.make(`0x${"ab".repeat(32)}`)
+  const before: Job.Job = {
+    id: known,
+    operation: "bucket.create",
+    bucketName: name,
+    owner,
+    status: "processing",
+    attempts: 1,
+    attemptFailed: false,
+    createdAt: occurredAt,
+    updatedAt: occurredAt
+  }
+  const submitted = (jobId: Job.Id) =>
+    Bucket.BucketSubmitted.make({
+      jobId,
+      transactionHash,
+      nonce: 1,
+      signer: owner,
+      maxFeePerGas: 2n,
+      maxPriorityFeePerGas: 1n,
+      occurredAt
+    })
+  const events = [submitted(known), submitted(unknown)].map((event, n) => ({
+    sequence: n + 1,
+    stored: garbage(n),
+    event
+  }))
+  const { jobEvents, jobs } = Projection.rows(new Map([[known, before]]), events)
+  assert.deepStrictEqual(jobs.map(({ id, revision, tx_hash }) => ({ id, revision, tx_hash })), [
+    { id: known, revision: 1, tx_hash: transactionHash }
+  ])
+  assert.lengthOf(jobEvents, 2)
+})

@@ -1,0 +1,404 @@
+import * as Bucket from "@akave-async/domain/Bucket"
+import { BucketName } from "@akave-async/domain/BucketName"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import * as Job from "@akave-async/domain/Job"
+import { codec, idOf } from "@akave-async/eventing/BucketEvents"
+import type { NewEvent } from "@akave-async/eventing/CloudEvent"
+import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
+import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
+import * as HashChain from "@akave-async/eventing/HashChain"
+import * as Postgres from "@akave-async/platform/Postgres"
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Arbitrary,
+  Context,
+  DateTime,
+  Effect,
+  Layer,
+  Redacted,
+  Result,
+  Schedule,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
+import { SqlClient } from "effect/sql"
+import { inject } from "vitest"
+import { migrate } from "../src/Migrations.ts"
+import * as Projector from "../src/Projector.ts"
+
+const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+const jobId = (n: number): Job.Id => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)
+const hash = (n: number) => `0x${n.toString(16).padStart(64, "0")}`
+const epoch = DateTime.makeUnsafe("2026-01-01T00:00:00.000Z")
+
+let schemas = 0
+/** Runs the test on a schema of its own, which does not exist yet. */
+const empty = (sentence: string, body: Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
+  it.live(sentence, () =>
+    Effect.gen(function*() {
+      const schema = `projector_${process.pid}_${++schemas}`
+      const url = Redacted.make(inject("databaseUrl"))
+      const context = yield* Layer.build(Postgres.layer({ url, schema, maxConnections: 4 }))
+      const sql = Context.get(context, SqlClient.SqlClient)
+      yield* Effect.addFinalizer(() => Effect.orDie(sql`drop schema if exists ${sql(schema)} cascade`))
+      return yield* Effect.provideContext(body, context)
+    }).pipe(Effect.scoped))
+/** Runs the test on an empty read model of its own. */
+const test = (sentence: string, body: () => Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
+  empty(sentence, Effect.andThen(migrate, Effect.suspend(body)))
+
+/** The events of commands on three buckets at a time, forty for each; what a bucket refuses is left out. */
+const history = (commands: ReadonlyArray<Bucket.Command>): ReadonlyArray<Bucket.Event> => {
+  const states = new Map<string, Bucket.State>()
+  return commands.flatMap((command, n) => {
+    const bucket = n % 3 + 3 * Math.floor(n / 120)
+    const name = BucketName.make(`bucket.${bucket}`)
+    const state = states.get(name) ?? Bucket.initial
+    const jobOf = state.job === undefined || command._tag === "RequestBucket" ? jobId(n) : state.job.id
+    const { tenant: _tenant, idempotencyKeyHash: _key, ...rest } = { tenant: "", idempotencyKeyHash: "", ...command }
+    const ours = {
+      ...rest,
+      jobId: jobOf,
+      ...(command._tag === "RequestBucket" ? { name, owner, tenant: "tenant", idempotencyKeyHash: `key-${n}` } : {}),
+      ...(command._tag === "Complete" ? { bucketId: BucketId.make(hash(bucket)) } : {})
+    } as Bucket.Command
+    const decided = Result.getOrElse(Bucket.decide(state, ours, DateTime.add(epoch, { seconds: n })), () => [])
+    states.set(name, decided.reduce(Bucket.evolve, state))
+    return decided
+  })
+}
+
+/** A job that is created, `rounds` times, each on its own bucket: four events each. */
+const created = (rounds: number): ReadonlyArray<Bucket.Event> =>
+  Array.from({ length: rounds }, (_, n): ReadonlyArray<Bucket.Event> => {
+    const common = { jobId: jobId(n), occurredAt: DateTime.add(epoch, { seconds: n }) }
+    const transactionHash = TransactionHash.make(hash(n))
+    return [
+      Bucket.BucketRequested.make({ ...common, name: BucketName.make(`bucket-${n}`), owner }),
+      Bucket.BucketStarted.make({ ...common, attempt: 1 }),
+      Bucket.BucketSubmitted.make({
+        ...common,
+        transactionHash,
+        nonce: n,
+        signer: owner,
+        maxFeePerGas: 2n,
+        maxPriorityFeePerGas: 1n
+      }),
+      Bucket.BucketCreated.make({ ...common, transactionHash, bucketId: BucketId.make(hash(n)), adopted: false })
+    ]
+  }).flat()
+
+const encode = (event: Bucket.Event, n: number) =>
+  codec.encode(event, {
+    id: `${n}.${idOf(event)}`,
+    source: "/test",
+    subject: `bucket.${n % 3}`,
+    time: event.occurredAt
+  })
+const toStored = ({ data, headers }: NewEvent, n: number): StoredEvent => ({
+  sequence: n + 1,
+  subject: `bucket.${n % 3}`,
+  headers,
+  data
+})
+const store = (events: ReadonlyArray<Bucket.Event>) =>
+  Effect.forEach(events, (event, n) => Effect.map(encode(event, n), (encoded) => toStored(encoded, n)))
+const garbage: NewEvent = {
+  id: "garbage",
+  headers: { "ce-type": "akave.BucketStarted.v1" },
+  data: Uint8Array.of(255, 0)
+}
+
+const logOf = Effect.fnUntraced(function*(events: ReadonlyArray<NewEvent>) {
+  const log = yield* EventLogMemory.open
+  for (const [n, event] of events.entries()) yield* log.append(`subject.${n}`, { revision: 0 }, event)
+  return log
+})
+
+const fold = (events: ReadonlyArray<Bucket.Event>): ReadonlyMap<string, Job.Job> => {
+  const jobs = new Map<string, Job.Job>()
+  for (const event of events) {
+    const job = Bucket.evolveJob(jobs.get(event.jobId), event)
+    if (job !== undefined) jobs.set(job.id, job)
+  }
+  return jobs
+}
+
+/** All that the read model holds. */
+const everything = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  return {
+    jobs: yield* sql`select * from bucket_jobs order by id`,
+    buckets: yield* sql`select * from buckets order by owner, name`,
+    events: yield* sql`select * from job_events order by sequence`,
+    archive: yield* sql`select * from event_archive order by sequence`,
+    checkpoint: yield* sql`select * from projection_checkpoint`
+  }
+})
+const checkpoint = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql<{ sequence: number; hash: string }>`
+    select sequence, encode(hash, 'hex') as hash from projection_checkpoint`
+  return row
+})
+const untilApplied = (sequence: number) =>
+  Effect.repeat(checkpoint, { until: (row) => row?.sequence === sequence, schedule: Schedule.spaced("20 millis") })
+
+const encodeJob = Schema.encodeSync(Schema.toCodecJson(Job.Job))
+/** Postgres has neither NUL nor half of a surrogate pair: each is stored as U+FFFD. */
+const storable = (value: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(value),
+    (_, inner) => typeof inner === "string" ? inner.replace(/\0|\p{Surrogate}/gu, "\ufffd") : inner
+  )
+/** The read model is what these events fold to, and its archive is what was stored. */
+const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEvent>) {
+  const sql = yield* SqlClient.SqlClient
+  const decoded = stored.flatMap((one) => {
+    const event = codec.decode(one)
+    return Result.isSuccess(event) ? [{ sequence: one.sequence, event: event.success }] : []
+  })
+  const expected = fold(decoded.map(({ event }) => event))
+  const { archive, buckets, events, jobs } = yield* everything
+  assert.deepStrictEqual(
+    Object.fromEntries(jobs.map(({ id, job }) => [id, job])),
+    Object.fromEntries(Array.from(expected.values(), (job) => [job.id, storable(encodeJob(job))]))
+  )
+  for (const row of jobs) {
+    const job = expected.get(`${row["id"]}`)
+    const { revision, status, tx_hash } = row
+    assert.deepStrictEqual({ revision, status, tx_hash }, {
+      revision: decoded.findLast(({ event }) => event.jobId === job?.id)?.sequence,
+      status: job?.status,
+      tx_hash: job?.transactionHash ?? null
+    })
+    assert.deepStrictEqual(row["error"], storable(job?.error ?? null))
+    assert.strictEqual((row["updated_at"] as Date).getTime(), job?.updatedAt.epochMilliseconds)
+  }
+  const completed = decoded.flatMap(({ event }) => event._tag === "BucketCreated" ? [event.bucketId as string] : [])
+  assert.deepStrictEqual(new Set(buckets.map((row) => row["bucket_id"])), new Set<unknown>(completed))
+  assert.deepStrictEqual(
+    events.map(({ sequence, type }) => [sequence, type]),
+    decoded.map(({ event, sequence }) => [sequence, event._tag])
+  )
+
+  let previous: Uint8Array = HashChain.genesis
+  for (const [n, one] of stored.entries()) {
+    previous = HashChain.next(previous, one)
+    const { data, hash, headers, sequence, subject } = archive[n] ?? {}
+    assert.deepStrictEqual({ sequence, subject, headers, data, hash }, {
+      sequence: one.sequence,
+      subject: one.subject,
+      headers: JSON.parse(HashChain.canonicalHeaders(one)),
+      data: Buffer.from(one.data),
+      hash: previous
+    })
+    // The archive alone is enough to compute the chain again.
+    const again = {
+      sequence: one.sequence,
+      subject: `${subject}`,
+      headers: Object.fromEntries(headers as []),
+      data: data as Buffer
+    }
+    assert.deepStrictEqual(
+      HashChain.next(n === 0 ? HashChain.genesis : archive[n - 1]?.["hash"] as Buffer, again),
+      hash
+    )
+  }
+  assert.lengthOf(archive, stored.length)
+  const [row] = yield* sql`select sequence, hash from projection_checkpoint`
+  assert.deepStrictEqual(row, { sequence: stored.at(-1)?.sequence ?? 0, hash: Buffer.from(previous) })
+})
+
+const applyIn = (size: number, stored: ReadonlyArray<StoredEvent>) =>
+  Effect.gen(function*() {
+    for (let start = 0; start < stored.length; start += size) yield* Projector.apply(stored.slice(start, start + size))
+  })
+
+describe("batches", () => {
+  for (const size of [1, 3, 7, 1000]) {
+    test(`of ${size} give the fold of the log`, () =>
+      Effect.gen(function*() {
+        const commands = yield* Arbitrary.sampleEffect(Arbitrary.schema(Bucket.Command), {
+          count: 600,
+          seed: size,
+          maxDiscards: 100_000
+        })
+        const events = history(commands)
+        assert.deepStrictEqual(
+          new Set(events.map(({ _tag }) => _tag)),
+          new Set(Object.keys(Bucket.Event.cases))
+        )
+        const stored = yield* store(events)
+        yield* applyIn(size, stored)
+        yield* assertFolded(stored)
+      }))
+  }
+
+  test("that are applied twice, or in part, change nothing the second time", () =>
+    Effect.gen(function*() {
+      const stored = yield* store(created(5))
+      assert.strictEqual(yield* Projector.apply(stored), 20)
+      const before = yield* everything
+      assert.strictEqual(yield* Projector.apply(stored), 0)
+      assert.strictEqual(yield* Projector.apply(stored.slice(3, 9)), 0)
+      assert.deepStrictEqual(yield* everything, before)
+      const longer = yield* store(created(6))
+      assert.strictEqual(yield* Projector.apply(longer.slice(10)), 4)
+      yield* assertFolded(longer)
+    }))
+
+  test("with an event that can't be read archive it and apply the rest", () =>
+    Effect.gen(function*() {
+      const encoded = yield* Effect.forEach(created(2), encode)
+      const stored = encoded.toSpliced(2, 0, garbage).map(toStored)
+      yield* applyIn(4, stored)
+      yield* assertFolded(stored)
+      yield* Projector.apply([...stored, toStored({ ...garbage, id: "more" }, stored.length)])
+      assert.strictEqual((yield* checkpoint)?.sequence, stored.length + 1)
+    }))
+
+  test("with text that Postgres can't store are applied all the same", () =>
+    Effect.gen(function*() {
+      const [requested, started] = created(1) as [Bucket.Event, Bucket.Event]
+      const failed = Bucket.BucketFailed.make({
+        jobId: jobId(0),
+        error: { category: "network", code: "ChainUnreachable", message: "nul \0, half \ud800 and \\u0000" },
+        attempts: 1,
+        occurredAt: epoch
+      })
+      const stored = yield* store([requested, started, failed])
+      assert.strictEqual(yield* Projector.apply(stored), 3)
+      const sql = yield* SqlClient.SqlClient
+      const [row] = yield* sql`select status, error->>'message' as message from bucket_jobs`
+      assert.deepStrictEqual(row, { status: "failed", message: "nul \ufffd, half \ufffd and \\u0000" })
+    }))
+
+  test("with a bucket that was created twice keep the first one", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const again = created(1).map((event): Bucket.Event => {
+        const renamed = { ...event, jobId: jobId(7) }
+        return renamed._tag === "BucketRequested"
+          ? { ...renamed, owner: Address.make(owner.toLowerCase()) }
+          : renamed
+      })
+      yield* Projector.apply(yield* store([...created(1), ...again]))
+      assert.deepStrictEqual(yield* sql`select job_id from buckets`, [{ job_id: jobId(0) }])
+      assert.deepStrictEqual(yield* sql`select distinct status from bucket_jobs`, [{ status: "completed" }])
+    }))
+
+  test("that begin behind the checkpoint's next event are refused", () =>
+    Effect.gen(function*() {
+      const stored = yield* store(created(3))
+      yield* Projector.apply(stored.slice(0, 4))
+      const before = yield* everything
+      const error = yield* Effect.flip(Projector.apply(stored.slice(5)))
+      assert.strictEqual(error._tag, "CheckpointBehind")
+      assert.deepStrictEqual(yield* everything, before)
+      yield* Projector.apply(stored.slice(4))
+      yield* assertFolded(stored)
+    }))
+
+  test("that Postgres refuses in the middle leave all as it was", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const stored = yield* store(created(3))
+      yield* Projector.apply(stored.slice(0, 4))
+      const before = yield* everything
+      for (
+        const [table, check] of [["bucket_jobs", "bucket_name <> 'bucket-2'"], [
+          "buckets",
+          "name <> 'bucket-2'"
+        ]] as const
+      ) {
+        yield* sql`alter table ${sql(table)} add constraint no check (${sql.literal(check)})`
+        const error = yield* Effect.flip(Projector.apply(stored.slice(4)))
+        assert.isTrue(error._tag === "SqlError" && error.reason._tag === "ConstraintError")
+        assert.deepStrictEqual(yield* everything, before)
+        yield* sql`alter table ${sql(table)} drop constraint no`
+      }
+      yield* Projector.apply(stored.slice(4))
+      yield* assertFolded(stored)
+    }))
+})
+
+describe("a running projector", () => {
+  test("shares a log of 2,000 events with another one, and each event is applied once", () =>
+    Effect.gen(function*() {
+      const encoded = yield* Effect.forEach(created(500), encode)
+      const log = yield* logOf(encoded.slice(0, 1000))
+      const run = Projector.run.pipe(Effect.provideService(EventLog, log))
+      yield* Effect.forkScoped(run)
+      yield* Effect.forkScoped(run)
+      for (const [n, event] of encoded.slice(1000).entries()) {
+        yield* log.append(`later.${n}`, { revision: 0 }, event)
+        if (n % 100 === 0) yield* Effect.yieldNow
+      }
+      yield* untilApplied(2000)
+      yield* assertFolded(yield* log.subscribe(1).pipe(Stream.take(2000), Stream.runCollect))
+    }))
+
+  test("reads from the checkpoint again when it was given too late a beginning", () =>
+    Effect.gen(function*() {
+      const log = yield* logOf(yield* Effect.forEach(created(10), encode))
+      const asked: Array<number> = []
+      const forgetful: EventLogShape = {
+        ...log,
+        subscribe: (from) => log.subscribe(asked.push(from) === 1 ? from + 5 : from)
+      }
+      yield* Effect.forkScoped(Projector.run.pipe(Effect.provideService(EventLog, forgetful)))
+      yield* untilApplied(40)
+      assert.deepStrictEqual(asked, [1, 1])
+      yield* assertFolded(yield* log.subscribe(1).pipe(Stream.take(40), Stream.runCollect))
+    }))
+
+  test("goes on from the checkpoint after all its connections were ended", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const encoded = yield* Effect.forEach(created(10), encode)
+      const log = yield* logOf(encoded.slice(0, 20))
+      yield* Effect.forkScoped(Projector.run.pipe(Effect.provideService(EventLog, log)))
+      yield* untilApplied(20)
+      const [setting] = yield* sql<{ schema: string }>`select current_schema() as schema`
+      const url = Redacted.make(inject("databaseUrl"))
+      const admin = Context.get(
+        yield* Layer.build(Layer.fresh(Postgres.layer({ url, schema: "public", maxConnections: 1 }))),
+        SqlClient.SqlClient
+      )
+      // Whoever writes now waits for this lock, and is cut off while it waits.
+      yield* admin.withTransaction(Effect.gen(function*() {
+        yield* admin`lock table ${admin(setting?.schema ?? "")}.projection_checkpoint`
+        yield* log.append("later", { revision: 0 }, encoded[20] as NewEvent)
+        const waiting = admin<{ pid: number }>`
+          select pid from pg_locks where not granted and relation = ${`${setting?.schema}.projection_checkpoint`}::regclass`
+        const [first] = yield* Effect.repeat(waiting, {
+          until: (rows) => rows.length > 0,
+          schedule: Schedule.spaced("10 millis")
+        })
+        yield* admin`select pg_terminate_backend(${first?.pid})`
+      }))
+      for (const [n, event] of encoded.slice(21).entries()) yield* log.append(`more.${n}`, { revision: 0 }, event)
+      yield* untilApplied(40)
+      yield* assertFolded(yield* log.subscribe(1).pipe(Stream.take(40), Stream.runCollect))
+    }))
+})
+
+empty(
+  "migrations that three projectors run at once end well, and change nothing when they are run again",
+  Effect.gen(function*() {
+    yield* Effect.all([migrate, migrate, migrate], { concurrency: "unbounded" })
+    const sql = yield* SqlClient.SqlClient
+    const tables = sql`
+      select table_name, column_name, data_type from information_schema.columns
+      where table_schema = current_schema() order by table_name, ordinal_position`
+    const stored = yield* store(created(2))
+    yield* Projector.apply(stored)
+    const before = { rows: yield* everything, tables: yield* tables }
+    assert.includeMembers(before.tables.map((row) => row["table_name"]), ["bucket_jobs", "event_archive"])
+    yield* migrate
+    assert.deepStrictEqual({ rows: yield* everything, tables: yield* tables }, before)
+    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 1)
+  })
+)
