@@ -13,20 +13,43 @@ import { type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-asy
 import { Chain, type Fees } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
 import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
-import { Context, DateTime, Deferred, Duration, Effect, Exit, Layer, Option, Queue, Result, Schedule } from "effect"
+import {
+  Context,
+  DateTime,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Option,
+  Queue,
+  Result,
+  Schedule,
+  Schema
+} from "effect"
 
 export type LedgerError = LogUnavailable | RpcError
+
+/** The job was given up before it had a claim, and gets none any more. */
+export class GivenUp extends Schema.TaggedError<GivenUp>()("GivenUp", { jobId: Schema.String }) {
+  override readonly message = `Job ${this.jobId} was given up`
+}
 
 export class Ledger extends Context.Service<Ledger, {
   /** The wallet's address. */
   readonly signer: Address
   /** The claim of a job, if it has one. */
-  find(jobId: Job.Id): Effect.Effect<Option.Option<Wallet.Claim>, LogUnavailable>
+  find(jobId: Job.Id): Effect.Effect<Option.Option<Wallet.Claim>, LogUnavailable | GivenUp>
   /**
    * Signs the transaction with the next nonce and stores it. A job that has a claim gets that one again, unless it is the
    * `spent` one: a claim whose nonce was used by a transaction from elsewhere, so that it can never be mined.
    */
-  claim(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim): Effect.Effect<Wallet.Claim, LedgerError>
+  claim(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim): Effect.Effect<Wallet.Claim, LedgerError | GivenUp>
+  /**
+   * Gives a job up: from here on it gets no claim, from any executor. None if that is so; or the claim that it has, unless
+   * it is the `spent` one, and then the job can't be given up.
+   */
+  giveUp(jobId: Job.Id, spent?: Wallet.Claim): Effect.Effect<Option.Option<Wallet.Claim>, LedgerError>
 }>()("@akave-async/executor/Ledger") {
   /** The ledger on this log, which holds nothing else. */
   static readonly layer = (log: EventLogShape): Layer.Layer<Ledger, LedgerError, Chain | Signer> =>
@@ -38,6 +61,8 @@ const groupSize = 64
 /** What the log did not answer is asked again for this long before the jobs of a turn go back to their queue. */
 const reread = Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
 
+/** Claims that come in between are waited out for this long. */
+const rivals = Schedule.jittered(Schedule.spaced("20 millis")).pipe(Schedule.upTo({ duration: "5 seconds" }))
 /** The base fee moves by an eighth a block at most, and an offer outlives several such moves. */
 const feesTtl = Duration.millis(500)
 
@@ -48,7 +73,7 @@ interface Request {
   readonly jobId: Job.Id
   readonly prepared: Prepared
   readonly spent: Wallet.Claim | undefined
-  readonly answer: Deferred.Deferred<Wallet.Claim, LedgerError>
+  readonly answer: Deferred.Deferred<Wallet.Claim, LedgerError | GivenUp>
 }
 
 /** The end of the ledger as this process knows it. */
@@ -73,7 +98,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     const stored = yield* log.last(Wallet.claimSubject(jobId))
     if (Option.isNone(stored)) return Option.none()
     const event = yield* decode(stored.value)
-    return event._tag === "NonceClaimed" ? Option.some(event) : Option.none()
+    return event._tag === "NonceClaimed" ? Option.some(event) : yield* new GivenUp({ jobId })
   })
 
   /** Opens the ledger of a wallet that has none, with the transactions that it has sent so far. */
@@ -147,15 +172,18 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
       const tail = yield* catchUp
       const known = yield* Effect.forEach(waiting, ({ jobId, spent }) =>
-        Effect.map(
-          find(jobId),
-          Option.filter(({ transactionHash }) => transactionHash !== spent?.transactionHash)
+        find(jobId).pipe(
+          Effect.map(Option.filter(({ transactionHash }) => transactionHash !== spent?.transactionHash)),
+          Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
         ), { concurrency: "unbounded" })
+      const unclaimed: Array<Request> = []
       for (const [n, request] of waiting.entries()) {
         const claim = known[n] ?? Option.none()
-        if (Option.isSome(claim)) yield* Deferred.succeed(request.answer, claim.value)
+        if (claim instanceof GivenUp) yield* Deferred.fail(request.answer, claim)
+        else if (Option.isSome(claim)) yield* Deferred.succeed(request.answer, claim.value)
+        else unclaimed.push(request)
       }
-      waiting = waiting.filter((_, n) => Option.isNone(known[n] ?? Option.none()))
+      waiting = unclaimed
       // A wallet that was used from elsewhere is further than its ledger.
       const nextNonce = Math.max(tail.nextNonce, used)
       const written = yield* append({ ...tail, nextNonce }, offer, waiting)
@@ -195,12 +223,30 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   )
 
   const claim = Effect.fn("Ledger.claim")(function*(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim) {
-    const answer = yield* Deferred.make<Wallet.Claim, LedgerError>()
+    const answer = yield* Deferred.make<Wallet.Claim, LedgerError | GivenUp>()
     yield* Queue.offer(requests, { jobId, prepared, spent, answer })
     return yield* Deferred.await(answer)
   })
 
-  return Ledger.of({ signer, find, claim })
+  const giveUp = Effect.fn("Ledger.giveUp")(function*(jobId: Job.Id, spent?: Wallet.Claim) {
+    const tail = yield* catchUp
+    const existing = yield* find(jobId)
+    if (Option.isSome(existing) && existing.value.transactionHash !== spent?.transactionHash) return existing
+    const occurredAt = yield* DateTime.now
+    const event = Wallet.ClaimForgone.make({ jobId, signer, nextNonce: tail.nextNonce, occurredAt })
+    const metadata = { id: `${jobId}.forgone`, source, subject: signer, time: occurredAt, correlationId: jobId }
+    const encoded = yield* Effect.orDie(codec.encode(event, metadata))
+    yield* log.append(Wallet.claimSubject(jobId), { lastSequence: tail.sequence, lastId: tail.id }, encoded)
+    return Option.none()
+  }, (givingUp) =>
+    givingUp.pipe(
+      Effect.retry({ while: (error) => error._tag === "WrongRevision", schedule: rivals }),
+      Effect.catchTag("GivenUp", () => Effect.succeedNone),
+      // Rivals claim without a pause: this is for later.
+      Effect.catchTag("WrongRevision", (cause) => Effect.fail(new LogUnavailable({ operation: "give up", cause })))
+    ))
+
+  return Ledger.of({ signer, find, claim, giveUp })
 })
 
 /** One claim of a job has one id, and so has the one that follows a spent claim. */

@@ -86,14 +86,28 @@ const make = Effect.gen(function*() {
     return record(cause, loaded, Bucket.Complete.make({ jobId, ...result }))
   }
 
-  /** Records the failure of an attempt: with a time for the next one, or, where that is no use, as the end of the job. */
-  const fail = Effect.fnUntraced(function*(cause: StoredEvent, loaded: Loaded, error: ChainFailure) {
+  /**
+   * Records the failure of an attempt: with a time for the next one, or, where that is no use, as the end of the job. A job
+   * ends so only when it is sure that no transaction of it can be mined: it is given up, but for a `spent` claim.
+   */
+  const fail = Effect.fnUntraced(function*(
+    cause: StoredEvent,
+    loaded: Loaded,
+    error: ChainFailure,
+    spent: Wallet.Claim | undefined
+  ) {
     const { attempts, id: jobId } = jobOf(loaded)
     const failure = toFailure(error)
     yield* Effect.logWarning(failure.message).pipe(
       Effect.annotateLogs({ jobId, attempt: attempts, code: failure.code })
     )
     if (!error.isRetryable || attempts > retries) {
+      const claimed = yield* Effect.result(ledger.giveUp(jobId, spent))
+      if (Result.isFailure(claimed)) {
+        return claimed.failure._tag === "LogUnavailable" ? yield* claimed.failure : again(retryDelay)
+      }
+      // Another executor has claimed meanwhile: that claim is what the job goes on with.
+      if (Option.isSome(claimed.success)) return again(Duration.zero)
       yield* record(cause, loaded, Bucket.Fail.make({ jobId, error: failure }))
       return done
     }
@@ -146,17 +160,21 @@ const make = Effect.gen(function*() {
 
   /** Sends what the job has claimed, with a new claim where that one is spent. */
   const submit = Effect.fnUntraced(function*(job: Job.Job, existing: Option.Option<Wallet.Claim>) {
-    let claimed = Option.isSome(existing) ? { _tag: "Claimed", claim: existing.value } as const : yield* claim(job)
+    const claimAfter = (spent?: Wallet.Claim) => Effect.mapError(claim(job, spent), (error) => ({ error, spent }))
+    let claimed = Option.isSome(existing) ? { _tag: "Claimed", claim: existing.value } as const : yield* claimAfter()
     while (claimed._tag === "Claimed") {
       const current: Wallet.Claim = claimed.claim
       yield* failpoint.hit("claimed")
-      const isSent = yield* Effect.mapError(broadcast(current), (cause) => new NotSent({ cause }))
+      const isSent = yield* Effect.mapError(broadcast(current), (cause) => ({
+        error: new NotSent({ cause }),
+        spent: undefined
+      }))
       yield* failpoint.hit("sent")
       if (isSent) return { _tag: "Sent", claim: current } as const
       yield* Effect.logWarning(`nonce ${current.nonce} was used from elsewhere`).pipe(
         Effect.annotateLogs({ jobId: job.id })
       )
-      claimed = yield* claim(job, current)
+      claimed = yield* claimAfter(current)
     }
     return claimed
   })
@@ -166,9 +184,9 @@ const make = Effect.gen(function*() {
     function*(cause: StoredEvent, loaded: Loaded, existing: Option.Option<Wallet.Claim>) {
       const submitted = yield* Effect.result(submit(jobOf(loaded), existing))
       if (Result.isFailure(submitted)) {
-        const error = submitted.failure
-        if (error._tag === "LogUnavailable") return yield* error
-        if (error._tag !== "NotSent") return yield* fail(cause, loaded, error)
+        const { error, spent } = submitted.failure
+        if (error._tag === "LogUnavailable" || error._tag === "GivenUp") return yield* error
+        if (error._tag !== "NotSent") return yield* fail(cause, loaded, error, spent)
         // The claim stands and its bytes may be on their way, so the job can't fail any more: they are sent again.
         yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: jobOf(loaded).id }))
         return again(retryDelay)
@@ -183,6 +201,13 @@ const make = Effect.gen(function*() {
       return done
     }
   )
+
+  /** Ends a job that an executor gave up and then died before it recorded the end. */
+  const endGivenUp = Effect.fnUntraced(function*(cause: StoredEvent, jobId: Job.Id) {
+    const error: Job.Failure = { category: "internal", code: "GivenUp", message: "Its attempts are used up" }
+    yield* record(cause, yield* load(log, cause.subject), Bucket.Fail.make({ jobId, error }))
+    return done
+  })
 
   const attempt: Steps["Service"]["attempt"] = Effect.fn("Steps.attempt")(
     function*(cause, event, isFirstDelivery) {
@@ -206,7 +231,11 @@ const make = Effect.gen(function*() {
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
       return yield* submitAndRecord(cause, started, existing)
     },
-    Effect.catchTags(leaveToOthers)
+    (attempting, cause, { jobId }) =>
+      attempting.pipe(
+        Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)),
+        Effect.catchTags(leaveToOthers)
+      )
   )
 
   /** Shows the job's transaction to the chain's node again, now and then, while it does not know it; ends if it is spent. */
@@ -253,12 +282,18 @@ const make = Effect.gen(function*() {
         Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(job, refusal, undefined))
       )
       if (Result.isFailure(adopted)) {
-        return adopted.failure._tag === "RpcError" ? again(retryDelay) : yield* fail(cause, known, adopted.failure)
+        return adopted.failure._tag === "RpcError"
+          ? again(retryDelay)
+          : yield* fail(cause, known, adopted.failure, claimed.value)
       }
       yield* complete(cause, known, adopted.success)
       return done
     },
-    Effect.catchTags(leaveToOthers)
+    (settling, cause, { jobId }) =>
+      settling.pipe(
+        Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)),
+        Effect.catchTags(leaveToOthers)
+      )
   )
 
   return Steps.of({ attempt, settle })

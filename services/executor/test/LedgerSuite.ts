@@ -319,6 +319,45 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.strictEqual(last.nonce, 2)
       }))
 
+    test("gives a job up for all ledgers, unless it has a claim that is not spent", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 0 }
+        const [one, other] = [yield* openLedger(log, world), yield* openLedger(log, world)]
+        const [free, claimed, used] = [jobId(1), jobId(2), jobId(3)]
+        assert.deepStrictEqual(yield* one.giveUp(free), Option.none())
+        assert.deepStrictEqual(yield* other.giveUp(free), Option.none())
+        assert.strictEqual((yield* Effect.flip(other.claim(free, prepared(free))))._tag, "GivenUp")
+        assert.strictEqual((yield* Effect.flip(other.find(free)))._tag, "GivenUp")
+
+        const claim = yield* other.claim(claimed, prepared(claimed))
+        assert.deepStrictEqual(yield* one.giveUp(claimed), Option.some(claim))
+        assert.deepStrictEqual(yield* one.find(claimed), Option.some(claim))
+
+        const spent = yield* other.claim(used, prepared(used))
+        assert.deepStrictEqual(yield* one.giveUp(used, spent), Option.none())
+        assert.strictEqual((yield* Effect.flip(other.claim(used, prepared(used), spent)))._tag, "GivenUp")
+        assert.deepStrictEqual([claim.nonce, spent.nonce], [0, 1])
+        assert.strictEqual((yield* one.claim(jobId(4), prepared(jobId(4)))).nonce, 2)
+      }))
+
+    test("lets a job that is claimed and given up at once be one or the other, without a gap", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 0 }
+        const ledgers = yield* Effect.all([openLedger(log, world), openLedger(log, world)])
+        const outcomes = yield* Effect.forEach(jobs(40), (id) =>
+          Effect.all([
+            Effect.result(ledgers[0].claim(id, prepared(id))),
+            ledgers[1].giveUp(id)
+          ], { concurrency: 2 }), { concurrency: "unbounded" })
+        for (const [claim, kept] of outcomes) {
+          assert.strictEqual(Result.isSuccess(claim), Option.isSome(kept))
+          if (Result.isFailure(claim)) assert.strictEqual(claim.failure._tag, "GivenUp")
+        }
+        const claims = yield* claimsOf(log)
+        assert.lengthOf(claims, outcomes.filter(([claim]) => Result.isSuccess(claim)).length)
+        assert.deepStrictEqual(nonces(claims), range(0, claims.length))
+      }))
+
     test("is continued by another ledger without a gap when one is killed in the middle of many claims", (log) =>
       Effect.gen(function*() {
         const stuck = yield* Deferred.make<void>()

@@ -20,10 +20,12 @@ export const Event = Schema.TaggedUnion({
     maxFeePerGas: Wei,
     maxPriorityFeePerGas: Wei,
     occurredAt: Schema.DateTimeUtc
-  }
+  },
+  /** The job gets no claim any more: written before a job without one fails, so that no other executor can still send. */
+  ClaimForgone: { jobId: Job.Id, signer: Address, nextNonce: Schema.Natural, occurredAt: Schema.DateTimeUtc }
 })
 export type Event = typeof Event.Type
-export const { NonceClaimed, WalletOpened } = Event.cases
+export const { ClaimForgone, NonceClaimed, WalletOpened } = Event.cases
 export type Claim = typeof NonceClaimed.Type
 
 /** The subjects, below the wallet's own prefix: one for the opening, one for each job's claims. */
@@ -35,4 +37,4 @@ export type State = number | undefined
 export const initial: State = undefined
 
 export const evolve = (_: State, event: Event): State =>
-  event._tag === "WalletOpened" ? event.nextNonce : event.nonce + 1
+  event._tag === "NonceClaimed" ? event.nonce + 1 : event.nextNonce
