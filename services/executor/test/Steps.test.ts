@@ -702,3 +702,49 @@ describe("every step", () => {
       }))
   }
 })
+
+describe("a job that an executor is about to fail for good", () => {
+  const hopeless = new RpcError({ method: "eth_estimateGas", code: -32602, details: "invalid params" })
+
+  test("goes on with the claim that another executor made meanwhile", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, claims, executor, settle, tags, world } = bench
+      const [doomed, rival] = [yield* executor(), yield* executor()]
+      world.prepare = Effect.gen(function*() {
+        world.prepare = Effect.succeed(prepared)
+        yield* Effect.orDie(attempt(rival))
+        return yield* hopeless
+      })
+      assert.deepStrictEqual(yield* attempt(doomed, true), { _tag: "Again", after: Duration.zero })
+      yield* settle(rival)
+      assert.deepStrictEqual(yield* tags, created)
+      assert.lengthOf(yield* claims, 1)
+    }))
+
+  test("is claimed by nobody after it was given up, and ends although its executor died", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, claims, executor, last, sent, tags, world } = bench
+      world.prepare = Effect.fail(hopeless)
+      const dead = yield* Deferred.make<void>()
+      const process = yield* Scope.make()
+      // What it writes: the start, the ledger's opening, and that the job was given up.
+      let writes = 0
+      const victim = yield* Scope.provide(
+        executor(() =>
+          Effect.suspend(() =>
+            ++writes === 3 ? Effect.andThen(Deferred.succeed(dead, undefined), Effect.never) : Effect.void
+          )
+        ),
+        process
+      )
+      yield* Effect.raceFirst(attempt(victim, true), Deferred.await(dead))
+      yield* Scope.close(process, Exit.void)
+      assert.notInclude(yield* tags, "BucketFailed")
+
+      world.prepare = Effect.succeed(prepared)
+      assert.deepStrictEqual(yield* attempt(yield* executor()), done)
+      assert.strictEqual((yield* last)?._tag, "BucketFailed")
+      assert.lengthOf(yield* claims, 0)
+      assert.lengthOf(sent, 0)
+    }))
+})

@@ -25,7 +25,8 @@ const readModel = Effect.gen(function*() {
   yield* sql`create index bucket_jobs_status on bucket_jobs (status, id)`
   yield* sql`create index bucket_jobs_created_at on bucket_jobs (created_at, id)`
   yield* sql`create index bucket_jobs_bucket_name on bucket_jobs (bucket_name text_pattern_ops, id)`
-  yield* sql`create unique index bucket_jobs_idempotency_key on bucket_jobs (owner, tenant, idempotency_key_hash) nulls not distinct
+  // Not unique: the log decides what happened, and a read model that refuses a fact stops.
+  yield* sql`create index bucket_jobs_idempotency_key on bucket_jobs (owner, tenant, idempotency_key_hash)
     where idempotency_key_hash is not null`
   yield* sql`
     create table buckets (
@@ -51,7 +52,8 @@ const readModel = Effect.gen(function*() {
     create table event_archive (
       sequence bigint primary key,
       subject text not null,
-      headers jsonb not null,
+      -- The JSON text that goes into the hash.
+      headers text not null,
       data bytea not null,
       hash bytea not null
     )`

@@ -5,7 +5,7 @@
 import * as Job from "@akave-async/domain/Job"
 import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Effect, Schedule, Schema, Stream } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient } from "effect/sql"
 import * as Projection from "./Projection.ts"
 
 /** The read model is behind what this reader was given first: it must read from the checkpoint again. */
@@ -52,7 +52,7 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
 
     yield* sql`
       insert into event_archive (sequence, subject, headers, data, hash)
-      select sequence, subject, headers::jsonb, decode(data, 'hex'), decode(hash, 'hex')
+      select sequence, subject, headers, decode(data, 'hex'), decode(hash, 'hex')
       from jsonb_to_recordset(${JSON.stringify(batch.archive)}::jsonb)
         as row(sequence bigint, subject text, headers text, data text, hash text)`
     yield* sql`
@@ -91,8 +91,6 @@ export const run = Effect.gen(function*() {
   // The log hands over all that has come since the last batch, up to its read-ahead of 1,000 events.
   yield* Stream.runForEachArray(log.subscribe(sequence + 1), apply)
 }).pipe(
-  Effect.tapError((error) => Effect.logWarning(error.message)),
+  Effect.tapError((error) => Effect.logWarning(error.message, error.cause)),
   Effect.retry({ schedule: Schedule.spaced("500 millis") })
 )
-
-export type ProjectorError = SqlError.SqlError | CheckpointBehind

@@ -190,7 +190,7 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
     assert.deepStrictEqual({ sequence, subject, headers, data, hash }, {
       sequence: one.sequence,
       subject: one.subject,
-      headers: JSON.parse(HashChain.canonicalHeaders(one)),
+      headers: HashChain.canonicalHeaders(one),
       data: Buffer.from(one.data),
       hash: previous
     })
@@ -198,7 +198,7 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
     const again = {
       sequence: one.sequence,
       subject: `${subject}`,
-      headers: Object.fromEntries(headers as []),
+      headers: Object.fromEntries(JSON.parse(`${headers}`)),
       data: data as Buffer
     }
     assert.deepStrictEqual(
