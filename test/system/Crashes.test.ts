@@ -1,7 +1,7 @@
+import * as ProcessTable from "@akave-async/local/ProcessTable"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
-import { execFileSync } from "node:child_process"
 import { afterAll, beforeAll } from "vitest"
 import * as ChainView from "../support/ChainView.ts"
 import { createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Client.ts"
@@ -151,7 +151,8 @@ describe("readiness tells the truth when", () => {
   it.live("the chain is away but not its node, and jobs wait for it", () =>
     Effect.gen(function*() {
       const devnet = yield* stack.devnet.pid
-      const anvil = execFileSync("pgrep", ["-P", `${devnet}`, "-x", "anvil"]).toString().trim().split("\n").map(Number)
+      const anvil = ProcessTable.tree(devnet ?? 0).filter((pid) => ProcessTable.program(pid) === "anvil")
+      assert.lengthOf(anvil, 1)
       for (const pid of anvil) process.kill(pid, "SIGSTOP")
       yield* told("chain", false)
       const { body } = yield* request(`${gateway}/health/ready`)

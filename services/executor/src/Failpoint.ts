@@ -1,6 +1,6 @@
 /**
  * The points between two durable steps at which a crash leaves something behind, by name. Tests make an executor die at
- * one of them: with `FAILPOINT_DIR` set, the first that comes to a point whose name is a file there removes the file and
+ * one of them: with `FAILPOINT_DIR` set, the first that comes to a point whose name is a file there renames the file and
  * kills itself. Without the setting a point costs nothing.
  */
 import { Config, Context, Effect, FileSystem, Layer, Option, Path } from "effect"
@@ -30,8 +30,8 @@ export const layerConfig = Layer.unwrap(Effect.gen(function*() {
   const path = yield* Path.Path
   return Layer.succeed(Failpoint, {
     hit: (name) =>
-      // Only one of several executors gets to remove the file.
-      Effect.matchEffect(files.remove(path.join(folder.value, name)), {
+      // Of several executors, one gets to rename it. (A removal would not do: it also succeeds for the one that is late.)
+      Effect.matchEffect(files.rename(path.join(folder.value, name), path.join(folder.value, `${name}.hit`)), {
         onFailure: () => Effect.void,
         onSuccess: () => Effect.andThen(Effect.sync(() => process.kill(process.pid, "SIGKILL")), Effect.never)
       })
