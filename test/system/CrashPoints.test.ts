@@ -33,6 +33,7 @@ it.live.each(names)(
   (name) =>
     Effect.gen(function*() {
       const executors = [stack.executor(0), stack.executor(1)]
+      yield* Effect.forEach(executors, (executor) => executor.start)
       const pids = yield* Effect.forEach(executors, ({ pid }) => pid)
       writeFileSync(join(points, name), "")
       const bucketNames = Array.from({ length: 10 }, freshName)
