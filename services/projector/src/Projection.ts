@@ -17,9 +17,7 @@ export interface Batch {
     readonly data: string
     readonly hash: string
   }>
-  readonly events: ReadonlyArray<
-    { readonly sequence: number; readonly stored: StoredEvent; readonly event: Bucket.Event }
-  >
+  readonly events: ReadonlyArray<{ readonly sequence: number; readonly event: Bucket.Event }>
   readonly undecodable: ReadonlyArray<string>
   readonly lastSequence: number
   readonly lastHash: string
@@ -43,7 +41,7 @@ export const read = (previousHash: string, stored: ReadonlyArray<StoredEvent>): 
     })
     Result.match(codec.decode(one), {
       onFailure: (error) => undecodable.push(error.message),
-      onSuccess: (event) => events.push({ sequence: one.sequence, stored: one, event })
+      onSuccess: (event) => events.push({ sequence: one.sequence, event })
     })
   }
   const last = events.at(-1)

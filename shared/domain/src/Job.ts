@@ -24,10 +24,6 @@ export const ErrorCategory = Schema.Literals([
 ])
 export type ErrorCategory = typeof ErrorCategory.Type
 
-/** Whether trying the same job again can end otherwise. */
-export const isRetryable = (category: ErrorCategory): boolean =>
-  category === "insufficient_funds" || category === "chain_timeout" || category === "network" || category === "internal"
-
 /** Why a job, or one attempt at it, failed. The code is the contract's own error name where there is one. */
 export const Failure = Schema.Struct({
   category: ErrorCategory,
