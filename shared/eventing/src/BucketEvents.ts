@@ -67,20 +67,15 @@ export const execute = Effect.fnUntraced(function*(
 /** The id of an event: one step of one job has one id, whoever takes the step and however often. */
 export const idOf = (event: Bucket.Event): string => {
   const { jobId } = event
-  switch (event._tag) {
-    case "BucketRequested":
-      return `${jobId}.requested`
-    case "BucketStarted":
-      return `${jobId}.attempt.${event.attempt}.started`
-    case "BucketSubmitted":
-      return `${jobId}.submitted.${event.transactionHash}`
-    case "BucketAttemptFailed":
-      return `${jobId}.attempt.${event.attempt}.failed`
-    case "BucketCreated":
-      return `${jobId}.completed`
-    case "BucketFailed":
-      return `${jobId}.failed`
-    case "BucketCancelled":
-      return `${jobId}.cancelled`
+  const told = Bucket.stepOf(event)
+  switch (told.step) {
+    case "started":
+      return `${jobId}.attempt.${told.event.attempt}.started`
+    case "submitted":
+      return `${jobId}.submitted.${told.event.transactionHash}`
+    case "attemptFailed":
+      return `${jobId}.attempt.${told.event.attempt}.failed`
+    default:
+      return `${jobId}.${told.step}`
   }
 }
