@@ -2,7 +2,7 @@
  * The process manager: takes events from the durable consumer that all executors share and takes the step that each asks
  * for. An event is acknowledged when its step is recorded; what a dead executor held comes to another one.
  */
-import type * as Bucket from "@akave-async/domain/Bucket"
+import * as Bucket from "@akave-async/domain/Bucket"
 import { codec } from "@akave-async/eventing/BucketEvents"
 import { type Delivery, EventLog, keepInProgress, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { Cause, Duration, Effect, FiberSet, Result, Schedule, Stream } from "effect"
@@ -24,12 +24,12 @@ export const run = Effect.scoped(Effect.gen(function*() {
     event: Bucket.Event,
     { deliveryCount, event: stored }: Delivery
   ): Effect.Effect<Outcome, LogUnavailable> => {
-    const isFirstDelivery = deliveryCount === 1
-    switch (event._tag) {
-      case "BucketRequested":
-        return steps.attempt(stored, event, isFirstDelivery)
-      case "BucketSubmitted":
-        return steps.settle(stored, event, isFirstDelivery)
+    const told = Bucket.stepOf(event)
+    switch (told.step) {
+      case "requested":
+        return steps.attempt(stored, told.event, deliveryCount === 1)
+      case "submitted":
+        return steps.settle(stored, told.event)
       default:
         return Effect.succeed({ _tag: "Done" })
     }

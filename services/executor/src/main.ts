@@ -11,6 +11,7 @@ import { NodeServices } from "@effect/platform-node"
 import { Config, Effect, Layer, Schedule } from "effect"
 import * as Executor from "./Executor.ts"
 import * as Failpoint from "./Failpoint.ts"
+import * as Keeper from "./Keeper.ts"
 import { Ledger } from "./Ledger.ts"
 import { Receipts } from "./Receipts.ts"
 import { Steps } from "./Steps.ts"
@@ -39,6 +40,7 @@ const WalletLedger = Layer.unwrap(Effect.gen(function*() {
 
 const Reactions = Layer.effectDiscard(Effect.gen(function*() {
   yield* Effect.forkScoped(Executor.run)
+  yield* Effect.forkScoped(Keeper.run)
   const { signer } = yield* Ledger
   yield* Service.ready({ signer })
 }))

@@ -76,6 +76,12 @@ const Block = Schema.Struct({
   transactions: Schema.Array(Schema.String)
 })
 
+/** A block with its transactions, as far as they tell who used which nonce. */
+const FullBlock = Schema.Struct({
+  timestamp: Count,
+  transactions: Schema.Array(Schema.Struct({ hash: Schema.String, from: Schema.String, nonce: Count }))
+})
+
 const MinedTransaction = Schema.Struct({
   from: Schema.String,
   to: Schema.NullOr(Schema.String),
@@ -84,10 +90,18 @@ const MinedTransaction = Schema.Struct({
   gas: Hex
 })
 
-/** What a type-2 transaction offers, in wei per gas unit. */
+/** What a transaction offers, in wei per gas unit. */
 export interface Fees {
   readonly maxFeePerGas: bigint
   readonly maxPriorityFeePerGas: bigint
+  /** True on a chain from before EIP-1559: transactions are of type 0, with `maxFeePerGas` as their gas price. */
+  readonly isLegacy?: boolean
+}
+
+/** What the chain asks for. */
+export interface Market extends Fees {
+  /** The base fee of the latest block, on a chain that has one. */
+  readonly baseFeePerGas?: bigint
 }
 
 export interface Call {
@@ -118,7 +132,7 @@ export class Chain extends Context.Service<Chain, {
   /** Runs a view at the latest block and gives what it returns: 0x and hex digits. */
   call(call: Call): Effect.Effect<string, ContractError | UnknownRevert | RpcError>
   /** What the chain asks for now: the tip it suggests, and a cap that outlives five blocks in a row of rising base fee. */
-  readonly fees: Effect.Effect<Fees, RpcError>
+  readonly fees: Effect.Effect<Market, RpcError>
   /** The gas limit that a transaction needs, in gas units with a tenth to spare, or why the contract would refuse it. */
   simulate(
     call: Call & { readonly from: string }
@@ -146,6 +160,15 @@ export class Chain extends Context.Service<Chain, {
     readonly address: string
     readonly topics: ReadonlyArray<string>
   }): Effect.Effect<ReadonlyArray<Log>, RpcError>
+  /**
+   * The mined transaction of an account with this nonce, looked for from the latest block back to the blocks of `since`.
+   * None is no proof of anything: the node that answers may be behind.
+   */
+  minedAt(of: {
+    readonly address: string
+    readonly nonce: number
+    readonly since: DateTime.Utc
+  }): Effect.Effect<Option.Option<{ readonly hash: string; readonly blockNumber: number }>, RpcError>
   /** Why a mined transaction reverted, found by running it again. */
   explainRevert(
     receipt: Pick<Receipt, "transactionHash" | "blockNumber">
@@ -222,14 +245,22 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
 
   const call = Effect.fn("Chain.call")((call: Call) => run("eth_call", [call, "latest"], Bytes))
 
+  const legacyFees = Effect.map(
+    read("eth_gasPrice", [], Amount),
+    (price): Market => ({ maxFeePerGas: price, maxPriorityFeePerGas: price, isLegacy: true })
+  )
   const fees = Effect.all([
     read("eth_maxPriorityFeePerGas", [], Amount),
     read("eth_getBlockByNumber", ["latest", false], Block)
   ], { concurrency: 2 }).pipe(
-    Effect.map(([tip, { baseFeePerGas = 0n }]): Fees => ({
-      maxPriorityFeePerGas: tip,
-      maxFeePerGas: tip + 2n * baseFeePerGas
-    })),
+    Effect.map(([tip, { baseFeePerGas }]): Market | undefined =>
+      baseFeePerGas === undefined
+        ? undefined
+        : { baseFeePerGas, maxPriorityFeePerGas: tip, maxFeePerGas: tip + 2n * baseFeePerGas }
+    ),
+    // Chains from before EIP-1559 have no tip to suggest.
+    Effect.catchIf(isMethodMissing, () => Effect.undefined),
+    Effect.flatMap((market) => market === undefined ? legacyFees : Effect.succeed(market)),
     Effect.withSpan("Chain.fees")
   )
 
@@ -284,6 +315,33 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     )
   )
 
+  const minedAt = Effect.fn("Chain.minedAt")(
+    function*({ address, nonce, since }: {
+      readonly address: string
+      readonly nonce: number
+      readonly since: DateTime.Utc
+    }) {
+      const sender = address.toLowerCase()
+      const earliest = DateTime.toEpochMillis(since) / 1_000
+      let last = yield* read("eth_blockNumber", [], Count)
+      while (last >= 0) {
+        const numbers = Array.from({ length: Math.min(last + 1, blocksAtOnce) }, (_, n) => last - n)
+        const blocks = yield* Effect.forEach(
+          numbers,
+          (number) => read("eth_getBlockByNumber", [toQuantity(number), true], Schema.NullOr(FullBlock)),
+          { concurrency: "unbounded" }
+        )
+        for (const [n, block] of blocks.entries()) {
+          const found = block?.transactions.find((one) => one.nonce === nonce && one.from.toLowerCase() === sender)
+          if (found !== undefined) return Option.some({ hash: found.hash, blockNumber: last - n })
+          if (block !== null && block.timestamp < earliest) return Option.none()
+        }
+        last -= blocksAtOnce
+      }
+      return Option.none()
+    }
+  )
+
   const explainRevert = Effect.fn("Chain.explainRevert")(function*(
     { blockNumber, transactionHash }: Pick<Receipt, "transactionHash" | "blockNumber">
   ) {
@@ -326,9 +384,13 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     logs: Effect.fn("Chain.logs")(({ address, topics }) =>
       read("eth_getLogs", [{ address, topics, fromBlock: "0x0", toBlock: "latest" }], Schema.Array(Log))
     ),
+    minedAt,
     explainRevert
   })
 })
+
+/** Blocks with all their transactions that are asked for together. */
+const blocksAtOnce = 20
 
 const fetchRequest = Effect.fnUntraced(function*(url: string, timeout: number) {
   const protocol = URL.parse(url)?.protocol

@@ -231,7 +231,7 @@ export const {
 } = Command.cases
 
 /** Whether the job may not be tried again yet. A clock that stands before the job's last event is wrong, and has no say. */
-const mustWait = (job: Job.Job, now: DateTime.Utc): boolean =>
+export const mustWait = (job: Job.Job, now: DateTime.Utc): boolean =>
   job.retryAt !== undefined && DateTime.isLessThan(now, job.retryAt) && !DateTime.isLessThan(now, job.updatedAt)
 
 /**
