@@ -9,7 +9,6 @@ import * as Wallet from "@akave-async/domain/Wallet"
 import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
-import { preparedOf } from "@akave-async/sdk/Wallet"
 import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Failpoint } from "./Failpoint.ts"
@@ -262,9 +261,12 @@ const make = Effect.gen(function*() {
     if (error.cause._tag === "RpcError") return again(shortDelay)
     const retryAt = yield* DateTime.now
     yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId: job.id, error: toFailure(error.cause), retryAt }))
-    const needed = preparedOf(error.claim.transaction).gasLimit * error.claim.maxFeePerGas
-    yield* Effect.timeoutOption(untilFunded(needed), yield* remaining(job))
-    return again(shortDelay)
+    const untilPaid = Effect.retry(chain.send(error.claim.transaction), {
+      while: (error) => error._tag === "TransactionRefused" && error.reason === "insufficient_funds",
+      schedule: Schedule.spaced(shortDelay)
+    })
+    yield* Effect.timeoutOption(Effect.ignore(untilPaid), yield* remaining(job))
+    return again(Duration.zero)
   })
 
   /** Sends the job's transaction and records it, or records why there is none to send. */
@@ -315,6 +317,7 @@ const make = Effect.gen(function*() {
       yield* failpoint.hit("delivered")
       const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
       yield* failpoint.hit("started")
+      if (jobOf(started).transactionHash !== undefined) return done
       // A job that others may have worked on may have a claim.
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
       return yield* submitAndRecord(cause, started, existing)
