@@ -55,16 +55,21 @@ export const read = (previousHash: string, stored: ReadonlyArray<StoredEvent>): 
   }
 }
 
-/** Rows to write for these events, given the jobs they speak of as they were before. */
+/**
+ * Rows to write for these events, given the jobs they speak of as they were before. Buckets that were deleted are removed
+ * before others are added, since a bucket may have been deleted and created again.
+ */
 export const rows = (before: ReadonlyMap<string, Job.Job>, events: Batch["events"]) => {
   const jobs = new Map<string, { readonly job: Job.Job; readonly revision: number }>()
-  const buckets: Array<Record<string, unknown>> = []
+  const buckets = new Map<string, Record<string, unknown>>()
+  const deletedBuckets = new Map<string, { readonly bucket_id: string; readonly revision: number }>()
   for (const { event, sequence } of events) {
     const job = Bucket.evolveJob(jobs.get(event.jobId)?.job ?? before.get(event.jobId), event)
     if (job === undefined) continue
     jobs.set(event.jobId, { job, revision: sequence })
-    if (event._tag === "BucketCreated") {
-      buckets.push({
+    // A bucket that was created twice is the first one's.
+    if (event._tag === "BucketCreated" && !buckets.has(event.bucketId)) {
+      buckets.set(event.bucketId, {
         owner: job.owner,
         name: job.bucketName,
         bucket_id: event.bucketId,
@@ -74,9 +79,14 @@ export const rows = (before: ReadonlyMap<string, Job.Job>, events: Batch["events
         revision: sequence
       })
     }
+    if (event._tag === "BucketDeleted") {
+      buckets.delete(event.bucketId)
+      deletedBuckets.set(event.bucketId, { bucket_id: event.bucketId, revision: sequence })
+    }
   }
   return {
-    buckets,
+    deletedBuckets: [...deletedBuckets.values()],
+    buckets: [...buckets.values()],
     jobs: Array.from(jobs.values(), ({ job, revision }) => ({
       id: job.id,
       operation: job.operation,

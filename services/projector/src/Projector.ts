@@ -48,7 +48,10 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
     const ids = [...new Set(batch.events.map(({ event }) => event.jobId))]
     const known = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = any(${ids}::uuid[])`
     const before = yield* Effect.orDie(decodeJobs(known.map(({ job }) => job)))
-    const { buckets, jobEvents, jobs } = Projection.rows(new Map(before.map((job) => [job.id, job])), batch.events)
+    const { buckets, deletedBuckets, jobEvents, jobs } = Projection.rows(
+      new Map(before.map((job) => [job.id, job])),
+      batch.events
+    )
 
     yield* sql`
       insert into event_archive (sequence, subject, headers, data, hash)
@@ -69,6 +72,11 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
         tx_hash text, error jsonb, created_at timestamptz, updated_at timestamptz, revision bigint, job jsonb)
       on conflict (id) do update set status = excluded.status, tx_hash = excluded.tx_hash, error = excluded.error,
         updated_at = excluded.updated_at, revision = excluded.revision, job = excluded.job`
+    yield* sql`
+      delete from buckets using jsonb_to_recordset(${
+      toJson(deletedBuckets)
+    }::jsonb) as row(bucket_id text, revision bigint)
+      where buckets.bucket_id = row.bucket_id and buckets.revision < row.revision`
     yield* sql`
       insert into buckets (owner, name, bucket_id, tx_hash, job_id, created_at, revision)
       select owner, name, bucket_id, tx_hash, job_id, created_at, revision

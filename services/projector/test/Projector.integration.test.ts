@@ -48,19 +48,20 @@ const empty = (sentence: string, body: Effect.Effect<void, unknown, SqlClient.Sq
 const test = (sentence: string, body: () => Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
   empty(sentence, Effect.andThen(migrate, Effect.suspend(body)))
 
-/** The events of commands on three buckets at a time, forty for each; what a bucket refuses is left out. */
+/** The events of commands on three buckets at a time, a hundred for each; what a bucket refuses is left out. */
 const history = (commands: ReadonlyArray<Bucket.Command>): ReadonlyArray<Bucket.Event> => {
   const states = new Map<string, Bucket.State>()
   return commands.flatMap((command, n) => {
-    const bucket = n % 3 + 3 * Math.floor(n / 120)
+    const bucket = n % 3 + 3 * Math.floor(n / 300)
     const name = BucketName.make(`bucket.${bucket}`)
     const state = states.get(name) ?? Bucket.initial
-    const jobOf = state.job === undefined || command._tag === "RequestBucket" ? jobId(n) : state.job.id
+    const isRequest = command._tag === "RequestBucket" || command._tag === "RequestBucketDeletion"
+    const jobOf = state.job === undefined || isRequest ? jobId(n) : state.job.id
     const { tenant: _tenant, idempotencyKeyHash: _key, ...rest } = { tenant: "", idempotencyKeyHash: "", ...command }
     const ours = {
       ...rest,
       jobId: jobOf,
-      ...(command._tag === "RequestBucket" ? { name, owner, tenant: "tenant", idempotencyKeyHash: `key-${n}` } : {}),
+      ...(isRequest ? { name, owner, tenant: "tenant", idempotencyKeyHash: `key-${n}` } : {}),
       ...(command._tag === "Complete" ? { bucketId: BucketId.make(hash(bucket)) } : {})
     } as Bucket.Command
     const decided = Result.getOrElse(Bucket.decide(state, ours, DateTime.add(epoch, { seconds: n })), () => [])
@@ -125,6 +126,18 @@ const fold = (events: ReadonlyArray<Bucket.Event>): ReadonlyMap<string, Job.Job>
   return jobs
 }
 
+/** The buckets that are there after these events, each with the job that created it first and the sequence of that event. */
+const standing = (events: ReadonlyArray<{ readonly event: Bucket.Event; readonly sequence: number }>) => {
+  const buckets = new Map<unknown, Record<string, unknown>>()
+  for (const { event, sequence } of events) {
+    if (event._tag === "BucketDeleted") buckets.delete(event.bucketId)
+    if (event._tag === "BucketCreated" && !buckets.has(event.bucketId)) {
+      buckets.set(event.bucketId, { job_id: event.jobId, revision: sequence })
+    }
+  }
+  return buckets
+}
+
 /** All that the read model holds. */
 const everything = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -176,8 +189,10 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
     assert.deepStrictEqual(row["error"], storable(job?.error ?? null))
     assert.strictEqual((row["updated_at"] as Date).getTime(), job?.updatedAt.epochMilliseconds)
   }
-  const completed = decoded.flatMap(({ event }) => event._tag === "BucketCreated" ? [event.bucketId as string] : [])
-  assert.deepStrictEqual(new Set(buckets.map((row) => row["bucket_id"])), new Set<unknown>(completed))
+  assert.deepStrictEqual(
+    new Map(buckets.map(({ bucket_id, job_id, revision }) => [bucket_id, { job_id, revision }])),
+    standing(decoded)
+  )
   assert.deepStrictEqual(
     events.map(({ sequence, type }) => [sequence, type]),
     decoded.map(({ event, sequence }) => [sequence, event._tag])
@@ -221,8 +236,8 @@ describe("batches", () => {
     test(`of ${size} give the fold of the log`, () =>
       Effect.gen(function*() {
         const commands = yield* Arbitrary.sampleEffect(Arbitrary.schema(Bucket.Command), {
-          count: 600,
-          seed: size,
+          count: 1_500,
+          seed: 1,
           maxDiscards: 100_000
         })
         const events = history(commands)
@@ -287,6 +302,26 @@ describe("batches", () => {
       yield* Projector.apply(yield* store([...created(1), ...again]))
       assert.deepStrictEqual(yield* sql`select job_id from buckets`, [{ job_id: jobId(0) }])
       assert.deepStrictEqual(yield* sql`select distinct status from bucket_jobs`, [{ status: "completed" }])
+    }))
+
+  test("with a bucket that was deleted and created again show the new one, and the old one's name is free", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const common = { jobId: jobId(1), occurredAt: epoch }
+      const deletion = [
+        Bucket.BucketDeletionRequested.make({ ...common, name: BucketName.make("bucket-0"), owner }),
+        Bucket.BucketDeletionStarted.make({ ...common, attempt: 1 }),
+        Bucket.BucketDeleted.make({ ...common, bucketId: BucketId.make(hash(0)), adopted: false })
+      ]
+      const again = created(1).map((event): Bucket.Event => ({ ...event, jobId: jobId(2) }))
+      const stored = yield* store([...created(1), ...deletion, ...again])
+      const [gone, back] = [stored.slice(0, 7), stored.slice(7)]
+      yield* Projector.apply(gone)
+      yield* assertFolded(gone)
+      assert.lengthOf(yield* sql`select 1 from buckets`, 0)
+      yield* Projector.apply(back)
+      yield* assertFolded(stored)
+      assert.deepStrictEqual(yield* sql`select name, job_id from buckets`, [{ name: "bucket-0", job_id: jobId(2) }])
     }))
 
   test("that begin behind the checkpoint's next event are refused", () =>
