@@ -1,8 +1,11 @@
 /** Queries on the tables that the projector keeps. */
 import * as Resources from "@akave-async/api/Resources"
+import type { BucketName } from "@akave-async/domain/BucketName"
+import { Address } from "@akave-async/domain/Chain"
 import * as Job from "@akave-async/domain/Job"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
-import { Context, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { bucketId } from "@akave-async/sdk/Buckets"
+import { Config, Context, Effect, Layer, Option, Schedule, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 
 /** The read model has not applied an event that the answer may depend on. */
@@ -18,9 +21,14 @@ export interface Page {
   readonly limit: number
 }
 
+/** Why a thing can't be looked up. */
+type LookupError = SqlError.SqlError | LogUnavailable | ReadModelBehind
+
 export class ReadModel extends Context.Service<ReadModel, {
   /** A job. None is certain: whatever the log held when this was called has been looked at. */
-  job(id: Job.Id): Effect.Effect<Option.Option<Job.Job>, SqlError.SqlError | LogUnavailable | ReadModelBehind>
+  job(id: Job.Id): Effect.Effect<Option.Option<Job.Job>, LookupError>
+  /** A bucket of the owner that this gateway is for. None is as certain as for {@link job}. */
+  bucket(name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets after a name, by name. */
   buckets(page: Page): Effect.Effect<ReadonlyArray<Resources.BucketResource>, SqlError.SqlError>
   /** The sequence of the last event applied. */
@@ -31,11 +39,7 @@ export class ReadModel extends Context.Service<ReadModel, {
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const log = yield* EventLog
-
-      const find = Effect.fnUntraced(function*(id: Job.Id) {
-        const [row] = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = ${id}`
-        return row === undefined ? Option.none() : Option.some(yield* Effect.orDie(decodeJob(row.job)))
-      })
+      const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
 
       const checkpoint = Effect.map(
         sql<{ sequence: number }>`select sequence from projection_checkpoint where name = 'events'`,
@@ -50,12 +54,30 @@ export class ReadModel extends Context.Service<ReadModel, {
           Effect.retry({ while: (error) => error._tag === "ReadModelBehind", schedule: catchUp })
         )
 
-      const job = Effect.fn("ReadModel.job")(function*(id: Job.Id) {
-        const found = yield* find(id)
+      /** What is not found is looked for once more, when the read model has come to where the log is now. */
+      const certain = Effect.fnUntraced(function*<A>(find: Effect.Effect<Option.Option<A>, SqlError.SqlError>) {
+        const found = yield* find
         if (Option.isSome(found)) return found
         yield* Effect.flatMap(log.lastSequence, caughtUp)
-        return yield* find(id)
+        return yield* find
       })
+
+      const job = Effect.fn("ReadModel.job")((id: Job.Id) =>
+        certain(Effect.gen(function*() {
+          const [row] = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = ${id}`
+          return row === undefined ? Option.none() : Option.some(yield* Effect.orDie(decodeJob(row.job)))
+        }))
+      )
+
+      const bucket = Effect.fn("ReadModel.bucket")((name: BucketName) =>
+        certain(Effect.gen(function*() {
+          const rows = yield* sql`
+            select name, bucket_id, owner, tx_hash, job_id, created_at from buckets
+            where bucket_id = ${bucketId(name, owner)}`
+          const [found] = yield* Effect.orDie(decodeBuckets(rows))
+          return Option.fromUndefinedOr(found)
+        }))
+      )
 
       const buckets = Effect.fn("ReadModel.buckets")(function*({ after, limit }: Page) {
         const rows = yield* sql`
@@ -64,7 +86,7 @@ export class ReadModel extends Context.Service<ReadModel, {
         return yield* Effect.orDie(decodeBuckets(rows))
       })
 
-      return ReadModel.of({ job, buckets, checkpoint })
+      return ReadModel.of({ job, bucket, buckets, checkpoint })
     })
   )
 }

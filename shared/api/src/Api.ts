@@ -1,4 +1,5 @@
 /** The HTTP API as a value: routes, validation, OpenAPI, documentation and typed clients all derive from it. */
+import { BucketName } from "@akave-async/domain/BucketName"
 import * as Job from "@akave-async/domain/Job"
 import { Context, Effect, Layer, Schema } from "effect"
 import type { HttpClient } from "effect/http"
@@ -12,7 +13,7 @@ import {
   OpenApi
 } from "effect/http-api"
 import * as Problems from "./Problems.ts"
-import { BucketPage, BucketRequest, JobResource, Readiness } from "./Resources.ts"
+import { BucketPage, BucketRequest, BucketResource, JobResource, Readiness } from "./Resources.ts"
 
 /** Turns a request that does not decode into {@link Problems.InvalidRequest}, with the path of each wrong value. */
 export class Validation extends HttpApiMiddleware.Service<Validation>()("@akave-async/api/Validation", {
@@ -27,12 +28,14 @@ const page = {
   )
 }
 const jobErrors = [Problems.JobNotFound, Problems.ReadModelUnavailable, Problems.EventLogUnavailable] as const
+/** The job that was accepted, and where it can be followed. */
+const accepted = HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), { location: Schema.String })
 const getJob = { params: { job_id: Job.Id }, success: JobResource, error: jobErrors }
 
 export class BucketsGroup extends HttpApiGroup.make("buckets").add(
   HttpApiEndpoint.post("create", "/buckets", {
     payload: BucketRequest,
-    success: HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), { location: Schema.String }),
+    success: accepted,
     error: [
       Problems.BucketExists,
       Problems.BucketBusy,
@@ -43,6 +46,16 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
   }).annotate(OpenApi.Summary, "Ask for a bucket; answers at once with the job that creates it"),
   HttpApiEndpoint.get("list", "/buckets", { query: page, success: BucketPage, error: [Problems.ReadModelUnavailable] })
     .annotate(OpenApi.Summary, "The buckets on chain, by name"),
+  HttpApiEndpoint.get("get", "/buckets/:name", {
+    params: { name: BucketName },
+    success: BucketResource,
+    error: [Problems.BucketNotFound, Problems.ReadModelUnavailable]
+  }).annotate(OpenApi.Summary, "A bucket on chain"),
+  HttpApiEndpoint.delete("delete", "/buckets/:name", {
+    params: { name: BucketName },
+    success: accepted,
+    error: [Problems.BucketNotFound, Problems.BucketBusy, Problems.EventLogUnavailable]
+  }).annotate(OpenApi.Summary, "Ask for a bucket's deletion; answers at once with the job that deletes it"),
   HttpApiEndpoint.get("job", "/buckets/jobs/:job_id", getJob)
     .annotate(OpenApi.Summary, "A job; the same as /jobs/{job_id}")
 ).middleware(Validation) {}

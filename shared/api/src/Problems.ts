@@ -58,6 +58,12 @@ export class BucketBusy extends problem<BucketBusy>()(
   "A job for this bucket name is under way",
   { job_id: Schema.String }
 ) {}
+export class BucketNotFound extends problem<BucketNotFound>()(
+  "BucketNotFound",
+  "bucket_not_found",
+  404,
+  "There is no such bucket"
+) {}
 export class JobNotFound extends problem<JobNotFound>()("JobNotFound", "job_not_found", 404, "There is no such job") {}
 export class JobNotCancellable extends problem<JobNotCancellable>()(
   "JobNotCancellable",
@@ -91,6 +97,7 @@ const problems = [
   RouteNotFound,
   BucketExists,
   BucketBusy,
+  BucketNotFound,
   JobNotFound,
   JobNotCancellable,
   EventLogUnavailable,
