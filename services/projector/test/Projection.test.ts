@@ -1,7 +1,9 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
 import { codec } from "@akave-async/eventing/BucketEvents"
+import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import { assert, it } from "@effect/vitest"
@@ -180,5 +182,54 @@ it.effect.prop(
         applyBuckets(table, rows)
       }
       assert.deepStrictEqual(table, expected)
+    })
+)
+
+const Mixed = Schema.Array(Schema.Union([Bucket.Event, DeadLetter.Event]))
+const isDeadLetterEvent = Schema.is(DeadLetter.Event)
+
+it.effect.prop(
+  "gives each dead letter as the fold of its events beside the jobs, however they are cut into batches",
+  [Mixed, Sizes],
+  ([given, sizes]) =>
+    Effect.gen(function*() {
+      const stored = yield* Effect.forEach(given, (event, n) => {
+        if (!isDeadLetterEvent(event)) return store(event, n)
+        const subject = DeadLetter.subject(DeadLetter.Sequence.make(n % 3 + 1))
+        const ours = { ...event, sequence: DeadLetter.Sequence.make(n % 3 + 1) }
+        const metadata = { id: `event-${n + 1}`, source: "/test", subject, time: event.occurredAt }
+        return Effect.map(
+          DeadLetterEvents.codec.encode(ours, metadata),
+          ({ data, headers }): StoredEvent => ({ sequence: n + 1, subject, headers, data })
+        )
+      })
+      const letters = new Map<number, DeadLetter.DeadLetter>()
+      const revisions = new Map<number, number>()
+      let bucketEvents = 0
+      for (const part of split(stored, sizes)) {
+        const batch = Projection.read(genesis, part)
+        assert.deepStrictEqual(batch.undecodable, [])
+        bucketEvents += batch.events.length
+        for (const row of Projection.deadLetterRows(letters, batch.deadLetterEvents)) {
+          const letter = Schema.decodeUnknownSync(Schema.toCodecJson(DeadLetter.DeadLetter))(row.letter)
+          const { reason, sequence, status, subject, type } = letter
+          assert.deepInclude(row, { sequence, subject, type, reason, status })
+          letters.set(sequence, letter)
+          revisions.set(sequence, row.revision)
+        }
+      }
+      const expected = new Map<number, DeadLetter.DeadLetter>()
+      const last = new Map<number, number>()
+      for (const [n, event] of given.entries()) {
+        if (!isDeadLetterEvent(event)) continue
+        const sequence = DeadLetter.Sequence.make(n % 3 + 1)
+        const letter = DeadLetter.evolve(expected.get(sequence), { ...event, sequence })
+        if (letter === undefined) continue
+        expected.set(sequence, letter)
+        last.set(sequence, n + 1)
+      }
+      assert.deepStrictEqual(letters, expected)
+      assert.deepStrictEqual(revisions, last)
+      assert.strictEqual(bucketEvents, given.filter((event) => !isDeadLetterEvent(event)).length)
     })
 )

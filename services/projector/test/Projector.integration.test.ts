@@ -1,9 +1,11 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
 import { codec, idOf } from "@akave-async/eventing/BucketEvents"
 import type { NewEvent } from "@akave-async/eventing/CloudEvent"
+import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import * as HashChain from "@akave-async/eventing/HashChain"
@@ -145,6 +147,7 @@ const everything = Effect.gen(function*() {
     jobs: yield* sql`select * from bucket_jobs order by id`,
     buckets: yield* sql`select * from buckets order by owner, name`,
     events: yield* sql`select * from job_events order by sequence`,
+    deadLetters: yield* sql`select * from dead_letters order by sequence`,
     archive: yield* sql`select * from event_archive order by sequence`,
     checkpoint: yield* sql`select * from projection_checkpoint`
   }
@@ -226,6 +229,14 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
   assert.deepStrictEqual(row, { sequence: stored.at(-1)?.sequence ?? 0, hash: Buffer.from(previous) })
 })
 
+/** The columns that a letter's row has for those who look for it. */
+const columns = ({ reason, sequence, subject, type }: Omit<typeof DeadLetter.SetAside.Type, "_tag">) => ({
+  sequence,
+  subject,
+  type,
+  reason: reason.replace("\0", "\ufffd")
+})
+
 const applyIn = (size: number, stored: ReadonlyArray<StoredEvent>) =>
   Effect.gen(function*() {
     for (let start = 0; start < stored.length; start += size) yield* Projector.apply(stored.slice(start, start + size))
@@ -273,6 +284,50 @@ describe("batches", () => {
       yield* Projector.apply([...stored, toStored({ ...garbage, id: "more" }, stored.length)])
       assert.strictEqual((yield* checkpoint)?.sequence, stored.length + 1)
     }))
+
+  for (const size of [1, 2, 1000]) {
+    test(`of ${size} show the dead letters, and the jobs as if there were none`, () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const letter = (n: number) => ({
+          sequence: DeadLetter.Sequence.make(n),
+          subject: `bucket.${n}`,
+          type: "akave.BucketRequested.v1",
+          reason: `reason \0 ${n}`,
+          deliveries: 10
+        })
+        const dead = (n: number, round: number) =>
+          DeadLetter.DeadLettered.make({ ...letter(n), round, jobId: jobId(n), occurredAt: epoch })
+        const redriven = (n: number, round: number) =>
+          DeadLetter.DeadLetterRedriven.make({
+            sequence: DeadLetter.Sequence.make(n),
+            round,
+            redrivenBy: "a client",
+            occurredAt: epoch
+          })
+        const told = [dead(1, 1), dead(2, 1), redriven(1, 1), dead(1, 2), redriven(2, 1)]
+        const encoded = yield* Effect.forEach(told, (event) => {
+          const subject = DeadLetter.subject(event.sequence)
+          const metadata = { id: DeadLetterEvents.idOf(event), source: "/test", subject, time: epoch }
+          return Effect.map(DeadLetterEvents.codec.encode(event, metadata), (event) => ({ ...event, subject }))
+        })
+        // A dead letter's event after each of the first events of two jobs.
+        const jobs = yield* store(created(2))
+        const stored = jobs.flatMap((one, n) => [one, ...(encoded[n] === undefined ? [] : [encoded[n]])]).map(
+          ({ data, headers, subject }, n): StoredEvent => ({ sequence: n + 1, subject, headers, data })
+        )
+        yield* applyIn(size, stored)
+        yield* assertFolded(stored)
+        const letters = yield* sql`
+          select sequence, subject, type, reason, status, revision, letter->'round' as round
+          from dead_letters order by sequence`
+        assert.deepStrictEqual(letters, [
+          { ...columns(letter(1)), status: "dead", revision: 8, round: 2 },
+          { ...columns(letter(2)), status: "redriven", revision: 10, round: 1 }
+        ])
+        assert.deepStrictEqual(yield* sql`select distinct status from bucket_jobs`, [{ status: "completed" }])
+      }))
+  }
 
   test("with text that Postgres can't store are applied all the same", () =>
     Effect.gen(function*() {
@@ -434,6 +489,6 @@ empty(
     assert.includeMembers(before.tables.map((row) => row["table_name"]), ["bucket_jobs", "event_archive"])
     yield* migrate
     assert.deepStrictEqual({ rows: yield* everything, tables: yield* tables }, before)
-    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 1)
+    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 2)
   })
 )
