@@ -221,6 +221,10 @@ describe("the description", () => {
         "/buckets/{name}",
         "/jobs/{job_id}",
         "/buckets/jobs/{job_id}",
+        "/dead-letters",
+        "/dead-letters/{sequence}",
+        "/dead-letters/{sequence}/redrive",
+        "/dead-letters/redrive",
         "/health",
         "/health/ready"
       ])

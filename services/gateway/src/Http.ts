@@ -15,24 +15,10 @@ import {
 } from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware, HttpApiScalar, HttpApiSchema } from "effect/http-api"
 import { Buckets } from "./Buckets.ts"
+import { DeadLettersHttp } from "./DeadLettersHttp.ts"
 import { Health } from "./Health.ts"
 import { ReadModel } from "./ReadModel.ts"
-
-const logUnavailable = () =>
-  new Problems.EventLogUnavailable({
-    detail: "The request was not stored. Try again after the time in Retry-After"
-  })
-const modelUnavailable = (error: { readonly message: string }) =>
-  new Problems.ReadModelUnavailable({
-    detail: `${error.message}. Requests are still accepted; ask again after the time in Retry-After`
-  })
-
-/** What keeps the read model from answering, as a problem. */
-const lookupFailures = {
-  LogUnavailable: modelUnavailable,
-  ReadModelBehind: modelUnavailable,
-  SqlError: () => modelUnavailable({ message: "The database does not answer" })
-}
+import { logUnavailable, lookupFailures } from "./Unavailable.ts"
 
 const findJob = Effect.fn(
   function*(id: Job.Id) {
@@ -106,7 +92,7 @@ const BucketsHttp = HttpApiBuilder.group(
       list: Effect.fnUntraced(function*({ query }) {
         const page = yield* readModel.buckets(query)
         return { buckets: page, next: page.length < query.limit ? null : page.at(-1)?.name ?? null }
-      }, Effect.catchTag("SqlError", () => modelUnavailable({ message: "The database does not answer" }))),
+      }, Effect.catchTags({ SqlError: lookupFailures.SqlError })),
       job: ({ params }) => Effect.provideContext(getJob(params.job_id), context)
     })
   })
@@ -159,7 +145,7 @@ const HealthHttp = HttpApiBuilder.group(
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
+export const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
   if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
   const errors = issues(error.cause.issue).issues.map(({ message, path = [] }) => ({
     path: path.map((segment) => {
@@ -238,6 +224,6 @@ export const routes = Layer.mergeAll(
   HttpApiScalar.layer(Api, { path: "/docs" }),
   Edge
 ).pipe(
-  Layer.provide([BucketsHttp, JobsHttp, HealthHttp]),
+  Layer.provide([BucketsHttp, JobsHttp, DeadLettersHttp, HealthHttp]),
   Layer.provide(ValidationHttp)
 )

@@ -71,6 +71,18 @@ export class JobNotCancellable extends problem<JobNotCancellable>()(
   409,
   "The job is no longer queued"
 ) {}
+export class DeadLetterNotFound extends problem<DeadLetterNotFound>()(
+  "DeadLetterNotFound",
+  "dead_letter_not_found",
+  404,
+  "There is no such dead letter"
+) {}
+export class DeadLetterRedriven extends problem<DeadLetterRedriven>()(
+  "DeadLetterRedriven",
+  "dead_letter_redriven",
+  409,
+  "The dead letter was redriven and has not died since"
+) {}
 export class EventLogUnavailable extends problem<EventLogUnavailable>()(
   "EventLogUnavailable",
   "event_log_unavailable",
@@ -100,6 +112,8 @@ const problems = [
   BucketNotFound,
   JobNotFound,
   JobNotCancellable,
+  DeadLetterNotFound,
+  DeadLetterRedriven,
   EventLogUnavailable,
   ReadModelUnavailable,
   InternalError
