@@ -311,6 +311,7 @@ describe("a request that is not valid", () => {
     ["DELETE", "/buckets", 404, "route_not_found"],
     ["GET", "/buckets?limit=0", 400, "invalid_request"],
     ["GET", "/buckets?limit=1001", 400, "invalid_request"],
+    ["GET", "/buckets?after=%00", 400, "invalid_request"],
     ["GET", "/buckets?limit=many", 400, "invalid_request"],
     ["GET", "/buckets?page=2", 400, "invalid_request"]
   ]

@@ -18,6 +18,7 @@ import {
   BucketPage,
   BucketRequest,
   BucketResource,
+  Comparable,
   DeadLetterPage,
   deadLetterQuery,
   DeadLetterResource,
@@ -34,7 +35,7 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("@akave-
 
 const page = {
   /** Where the page starts: `next` of the page before. */
-  after: Schema.optionalKey(Schema.String),
+  after: Schema.optionalKey(Comparable),
   limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(100))
   )

@@ -97,18 +97,20 @@ export const deadLetterResource = (letter: DeadLetter.DeadLetter): DeadLetterRes
   redriven_by: letter.redrivenBy ?? null
 })
 
-const filterText = Schema.NonEmptyString.check(
-  Schema.isMaxLength(256, { message: "at most 256 characters" }),
-  Schema.isPattern(/^[^\0]*$/, { message: "a text without NUL" })
+/** A text that can be compared with what is stored: Postgres takes none with a NUL. */
+export const Comparable = Schema.String.check(Schema.isPattern(/^[^\0]*$/, { message: "a text without NUL" }))
+const SearchText = Comparable.check(
+  Schema.isNonEmpty({ message: "at least 1 character" }),
+  Schema.isMaxLength(256, { message: "at most 256 characters" })
 )
 /** Which dead letters are meant; all that is given must hold. */
 const filter = {
   /** The CloudEvents type of the event that died. */
-  type: Schema.optionalKey(filterText),
+  type: Schema.optionalKey(SearchText),
   /** What the subject begins with. */
-  subject: Schema.optionalKey(filterText),
+  subject: Schema.optionalKey(SearchText),
   /** What stands somewhere in the reason. */
-  reason: Schema.optionalKey(filterText)
+  reason: Schema.optionalKey(SearchText)
 }
 export const deadLetterQuery = {
   ...filter,
