@@ -101,6 +101,7 @@ const stepOfTag = new Map(
   )
 )
 
+/** What step of a job, of whichever operation, an event tells of. */
 export const stepOf = (event: Event): Step => ({ ...stepOfTag.get(event._tag), event }) as Step
 
 /** The subject, below the log's prefix, that holds all events of one bucket name of one owner. */
@@ -181,8 +182,8 @@ export class BucketExists extends Schema.TaggedError<BucketExists>()("BucketExis
   override readonly message = `The bucket exists already; job ${this.jobId} created it`
 }
 /** No bucket of this name was created, or it was deleted. */
-export class BucketMissing extends Schema.TaggedError<BucketMissing>()("BucketMissing", { jobId: Job.Id }) {
-  override readonly message = "There is no bucket of this name"
+export class BucketMissing extends Schema.TaggedError<BucketMissing>()("BucketMissing", { name: BucketName }) {
+  override readonly message = `There is no bucket ${this.name}`
 }
 export class BucketBusy extends Schema.TaggedError<BucketBusy>()("BucketBusy", { jobId: Job.Id }) {
   override readonly message = `Job ${this.jobId} on this bucket name has not ended; follow that job`
@@ -252,7 +253,7 @@ export const decide = (
     if (job !== undefined && !Job.isTerminal(job.status)) return Result.fail(new BucketBusy({ jobId: job.id }))
     const { _tag, ...request } = command
     if (_tag === "RequestBucketDeletion") {
-      if (state.bucket === undefined) return Result.fail(new BucketMissing({ jobId }))
+      if (state.bucket === undefined) return Result.fail(new BucketMissing({ name: request.name }))
       return accept(BucketDeletionRequested.make({ ...request, occurredAt }))
     }
     if (state.bucket !== undefined) {

@@ -23,7 +23,7 @@ export interface Metadata {
   /** What the event is about, within its source. */
   readonly subject: string
   /** The whole conversation: the id of the job. */
-  readonly correlationId?: string
+  readonly correlationId?: string | undefined
   /** The event that this one directly follows from. */
   readonly causationId?: string | undefined
   /** W3C trace context of the request that began the conversation. */
