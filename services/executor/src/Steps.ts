@@ -16,6 +16,7 @@ import { type ChainFailure, DeadlinePassed, ForeignOwner, InsufficientFunds, Not
 import { Ledger } from "./Ledger.ts"
 import type { Operation, Refusal } from "./Operation.ts"
 import * as CreateBucket from "./operations/CreateBucket.ts"
+import * as DeleteBucket from "./operations/DeleteBucket.ts"
 import { Receipts, sinceClaim } from "./Receipts.ts"
 
 /** What becomes of the event that a step reacted to: it is done, or it is wanted again after a time. */
@@ -55,7 +56,10 @@ const make = Effect.gen(function*() {
     Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 }),
     (exit) => Exit.isSuccess(exit) ? fundsTtl : 0
   )
-  const operations: Record<Job.Operation, Operation> = { "bucket.create": yield* CreateBucket.make }
+  const operations: Record<Job.Operation, Operation> = {
+    "bucket.create": yield* CreateBucket.make,
+    "bucket.delete": yield* DeleteBucket.make
+  }
 
   /** Records a step as what follows from the event that it reacts to. */
   const record = (cause: StoredEvent, known: Loaded, command: Bucket.Command) =>
