@@ -34,9 +34,9 @@ export const run = Effect.scoped(Effect.gen(function*() {
     const told = Bucket.stepOf(event)
     switch (told.step) {
       case "requested":
-        return steps.attempt(stored, told.event, isFirst)
+        return steps.attempt(stored, told, isFirst)
       case "submitted":
-        return steps.settle(stored, told.event)
+        return steps.settle(stored, told, isFirst)
       default:
         return Effect.succeed({ _tag: "Done" })
     }

@@ -125,6 +125,8 @@ interface Tail {
 /** An event that is ready to be appended, with its id. */
 interface Draft {
   readonly id: string
+  /** Whether it must be the first one on its subject. */
+  readonly isFirst?: boolean
   readonly event: typeof Wallet.NonceClaimed.Type | typeof Wallet.TransactionReplaced.Type
 }
 
@@ -197,17 +199,18 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   /** Appends events behind the tail, each expecting the one before it; each is stored or refused on its own. */
   const append = Effect.fnUntraced(function*(tail: Tail, drafts: ReadonlyArray<Draft>) {
-    const encoded = yield* Effect.forEach(drafts, ({ event, id }) => {
+    const encoded = yield* Effect.forEach(drafts, ({ event, id, isFirst = false }) => {
       const correlation = event.jobId === undefined ? {} : { correlationId: event.jobId }
       return codec.encode(event, { id, source, subject: signer, time: event.occurredAt, ...correlation }).pipe(
         Effect.orDie,
-        Effect.map((encoded) => ({ encoded, subject: subjectOf(event) }))
+        Effect.map((encoded) => ({ encoded, subject: subjectOf(event), onSubject: isFirst ? { revision: 0 } : {} }))
       )
     })
     return yield* Effect.forEach(
       encoded,
-      ({ encoded: event, subject }, n) => {
-        const expected = { lastSequence: tail.sequence + n, lastId: encoded[n - 1]?.encoded.id ?? tail.id }
+      ({ encoded: event, onSubject, subject }, n) => {
+        const last = { lastSequence: tail.sequence + n, lastId: encoded[n - 1]?.encoded.id ?? tail.id }
+        const expected = { ...last, ...onSubject }
         return Effect.result(log.append(subject, expected, event))
       },
       { concurrency: "unbounded" }
@@ -217,13 +220,15 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   /** Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. */
   const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>) {
     let waiting = group
+    let isFirstRound = true
     while (waiting.length > 0) {
       const [fees, used] = yield* Effect.all([offer, chain.transactionCount(signer, "latest")], { concurrency: 2 })
       // From here to the append a rival's turn undoes this one, so the chain is asked before.
       // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
       const tail = yield* catchUp
+      // As a rule nobody has claimed for a job yet; if somebody has, the append is refused and the next round looks.
       const known = yield* Effect.forEach(waiting, ({ jobId, spent }) =>
-        find(jobId).pipe(
+        isFirstRound && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
           Effect.map(Option.filter((claim) => claim.cancelled !== undefined || claim.nonce !== spent?.nonce)),
           Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
         ), { concurrency: "unbounded" })
@@ -235,6 +240,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
         else unclaimed.push(request)
       }
       waiting = unclaimed
+      isFirstRound = false
       // A wallet that was used from elsewhere is further than its ledger.
       const nextNonce = Math.max(tail.nextNonce, used)
       const occurredAt = yield* DateTime.now

@@ -28,15 +28,19 @@ export class Steps extends Context.Service<Steps, {
   /** Makes the next attempt at a job that was requested, up to a transaction that the chain's node has. */
   attempt(
     cause: StoredEvent,
-    event: EventOf<"requested">,
+    told: StepOf<"requested">,
     isFirstDelivery: boolean
   ): Effect.Effect<Outcome, LogUnavailable>
   /** Waits until the chain has used the nonce of a transaction that was sent, and records what follows for the job. */
-  settle(cause: StoredEvent, event: EventOf<"submitted">): Effect.Effect<Outcome, LogUnavailable>
+  settle(
+    cause: StoredEvent,
+    told: StepOf<"submitted">,
+    isFirstDelivery: boolean
+  ): Effect.Effect<Outcome, LogUnavailable>
 }>()("@akave-async/executor/Steps") {
   static readonly layer = Layer.effect(Steps, Effect.suspend(() => make))
 }
-type EventOf<Name extends Bucket.Step["step"]> = Extract<Bucket.Step, { readonly step: Name }>["event"]
+type StepOf<Name extends Bucket.Step["step"]> = Extract<Bucket.Step, { readonly step: Name }>
 
 /** Jobs that come within this time look at the wallet's balance together, and those that wait for funds look so often. */
 const fundsTtl = Duration.seconds(1)
@@ -307,7 +311,7 @@ const make = Effect.gen(function*() {
   }
 
   const attempt: Steps["Service"]["attempt"] = Effect.fn("Steps.attempt")(
-    function*(cause, event, isFirstDelivery) {
+    function*(cause, { event }, isFirstDelivery) {
       const { jobId } = event
       yield* Effect.annotateCurrentSpan({ "job.id": jobId })
       // Nobody has touched a job at its first delivery, as a rule; if somebody has, the append is refused.
@@ -327,7 +331,7 @@ const make = Effect.gen(function*() {
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
       return yield* submitAndRecord(cause, started, existing)
     },
-    (attempting, cause, { jobId }) =>
+    (attempting, cause, { event: { jobId } }) =>
       attempting.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
   )
 
@@ -357,6 +361,29 @@ const make = Effect.gen(function*() {
     )
   }
 
+  /** Records that a transaction has done what the job asks for. */
+  const succeed = Effect.fnUntraced(function*(cause: StoredEvent, known: Loaded, receipt: Receipt) {
+    const job = jobOf(known)
+    yield* failpoint.hit("receipt-seen")
+    yield* complete(cause, known, operations[job.operation].result(job, receipt))
+    yield* failpoint.hit("completed")
+    return done
+  })
+
+  /**
+   * A transaction that was just sent is mined in the next blocks, as a rule, and then all that has to be known stands in
+   * the event that tells of it. None: it takes a closer look.
+   */
+  const settleAtOnce = Effect.fnUntraced(function*(cause: StoredEvent, told: StepOf<"submitted">) {
+    const claim = { ...told.event, transaction: "0x", earlier: [] }
+    const settled = yield* Effect.timeoutOption(receipts.await(claim), lookInterval)
+    if (Option.isNone(settled) || settled.value._tag !== "Mined") return Option.none()
+    const { receipt } = settled.value
+    if (receipt.status === "reverted" || receipt.to?.toLowerCase() === ledger.signer.toLowerCase()) return Option.none()
+    const state = { ...Bucket.initial, job: Bucket.jobAfter(cause.subject, told) }
+    return Option.some(yield* succeed(cause, { state, revision: cause.sequence }, receipt))
+  })
+
   /** Records what a mined transaction of the job means for it. */
   const settleMined = Effect.fnUntraced(function*(
     cause: StoredEvent,
@@ -365,17 +392,12 @@ const make = Effect.gen(function*() {
     receipt: Receipt
   ) {
     const job = jobOf(known)
-    yield* failpoint.hit("receipt-seen")
     if (receipt.to?.toLowerCase() === ledger.signer.toLowerCase()) {
       // A transfer to oneself, which did nothing but use up the nonce.
       if (claim.cancelled !== undefined) return yield* end(cause, known, claim.cancelled)
       return again(Duration.zero)
     }
-    if (receipt.status === "success") {
-      yield* complete(cause, known, operations[job.operation].result(job, receipt))
-      yield* failpoint.hit("completed")
-      return done
-    }
+    if (receipt.status === "success") return yield* succeed(cause, known, receipt)
     const adopted = yield* Effect.result(
       Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(cause, job, refusal, Wallet.hashes(claim)))
     )
@@ -387,8 +409,11 @@ const make = Effect.gen(function*() {
   })
 
   const settle: Steps["Service"]["settle"] = Effect.fn("Steps.settle")(
-    function*(cause, { jobId, transactionHash }) {
+    function*(cause, told, isFirstDelivery) {
+      const { jobId, transactionHash } = told.event
       yield* Effect.annotateCurrentSpan({ "job.id": jobId, "transaction.hash": transactionHash })
+      const atOnce = isFirstDelivery ? yield* settleAtOnce(cause, told) : Option.none()
+      if (Option.isSome(atOnce)) return atOnce.value
       const known = yield* load(log, cause.subject)
       const { job } = known.state
       // What was sent after this has an event of its own.
@@ -428,7 +453,7 @@ const make = Effect.gen(function*() {
         }
       }
     },
-    (settling, cause, { jobId }) =>
+    (settling, cause, { event: { jobId } }) =>
       settling.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
   )
 

@@ -2,7 +2,7 @@
  * The bucket aggregate: one bucket name of one owner, and the jobs on it. At most one job is live at a time.
  */
 import { DateTime, Result, Schema, Struct } from "effect"
-import { BucketName, toToken } from "./BucketName.ts"
+import { BucketName, fromToken, toToken } from "./BucketName.ts"
 import { Address, BucketId, TransactionHash, Wei } from "./Chain.ts"
 import * as Job from "./Job.ts"
 
@@ -107,6 +107,12 @@ export const stepOf = (event: Event): Step => ({ ...stepOfTag.get(event._tag), e
 /** The subject, below the log's prefix, that holds all events of one bucket name of one owner. */
 export const subject = (owner: Address, name: BucketName): string => `bucket.${owner.toLowerCase()}.${toToken(name)}`
 
+/** The owner (in lower case) and the bucket name that {@link subject} made into this subject. */
+export const partsOf = (subject: string): { readonly owner: Address; readonly name: BucketName } => {
+  const [, owner = "", token = ""] = subject.split(".")
+  return { owner: Address.make(owner), name: BucketName.make(fromToken(token)) }
+}
+
 export interface State {
   /** The latest job on this name. */
   readonly job: Job.Job | undefined
@@ -165,6 +171,26 @@ export const evolveJob = (job: Job.Job | undefined, event: Event): Job.Job | und
         status: "cancelled",
         error: { category: "cancelled", code: "Cancelled", message: told.event.reason }
       }
+  }
+}
+
+/**
+ * The job as it is right after this submission, if nothing has gone wrong so far, as a rule: for a first look at what became
+ * of the transaction. What is decided on it may be refused by the log.
+ */
+export const jobAfter = (subject: string, { event, operation }: Extract<Step, { step: "submitted" }>): Job.Job => {
+  const { name, owner } = partsOf(subject)
+  return {
+    id: event.jobId,
+    operation,
+    bucketName: name,
+    owner,
+    status: "processing",
+    attempts: 1,
+    attemptFailed: false,
+    transactionHash: event.transactionHash,
+    createdAt: event.occurredAt,
+    updatedAt: event.occurredAt
   }
 }
 

@@ -23,8 +23,11 @@ export interface StoredEvent {
 export type Expected =
   /** Nothing was appended to the same subject since this revision. */
   | { readonly revision: Revision }
-  /** Nothing at all was appended since this sequence, whose event has this id; for a group of appends under way. */
-  | { readonly lastSequence: Sequence; readonly lastId: string }
+  /**
+   * Nothing at all was appended since this sequence, whose event has this id; for a group of appends under way. Where a
+   * revision is given, nothing was appended to the same subject since then either.
+   */
+  | { readonly lastSequence: Sequence; readonly lastId: string; readonly revision?: Revision }
 
 export interface Appended {
   readonly sequence: Sequence
