@@ -379,6 +379,7 @@ export const attach = Effect.fnUntraced(function*(
         Effect.forkScoped
       )
       let heartbeats = 0
+      let taken = 0
       yield* Stream.fromAsyncIterable(messages.status(), (cause) => cause).pipe(
         Stream.runForEach(({ type }) => Effect.sync(() => heartbeats += type === "heartbeat" ? 1 : 0)),
         Effect.ignore,
@@ -395,14 +396,14 @@ export const attach = Effect.fnUntraced(function*(
           const answer = yield* standing
           if (Option.isSome(answer)) {
             // What came before the answer has been heard by now: a process that was held up is not taken for deaf.
-            const heard = heartbeats + messages.getReceived()
-            const now = { ...answer.value, heard, queued: messages.getPending() + Queue.sizeUnsafe(queue) }
+            const received = messages.getReceived()
+            const now = { ...answer.value, heard: heartbeats + received, queued: received - taken }
             const finding = before === undefined ? "fine" : Watchdog.compare(before, now)
             if (finding === "stalled" && reader.onStalled !== undefined) yield* reader.onStalled
             if (finding !== "fine") {
               return yield* new LogUnavailable({ operation: "deliver", cause: `the reader is ${finding}` })
             }
-            if (now.delivered !== before?.delivered) reader.onDelivered?.()
+            if (before !== undefined && now.delivered !== before.delivered) reader.onDelivered?.()
             before = now
           }
           yield* Effect.sleep(reader.interval)
@@ -411,14 +412,19 @@ export const attach = Effect.fnUntraced(function*(
         Effect.catch((error) => Queue.fail(queue, error)),
         Effect.forkScoped
       )
-      return Stream.fromQueue(queue)
+      return Stream.map(Stream.fromQueue(queue), (message) => {
+        taken++
+        return message
+      })
     }))
 
   /** Opens a reader again, wherever it was, for as long as that may help. */
   const reopened = <A>(opened: Stream.Stream<A, LogUnavailable>, isWaiting: (error: LogUnavailable) => boolean) => {
     const warn = NowAndThen.make()
     return opened.pipe(
-      Stream.tapError((error) => warn(`reading from ${stream} again: ${error.message}`)),
+      Stream.tapError(({ cause }) =>
+        warn(`reading from ${stream} again: ${cause instanceof Error ? cause.message : String(cause)}`)
+      ),
       Stream.retry(Schedule.while(reopen, ({ input }) => isWaiting(input as LogUnavailable)))
     )
   }
