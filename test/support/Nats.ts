@@ -3,6 +3,7 @@ import * as NatsServer from "@akave-async/local/NatsServer"
 import * as Ports from "@akave-async/local/Ports"
 import { Reaper } from "@akave-async/local/Reaper"
 import { Nats } from "@akave-async/platform/Nats"
+import { jetstreamManager } from "@nats-io/jetstream"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { existsSync, renameSync } from "node:fs"
 import { join } from "node:path"
@@ -39,6 +40,16 @@ export const server = Effect.gen(function*() {
     )
   }
 })
+
+/** The names of all JetStream streams on a server. */
+export const streamsOn = Effect.fnUntraced(function*(url: string) {
+  const connection = yield* connected(url)
+  return yield* Effect.promise(async () => {
+    const names: Array<string> = []
+    for await (const name of (await jetstreamManager(connection)).streams.names()) names.push(name)
+    return names.toSorted()
+  })
+}, Effect.scoped)
 
 /** A connection as the services have it. */
 export const connected = Effect.fnUntraced(function*(url: string) {

@@ -2,25 +2,11 @@
 import * as Ports from "@akave-async/local/Ports"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
-import { jetstreamManager } from "@nats-io/jetstream"
-import { connect } from "@nats-io/transport-node"
 import { Effect } from "effect"
 import { renameSync } from "node:fs"
 import { join } from "node:path"
 import { createBucket, ended, eventually, freshName, tryRequest } from "../support/Client.ts"
-
-/** The names of all JetStream streams on the server. */
-const streamsOn = (natsUrl: string) =>
-  Effect.acquireUseRelease(
-    Effect.promise(() => connect({ servers: natsUrl })),
-    (connection) =>
-      Effect.promise(async () => {
-        const names: Array<string> = []
-        for await (const name of (await jetstreamManager(connection)).streams.names()) names.push(name)
-        return names.toSorted()
-      }),
-    (connection) => Effect.promise(() => connection.close())
-  )
+import { streamsOn } from "../support/Nats.ts"
 
 it.live("an emptied event log stops everything and is not made anew, and all goes on when its data is put back", () =>
   Effect.gen(function*() {
@@ -52,6 +38,8 @@ it.live("an emptied event log stops everything and is not made anew, and all goe
       })
 
     yield* untilReady
+    const { body: ready } = yield* tryRequest(readiness.gateway)
+    assert.match(ready.event_log.detail, /^at event 0; nats-server \d+\.\d+\.\d+, synced to disk /)
     const { body: first } = yield* createBucket(stack.gatewayUrl, freshName())
     assert.strictEqual((yield* ended(stack.gatewayUrl, first.job_id)).body.status, "completed")
     const streams = yield* streamsOn(stack.natsUrl)

@@ -422,8 +422,10 @@ export const attach = Effect.fnUntraced(function*(
   const reopened = <A>(opened: Stream.Stream<A, LogUnavailable>, isWaiting: (error: LogUnavailable) => boolean) => {
     const warn = NowAndThen.make()
     return opened.pipe(
-      Stream.tapError(({ cause }) =>
-        warn(`reading from ${stream} again: ${cause instanceof Error ? cause.message : String(cause)}`)
+      Stream.tapError((error) =>
+        isWaiting(error)
+          ? warn(`reading from ${stream} again: ${error.cause instanceof Error ? error.cause.message : error.cause}`)
+          : Effect.void
       ),
       Stream.retry(Schedule.while(reopen, ({ input }) => isWaiting(input as LogUnavailable)))
     )
