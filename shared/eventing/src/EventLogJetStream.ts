@@ -108,13 +108,14 @@ const directHeaders = new Set(Object.values(DirectMsgHeaders).map((name) => name
 
 /** A reader that hears nothing gets a heartbeat this often, in milliseconds. */
 const heartbeat = 1000
-/** What a reader asks for is asked for anew after this, in milliseconds: one that goes unheard for it is heard then. */
+/** A reader's request ends after this, in milliseconds, and so does the pause of the library after a look that failed. */
 const pullExpiry = 5000
-/** Looks at a reader are further apart than its heartbeats, and than two that were lost. */
+/** Looks at a reader are so far apart that a heartbeat comes in between, also where two are late. */
 const minLookInterval = Duration.millis(3 * heartbeat)
 /** How often readers of everything are looked at, and the log itself. */
 const lookInterval = Duration.seconds(5)
-const reopen = Schedule.spaced("250 millis")
+/** A reader that ended is opened again without limit: nothing else would hand out what the log holds. */
+const reopen = Schedule.jittered(Schedule.spaced("250 millis"))
 
 const request = <A>(operation: string, call: () => Promise<A>): Effect.Effect<A, LogUnavailable> =>
   Effect.tryPromise({ try: call, catch: (cause) => new LogUnavailable({ operation, cause }) })
@@ -186,7 +187,6 @@ export const attach = Effect.fnUntraced(function*(
   /** How many disconnects there were when the log was last found to be as it was; undefined since it was found not to be. */
   let knownAt: number | undefined
   const readers = new Set<ConsumerMessages>()
-
   const connected = yield* Latch.make(true)
 
   // The connection tells of its end in a turn of its own, before anything can go over a new one. The loop ends with it.
