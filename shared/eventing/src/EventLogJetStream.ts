@@ -326,7 +326,16 @@ export const attach = Effect.fnUntraced(function*(
           if (cause instanceof LogLost) return lose("append", cause.loss)
           return new LogUnavailable({ operation: "append", cause })
         }
-      })
+      }).pipe(
+        // Some servers look at the expectation before the id: what is stored already is no conflict for them to tell.
+        Effect.catchTag("WrongRevision", (conflict) =>
+          Effect.flatMap(read(subject), ({ events }) => {
+            const stored = events.find(({ headers }) => headers["nats-msg-id"] === event.id)
+            return stored === undefined
+              ? Effect.fail(conflict)
+              : Effect.succeed<Appended>({ sequence: stored.sequence, isDuplicate: true })
+          }))
+      )
     )
 
   const read: EventLogShape["read"] = Effect.fnUntraced(function*(subject) {
