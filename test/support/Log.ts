@@ -1,7 +1,7 @@
 /** What is in the event log, read beside the product. */
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import { connect } from "@nats-io/transport-node"
-import { Duration, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 
 /** The event log of a stack. */
 export const open = Effect.fnUntraced(function*(natsUrl: string) {
@@ -9,8 +9,7 @@ export const open = Effect.fnUntraced(function*(natsUrl: string) {
     Effect.promise(() => connect({ servers: natsUrl })),
     (connection) => Effect.promise(() => connection.close())
   )
-  const options = { stream: "AKAVE_EVENTS", prefix: "akave.events", replicas: 1, dedupWindow: Duration.minutes(2) }
-  return yield* EventLogJetStream.open(connection, options)
+  return yield* EventLogJetStream.attach(connection, { stream: "AKAVE_EVENTS", prefix: "akave.events" })
 })
 
 /** The headers of all events of one job, in order. */

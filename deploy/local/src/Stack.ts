@@ -210,6 +210,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       ...shared,
       AKAVE_NODE_ADDRESS: nodeAddress,
       AKAVE_OWNER_ADDRESS: ownerAddress,
+      ...(options.natsSyncInterval === undefined ? {} : { NATS_SYNC_INTERVAL: options.natsSyncInterval }),
       HOST: Ports.host,
       PORT: `${port}`
     })

@@ -227,11 +227,15 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
       const tail = yield* catchUp
       // As a rule nobody has claimed for a job yet; if somebody has, the append is refused and the next round looks.
-      const known = yield* Effect.forEach(waiting, ({ jobId, spent }) =>
-        isFirstRound && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
-          Effect.map(Option.filter((claim) => claim.cancelled !== undefined || claim.nonce !== spent?.nonce)),
-          Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
-        ), { concurrency: "unbounded" })
+      const known = yield* Effect.forEach(
+        waiting,
+        ({ jobId, spent }) =>
+          isFirstRound && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
+            Effect.map(Option.filter((claim) => claim.cancelled !== undefined || claim.nonce !== spent?.nonce)),
+            Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
+          ),
+        { concurrency: "unbounded" }
+      )
       const unclaimed: Array<Request> = []
       for (const [n, request] of waiting.entries()) {
         const claim = known[n] ?? Option.none()

@@ -225,19 +225,19 @@ const bench = Effect.gen(function*() {
 
   const attempt = Effect.fnUntraced(function*(steps: Steps["Service"], isFirstDelivery = false) {
     for (const { event, stored } of yield* events) {
-      if (event._tag === "BucketRequested" && event.jobId === jobId) {
-        return yield* steps.attempt(stored, event, isFirstDelivery)
-      }
+      const told = Bucket.stepOf(event)
+      if (told.step === "requested" && event.jobId === jobId) return yield* steps.attempt(stored, told, isFirstDelivery)
     }
     return yield* Effect.die("nothing was requested")
   })
   /** Settles the first transaction that was recorded, or the one at this place. */
-  const settle = Effect.fnUntraced(function*(steps: Steps["Service"], _isFirstDelivery = false, n = 0) {
-    const submissions = (yield* events).flatMap(({ event, stored }) =>
-      event._tag === "BucketSubmitted" ? [{ event, stored }] : []
-    )
-    const { event, stored } = yield* Effect.fromNullishOr(submissions[n])
-    return yield* steps.settle(stored, event)
+  const settle = Effect.fnUntraced(function*(steps: Steps["Service"], isFirstDelivery = false, n = 0) {
+    const submissions = (yield* events).flatMap(({ event, stored }) => {
+      const told = Bucket.stepOf(event)
+      return told.step === "submitted" ? [{ stored, told }] : []
+    })
+    const { stored, told } = yield* Effect.fromNullishOr(submissions[n])
+    return yield* steps.settle(stored, told, isFirstDelivery)
   })
 
   yield* given(Bucket.RequestBucket.make({ jobId, name, owner }))
@@ -434,7 +434,9 @@ it.effect("refuses a job for a wallet that is not the executors' own", () =>
     })
     yield* log.append(foreign, { revision: 0 }, encoded)
     const stored = yield* Effect.flatMap(log.last(foreign), Effect.fromOption)
-    assert.deepStrictEqual(yield* (yield* executor()).attempt(stored, event, true), done)
+    const told = Bucket.stepOf(event)
+    if (told.step !== "requested") throw new Error("a request is the first step")
+    assert.deepStrictEqual(yield* (yield* executor()).attempt(stored, told, true), done)
     const { job } = (yield* load(log, foreign)).state
     assert.strictEqual(job?.status, "failed")
     assert.deepInclude(job?.error, { category: "invalid_request", code: "ForeignOwner" })

@@ -28,10 +28,11 @@ Service.main(
     Layer.provide(DeadLetters.layer),
     Layer.provide([Buckets.layer, ReadModel.layer]),
     Layer.provide([
-      Layer.provide(EventLogJetStream.layerConfig, Nats.layerConfig("gateway")),
+      EventLogJetStream.layerConfig,
       Postgres.layerConfig,
       AkaveNode.layerConfig,
       FetchHttpClient.layer
-    ])
+    ]),
+    Layer.provide(Nats.layerConfig("gateway"))
   )
 )

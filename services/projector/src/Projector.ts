@@ -4,8 +4,10 @@
  */
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
-import { Effect, Schedule, Schema, Stream } from "effect"
+import { EventLog, lost, type StoredEvent } from "@akave-async/eventing/EventLog"
+import * as HashChain from "@akave-async/eventing/HashChain"
+import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Projection from "./Projection.ts"
 
@@ -113,14 +115,55 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
   }))
 })
 
-/** Applies all there is and all that comes, for ever. What fails is tried again from the checkpoint. */
-export const run = Effect.gen(function*() {
+/** The sequence at which the read model stands, and the event that it applied there, as the archive has it. */
+export const standing = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql<{ sequence: number; subject: string | null; headers: string | null; data: string | null }>`
+    select sequence, subject, headers, encode(data, 'hex') as data
+    from projection_checkpoint left join event_archive using (sequence) where name = 'events'`
+  return row ?? (yield* Effect.die(new Error("projection_checkpoint has no row named 'events'")))
+})
+
+/** The sequence at which the read model stands, if the log is the one that it was made from; else nothing may be applied. */
+export const agreed = Effect.gen(function*() {
   const log = yield* EventLog
-  const { sequence } = yield* checkpoint
-  yield* Effect.logInfo("projecting").pipe(Effect.annotateLogs({ from: sequence + 1 }))
-  // The log hands over all that has come since the last batch, up to its read-ahead of 1,000 events.
-  yield* Stream.runForEachArray(log.subscribe(sequence + 1), apply)
-}).pipe(
-  Effect.tapError((error) => Effect.logWarning(error.message, error.cause)),
-  Effect.retry({ schedule: Schedule.spaced("500 millis") })
-)
+  const { data, headers, sequence, subject } = yield* standing
+  const last = yield* log.lastSequence
+  const remedy = "nothing is applied until the log is restored"
+  if (last < sequence) {
+    return yield* lost(
+      "compare",
+      `The event log ends at event ${last}, and the read model has applied ${sequence} events: ${remedy}`
+    )
+  }
+  if (sequence === 0) return sequence
+  const stored = yield* log.get(sequence)
+  const isSame = Option.exists(
+    stored,
+    (event) =>
+      event.subject === subject && HashChain.canonicalHeaders(event) === headers
+      && Buffer.from(event.data).toString("hex") === data
+  )
+  if (!isSame) {
+    return yield* lost(
+      "compare",
+      `Event ${sequence} of the event log is not the one that the read model has applied: ${remedy}`
+    )
+  }
+  return sequence
+})
+
+/** Applies all there is and all that comes, for ever. What fails is tried again from the checkpoint. */
+export const run = Effect.suspend(() => {
+  const warn = NowAndThen.make()
+  return Effect.gen(function*() {
+    const log = yield* EventLog
+    const sequence = yield* agreed
+    yield* Effect.logInfo("projecting").pipe(Effect.annotateLogs({ from: sequence + 1 }))
+    // The log hands over all that has come since the last batch, up to its read-ahead of 1,000 events.
+    yield* Stream.runForEachArray(log.subscribe(sequence + 1), apply)
+  }).pipe(
+    Effect.tapError((error) => warn(error.message, error.cause)),
+    Effect.retry({ schedule: Schedule.spaced("500 millis") })
+  )
+})

@@ -105,7 +105,10 @@ const stepOfTag = new Map(
 export const stepOf = (event: Event): Step => ({ ...stepOfTag.get(event._tag), event }) as Step
 
 /** The subject, below the log's prefix, that holds all events of one bucket name of one owner. */
-export const subject = (owner: Address, name: BucketName): string => `bucket.${owner.toLowerCase()}.${toToken(name)}`
+export const subject = (owner: Address, name: BucketName): string => `${ownerTokens(owner)}.${toToken(name)}`
+
+/** What the subjects of all buckets of one owner begin with. */
+export const ownerTokens = (owner: Address): string => `bucket.${owner.toLowerCase()}`
 
 /** The owner (in lower case) and the bucket name that {@link subject} made into this subject. */
 export const partsOf = (subject: string): { readonly owner: Address; readonly name: BucketName } => {
