@@ -253,6 +253,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
         ({ jobId, prepared, spent }, n) =>
           Effect.map(sign(prepared, nextNonce + n, fees), (transaction) => ({
             id: claimId(jobId, spent),
+            isFirst: spent === undefined,
             event: Wallet.NonceClaimed.make({ jobId, ...transaction, occurredAt })
           }))
       )
@@ -340,24 +341,36 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     return Option.isNone(stored) ? undefined : Wallet.claimOf(yield* decode(stored.value))
   })
 
+  /** The claim, unless it was changed since. One that its job has left behind, with a nonce of its own, is nobody's now. */
+  const asItStands = Effect.fnUntraced(function*(claim: Wallet.Claim) {
+    const last = yield* latest(subjectOf(claim))
+    if (last?.nonce === claim.nonce) return last.transactionHash === claim.transactionHash ? claim : undefined
+    const { cancelled: _, jobId: __, ...rest } = claim
+    const abandoned: Wallet.Claim = rest
+    return (yield* latest(Wallet.nonceSubject(claim.nonce))) === undefined ? abandoned : undefined
+  })
+
   const replace = Effect.fn("Ledger.replace")(function*(changes: ReadonlyArray<Replacement>) {
     // As for new claims: what changes a claim after the tail was read refuses what is appended behind that tail.
     const tail = yield* catchUp
     const occurredAt = yield* DateTime.now
-    const now = yield* Effect.forEach(changes, ({ claim }) => latest(subjectOf(claim)), { concurrency: "unbounded" })
-    const current = changes.filter(({ claim }, n) => now[n]?.transactionHash === claim.transactionHash)
+    const now = yield* Effect.forEach(changes, ({ claim }) => asItStands(claim), { concurrency: "unbounded" })
     const drafts = yield* Effect.forEach(
-      current,
+      changes.flatMap(({ cancelled, fees }, n) => {
+        const claim = now[n]
+        return claim === undefined ? [] : [{ cancelled, claim, fees }]
+      }),
       Effect.fnUntraced(function*({ cancelled, claim, fees }) {
         const { isLegacy, ...had } = preparedOf(claim.transaction)
-        const prepared = cancelled === undefined ? had : idle(had.chainId)
+        const prepared = claim.jobId === undefined || cancelled !== undefined ? idle(had.chainId) : had
         const transaction = yield* sign(prepared, claim.nonce, { ...fees, isLegacy })
+        const ofJob = claim.jobId === undefined ? {} : { jobId: claim.jobId }
         const reason = cancelled ?? claim.cancelled
         return {
           id: `${claim.transactionHash}.replaced`,
           event: Wallet.TransactionReplaced.make({
-            ...(claim.jobId === undefined ? {} : { jobId: claim.jobId }),
-            ...(reason === undefined ? {} : { cancelled: reason }),
+            ...ofJob,
+            ...(claim.jobId === undefined || reason === undefined ? {} : { cancelled: reason }),
             ...transaction,
             earlier: Wallet.hashes(claim),
             nextNonce: tail.nextNonce,

@@ -9,6 +9,7 @@ import * as Wallet from "@akave-async/domain/Wallet"
 import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
+import { RpcError } from "@akave-async/sdk/Errors"
 import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Failpoint } from "./Failpoint.ts"
@@ -17,7 +18,7 @@ import { Ledger } from "./Ledger.ts"
 import type { Operation, Refusal } from "./Operation.ts"
 import * as CreateBucket from "./operations/CreateBucket.ts"
 import * as DeleteBucket from "./operations/DeleteBucket.ts"
-import { Receipts, sinceClaim } from "./Receipts.ts"
+import { Receipts } from "./Receipts.ts"
 
 /** What becomes of the event that a step reacted to: it is done, or it is wanted again after a time. */
 export type Outcome = { readonly _tag: "Done" } | { readonly _tag: "Again"; readonly after: Duration.Duration }
@@ -55,7 +56,7 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const receipts = yield* Receipts
   const failpoint = yield* Failpoint
-  const { deadline, retries, retryDelay } = yield* ExecutorConfig
+  const { confirmations, deadline, retries, retryDelay } = yield* ExecutorConfig
   const funds = yield* Effect.cachedWithTTL(
     Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 }),
     (exit) => Exit.isSuccess(exit) ? fundsTtl : 0
@@ -149,7 +150,8 @@ const make = Effect.gen(function*() {
     const retryAt = DateTime.addDuration(yield* DateTime.now, delay)
     yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId, error: failure, retryAt }))
     if (error._tag !== "InsufficientFunds") return again(delay)
-    yield* Effect.timeoutOption(untilFunded(error.needed), yield* remaining(job))
+    // By its own clock its time may be over while the chain's clock stands still.
+    yield* Effect.timeoutOption(untilFunded(error.needed), Duration.max(yield* remaining(job), shortDelay))
     return again(Duration.zero)
   })
 
@@ -186,8 +188,18 @@ const make = Effect.gen(function*() {
     own: ReadonlyArray<TransactionHash>
   ) {
     const { state } = yield* load(log, cause.subject)
-    const adopted = yield* operations[job.operation].adopt(job, refusal, own, state.blockNumber)
-    return Option.isSome(adopted) ? adopted.value : yield* refusal
+    const look = operations[job.operation].adopt(job, refusal, own, state.blockNumber)
+    const first = yield* look
+    if (Option.isNone(first)) return yield* refusal
+    // What others did is no more final than what the job does itself: it counts when it is confirmed and still so.
+    const { blockNumber = 0 } = first.value
+    yield* Effect.repeat(chain.blockNumber, {
+      until: (head) => head >= blockNumber + confirmations - 1,
+      schedule: Schedule.spaced(shortDelay)
+    })
+    const last = confirmations === 1 ? first : yield* look
+    if (Option.isSome(last) && last.value.transactionHash === first.value.transactionHash) return last.value
+    return yield* new RpcError({ method: "eth_getLogs", code: "STALE", details: "a reorganisation took it back" })
   })
 
   /** What the chain has mined of a claim, as far as its node shows it. */
@@ -195,22 +207,15 @@ const make = Effect.gen(function*() {
     Effect.map(Effect.forEach(Wallet.hashes(claim), chain.receipt), (found) => found.flatMap(Option.toArray)[0])
 
   /**
-   * Sends the claimed bytes. False: their nonce is used, and not by a transaction that did what the job asks for. What the
-   * node refuses otherwise is as good as sent, because the keeper sees to it; but for want of funds, which the job tells.
+   * Sends the claimed bytes. What the node refuses is as good as sent, because the keeper sees to it, and what else has used
+   * the nonce is told by the receipts, which wait until that is final. But the want of funds is the job's to tell.
    */
-  const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim, isFresh: boolean) {
-    const mined = isFresh ? undefined : yield* minedOf(claim)
-    if (mined !== undefined) return mined.status === "success"
+  const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim) {
     const sent = yield* Effect.result(chain.send(claim.transaction))
-    if (Result.isSuccess(sent)) return true
+    if (Result.isSuccess(sent)) return
     const { failure } = sent
-    if (failure._tag === "RpcError" || failure.reason === "insufficient_funds") return yield* failure
-    const receipt = yield* minedOf(claim)
-    if (receipt !== undefined) return receipt.status === "success"
-    if ((yield* chain.transactionCount(claim.signer, "latest")) <= claim.nonce) return true
-    // A block with another transaction is proof that the nonce is used; that there is no receipt is none.
-    const other = yield* chain.minedAt({ ...claim, address: claim.signer, since: sinceClaim(claim) })
-    return Option.isNone(other) || Wallet.hashes(claim).some((hash) => hash === other.value.hash)
+    if (failure._tag === "RpcError") return yield* failure
+    if (failure.reason === "insufficient_funds" && (yield* minedOf(claim)) === undefined) return yield* failure
   })
 
   /** Sends what the job has claimed, with a new claim where that one is spent. */
@@ -220,30 +225,20 @@ const make = Effect.gen(function*() {
     existing: Option.Option<Wallet.Claim>,
     spent: Wallet.Claim | undefined
   ) {
-    const claimAfter = (spent?: Wallet.Claim) =>
-      Effect.mapError(claim(cause, job, spent), (error) => ({ error, spent }))
-    let isFresh = Option.isNone(existing) || existing.value.nonce === spent?.nonce
-    let claimed = Option.isNone(existing) || isFresh
-      ? yield* claimAfter(spent)
+    const claimed = Option.isNone(existing) || existing.value.nonce === spent?.nonce
+      ? yield* Effect.mapError(claim(cause, job, spent), (error) => ({ error, spent }))
       : { _tag: "Claimed", claim: existing.value } as const
-    while (claimed._tag === "Claimed") {
-      const current: Wallet.Claim = claimed.claim
-      yield* failpoint.hit("claimed")
-      // A cancelled claim is not followed by another one: its end is the job's, whatever is mined.
-      if (current.cancelled !== undefined) return { _tag: "Sent", claim: current } as const
-      const isSent = yield* Effect.mapError(broadcast(current, isFresh), (cause) => ({
-        error: new NotSent({ cause, claim: current }),
-        spent: undefined
-      }))
-      yield* failpoint.hit("sent")
-      if (isSent) return { _tag: "Sent", claim: current } as const
-      yield* Effect.logWarning(`nonce ${current.nonce} was used without effect for the job`).pipe(
-        Effect.annotateLogs({ jobId: job.id })
-      )
-      isFresh = true
-      claimed = yield* claimAfter(current)
-    }
-    return claimed
+    if (claimed._tag === "Done") return claimed
+    const current: Wallet.Claim = claimed.claim
+    yield* failpoint.hit("claimed")
+    // Nothing is sent for a cancelled claim: its end is the job's, whatever is mined.
+    if (current.cancelled !== undefined) return { _tag: "Sent", claim: current } as const
+    yield* Effect.mapError(broadcast(current), (cause) => ({
+      error: new NotSent({ cause, claim: current }),
+      spent: undefined
+    }))
+    yield* failpoint.hit("sent")
+    return { _tag: "Sent", claim: current } as const
   })
 
   /** Records the transaction that the job's nonce has now. */
@@ -342,6 +337,15 @@ const make = Effect.gen(function*() {
         ? DateTime.distance(now, job.retryAt)
         : undefined)
 
+  /** Whether the chain has used the claim's nonce without doing what the job asks for. */
+  const isSpent = (claim: Wallet.Claim) =>
+    Effect.map(Effect.timeoutOption(receipts.await(claim), shortDelay), (settled) => {
+      if (Option.isNone(settled) || claim.cancelled !== undefined) return false
+      return settled.value._tag === "Mined"
+        ? settled.value.receipt.status === "reverted"
+        : !Wallet.hashes(claim).includes(settled.value.transactionHash)
+    })
+
   /** What comes first: the chain uses the nonce, another executor changes the claim, or the job's time is over. */
   const nextOf = (job: Job.Job, claim: Wallet.Claim) => {
     const changed = ledger.find(job.id).pipe(
@@ -428,7 +432,7 @@ const make = Effect.gen(function*() {
         const wait = yield* waitOf(known, jobId)
         if (wait !== undefined) return again(wait)
         const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
-        return yield* submitAndRecord(cause, started, claimed)
+        return yield* submitAndRecord(cause, started, claimed, (yield* isSpent(claim)) ? claim : undefined)
       }
 
       const next = yield* nextOf(job, claim)

@@ -466,6 +466,29 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.strictEqual(yield* ledger.nextNonce, 11)
       }))
 
+    test("uses up a nonce that its job has left behind, instead of raising its fees", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 0 }
+        const ledger = yield* openLedger(log, world)
+        const id = jobId(1)
+        const left = yield* ledger.claim(id, prepared(id))
+        world.transactionCount = 1
+        const next = yield* ledger.claim(id, prepared(id), left)
+        // A reorganisation has taken back the transaction that had used the nonce.
+        const raised = { ...fees, maxFeePerGas: 9_000_000_000n }
+        const [used] = yield* ledger.replace([{ claim: left, fees: raised }])
+        assert.isDefined(used)
+        assert.deepInclude(used, { nonce: left.nonce, earlier: [left.transactionHash] })
+        assert.notProperty(used, "jobId")
+        assert.strictEqual(Transaction.from(used.transaction).to, signer)
+        assert.deepStrictEqual(yield* ledger.find(id), Option.some(next))
+        assert.deepStrictEqual(yield* ledger.replace([{ claim: left, fees: raised }]), [])
+        const [again] = yield* ledger.replace([{ claim: used, fees: { ...fees, maxFeePerGas: 20_000_000_000n } }])
+        assert.deepInclude(again, { nonce: left.nonce, earlier: Wallet.hashes(used) })
+        const { claims } = yield* ledger.issued(0)
+        assert.deepStrictEqual(claims, new Map([[0, again], [1, next]]) as typeof claims)
+      }))
+
     test("uses up a nonce that no claim has, once", (log) =>
       Effect.gen(function*() {
         const world = { transactionCount: 2 }

@@ -123,8 +123,10 @@ export interface State {
   readonly bucket: { readonly id: BucketId; readonly jobId: Job.Id } | undefined
   /** The block of the last change on chain that a job of this name told of; 0 for none. */
   readonly blockNumber: number
+  /** The transactions that the latest job has told of, in any order. */
+  readonly submitted: ReadonlyArray<TransactionHash>
 }
-export const initial: State = { job: undefined, bucket: undefined, blockNumber: 0 }
+export const initial: State = { job: undefined, bucket: undefined, blockNumber: 0, submitted: [] }
 
 /** The job after this event; `job` is the one the event speaks of, or undefined before its first event. */
 export const evolveJob = (job: Job.Job | undefined, event: Event): Job.Job | undefined => {
@@ -199,9 +201,14 @@ export const jobAfter = (subject: string, { event, operation }: Extract<Step, { 
 
 export const evolve = (state: State, event: Event): State => {
   const job = evolveJob(state.job, event)
+  const { step } = stepOf(event)
+  if (step === "requested") return { ...state, job, submitted: [] }
+  if (step === "submitted" && job?.transactionHash !== undefined) {
+    return { ...state, job, submitted: [...state.submitted, job.transactionHash] }
+  }
   if (event._tag !== "BucketCreated" && event._tag !== "BucketDeleted") return { ...state, job }
   const bucket = event._tag === "BucketCreated" ? { id: event.bucketId, jobId: event.jobId } : undefined
-  return { job, bucket, blockNumber: Math.max(state.blockNumber, event.blockNumber ?? 0) }
+  return { ...state, job, bucket, blockNumber: Math.max(state.blockNumber, event.blockNumber ?? 0) }
 }
 
 export class BucketExists extends Schema.TaggedError<BucketExists>()("BucketExists", {
@@ -305,7 +312,8 @@ export const decide = (
     case "RecordSubmission": {
       if (Job.isTerminal(job.status)) return Result.fail(new JobOver({ jobId }))
       if (!isAttempting) return outOfOrder
-      if (job.transactionHash === command.transactionHash) return accept()
+      // Also one that another has taken the place of since: its executor comes late.
+      if (state.submitted.includes(command.transactionHash)) return accept()
       const { _tag, ...submission } = command
       return accept(Event.cases[tag.submitted].make({ ...submission, occurredAt }))
     }

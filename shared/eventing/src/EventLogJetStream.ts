@@ -186,6 +186,7 @@ export const attach = Effect.fnUntraced(function*(
   let disconnects = 0
   /** How many disconnects there were when the log was last found to be as it was; undefined since it was found not to be. */
   let knownAt: number | undefined
+  let isReplicated = false
   const readers = new Set<ConsumerMessages>()
   const connected = yield* Latch.make(true)
 
@@ -251,7 +252,8 @@ export const attach = Effect.fnUntraced(function*(
       if (loss !== undefined) return yield* lose("look", loss)
     }
     if (info === undefined) return yield* lose("look", `There is no event log ${stream}`)
-    const { created, state: { last_seq: last } } = info
+    const { config, created, state: { last_seq: last } } = info
+    isReplicated = config.num_replicas > 1
     const mark = seen?.mark ?? (last === 0 ? undefined : yield* markAt(last))
     seen = { created, lastSequence: Math.max(last, seen?.lastSequence ?? 0), mark: seen?.mark ?? mark }
     knownAt = at
@@ -294,6 +296,15 @@ export const attach = Effect.fnUntraced(function*(
       : Option.some(toStored(message.seq, message.subject, message.header, message.data))
   const find = (query: { seq: number } | { seq: number; next_by_subj: string }) =>
     known("read", request("read", () => manager.direct.getMessage(stream, query))).pipe(Effect.map(fromStoredMsg))
+
+  /** Of a stream that has replicas the leader is asked: writers decide on what a subject holds, and a replica may be behind. */
+  const findNext = (query: { seq: number; next_by_subj: string }) =>
+    Effect.suspend(() => isReplicated ? fromLeader(query) : find(query))
+  const fromLeader = (query: Parameters<typeof manager.streams.getMessage>[1]) =>
+    known(
+      "read",
+      request("read", () => manager.streams.getMessage(stream, query).catch(orUndefined(noMessageFound)))
+    ).pipe(Effect.map(fromStoredMsg))
 
   const append: EventLogShape["append"] = (subject, expected, event) =>
     known(
@@ -344,7 +355,7 @@ export const attach = Effect.fnUntraced(function*(
     const events: Array<StoredEvent> = []
     let revision = 0
     while (true) {
-      const next = yield* find({ seq: revision + 1, next_by_subj: `${prefix}.${subject}` })
+      const next = yield* findNext({ seq: revision + 1, next_by_subj: `${prefix}.${subject}` })
       if (Option.isNone(next)) return { events, revision }
       events.push(next.value)
       revision = next.value.sequence
@@ -564,16 +575,7 @@ export const attach = Effect.fnUntraced(function*(
     append,
     read,
     // Asked of the stream's leader: a replica may not have the last one yet, and writers decide on this.
-    last: (subject) =>
-      known(
-        "read last",
-        request(
-          "read last",
-          () =>
-            manager.streams.getMessage(stream, { last_by_subj: `${prefix}.${subject}` })
-              .catch(orUndefined(noMessageFound))
-        )
-      ).pipe(Effect.map(fromStoredMsg)),
+    last: (subject) => fromLeader({ last_by_subj: `${prefix}.${subject}` }),
     get: (sequence) => find({ seq: sequence }),
     nextUnder: (tokens, from) => find({ seq: Math.max(1, from), next_by_subj: `${prefix}.${tokens}.>` }),
     lastSequence: look,
