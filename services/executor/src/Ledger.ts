@@ -218,9 +218,9 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   })
 
   /** Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. */
-  const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>) {
+  const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>, isNew: boolean) {
     let waiting = group
-    let isFirstRound = true
+    let isFirstRound = isNew
     while (waiting.length > 0) {
       const [fees, used] = yield* Effect.all([offer, chain.transactionCount(signer, "latest")], { concurrency: 2 })
       // From here to the append a rival's turn undoes this one, so the chain is asked before.
@@ -280,8 +280,8 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   yield* Queue.takeBetween(requests, 1, groupSize).pipe(
     Effect.flatMap((group) =>
-      serve(group).pipe(
-        Effect.retry(reread),
+      serve(group, true).pipe(
+        Effect.catch(() => Effect.retry(serve(group, false), reread)),
         // Whatever ends a turn ends the wait of its jobs, and the next turn is taken.
         Effect.onError((cause) =>
           Effect.forEach(group, ({ answer }) => Deferred.failCause(answer, cause), { discard: true })

@@ -432,7 +432,8 @@ const make = Effect.gen(function*() {
         const wait = yield* waitOf(known, jobId)
         if (wait !== undefined) return again(wait)
         const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
-        return yield* submitAndRecord(cause, started, claimed, (yield* isSpent(claim)) ? claim : undefined)
+        const spent = claim.transactionHash === transactionHash && (yield* isSpent(claim)) ? claim : undefined
+        return yield* submitAndRecord(cause, started, claimed, spent)
       }
 
       const next = yield* nextOf(job, claim)
