@@ -33,9 +33,12 @@ const reader = Effect.fnUntraced(
   function*(log: EventLogShape, settle: (delivery: Delivery) => Effect.Effect<void> = ({ ack }) => Effect.ignore(ack)) {
     const ids = yield* Queue.unbounded<string>()
     yield* log.consume(consumer).pipe(
-      Stream.runForEach((delivery) =>
-        Effect.andThen(settle(delivery), Queue.offer(ids, delivery.event.headers["ce-id"] ?? ""))
+      // Side by side, as executors work: a settlement that a killed server does not answer holds up no other.
+      Stream.mapEffect(
+        (delivery) => Effect.andThen(settle(delivery), Queue.offer(ids, delivery.event.headers["ce-id"] ?? "")),
+        { concurrency: "unbounded" }
       ),
+      Stream.runDrain,
       Effect.forkScoped
     )
     return ids
