@@ -52,18 +52,18 @@ const maxDepth = 5
 const careful: Profile = { name: "careful", env: { executor: { CONFIRMATIONS: `${maxDepth + 1}` } } }
 
 const run = promisify(execFile)
-const seconds = (count: number) => Effect.sleep(Duration.seconds(count))
+const seconds = ({ pace }: Rig, count: number) => Effect.sleep(Duration.seconds(count * pace))
 const nothing: ReadonlyArray<Violation> = []
 const wrong = (evidence: string): Violation => ({ rule: "fault", evidence })
 
 /** A state of things that lasts for some seconds and ends however the time ends. */
-const lasting = (count: number, begin: Effect.Effect<void>, end: Effect.Effect<void>) =>
-  Effect.as(Effect.acquireUseRelease(begin, () => seconds(count), () => end), nothing)
+const lasting = (rig: Rig, count: number, begin: Effect.Effect<void>, end: Effect.Effect<void>) =>
+  Effect.as(Effect.acquireUseRelease(begin, () => seconds(rig, count), () => end), nothing)
 
 const executors = ({ stack }: Rig) => [stack.executor(0), stack.executor(1), stack.executor(2)]
 
-const killed = (process: Processes.Process, awaySeconds: number) =>
-  process.kill("SIGKILL").pipe(Effect.andThen(seconds(awaySeconds)), Effect.andThen(process.start))
+const killed = (rig: Rig, process: Processes.Process, awaySeconds: number) =>
+  process.kill("SIGKILL").pipe(Effect.andThen(seconds(rig, awaySeconds)), Effect.andThen(process.start))
 
 const crashes: Fault = {
   number: 1,
@@ -100,7 +100,7 @@ const kills: ReadonlyArray<Fault> = [
     lasts: 5,
     profile: usual,
     touches: ["gateway"],
-    run: ({ stack }) => Effect.as(killed(stack.gateway(1), 2), nothing)
+    run: (rig) => Effect.as(killed(rig, rig.stack.gateway(1), 2), nothing)
   },
   {
     number: 2,
@@ -109,9 +109,11 @@ const kills: ReadonlyArray<Fault> = [
     lasts: 6,
     profile: usual,
     touches: ["projector"],
-    run: ({ stack }) =>
+    run: (rig) =>
       Effect.as(
-        Effect.all([killed(stack.projector(0), 1), killed(stack.projector(1), 3)], { concurrency: 2 }),
+        Effect.all([killed(rig, rig.stack.projector(0), 1), killed(rig, rig.stack.projector(1), 3)], {
+          concurrency: 2
+        }),
         nothing
       )
   }
@@ -123,7 +125,7 @@ const frozen: Fault = {
   lasts: 60,
   profile: usual,
   touches: ["executor"],
-  run: ({ stack }) => lasting(60, stack.executor(0).kill("SIGSTOP"), stack.executor(0).kill("SIGCONT"))
+  run: (rig) => lasting(rig, 60, rig.stack.executor(0).kill("SIGSTOP"), rig.stack.executor(0).kill("SIGCONT"))
 }
 
 const natsKilled: Fault = {
@@ -132,7 +134,7 @@ const natsKilled: Fault = {
   lasts: 5,
   profile: usual,
   touches: ["nats"],
-  run: ({ stack }) => Effect.as(killed(stack.nats, 3), nothing)
+  run: (rig) => Effect.as(killed(rig, rig.stack.nats, 3), nothing)
 }
 
 const natsEmptied: Fault = {
@@ -141,7 +143,8 @@ const natsEmptied: Fault = {
   lasts: 25,
   profile: usual,
   touches: ["nats", "executor", "gateway", "projector"],
-  run: Effect.fnUntraced(function*({ stack }) {
+  run: Effect.fnUntraced(function*(rig) {
+    const { stack } = rig
     const found: Array<Violation> = []
     const store = join(stack.dataDir, "nats", "jetstream")
     yield* stack.nats.kill("SIGKILL")
@@ -163,7 +166,7 @@ const natsEmptied: Fault = {
       (process) => Effect.ignore(Effect.andThen(process.kill("SIGKILL"), process.start)),
       { concurrency: "unbounded" }
     ))
-    yield* seconds(10)
+    yield* seconds(rig, 10)
     const made = yield* Observer.streams(stack.natsUrl)
     if (made.length > 0) found.push(wrong(`the emptied server was given the streams ${made.join(", ")}`))
     for (const url of stack.gatewayUrls) {
@@ -190,7 +193,7 @@ const postgresLost: ReadonlyArray<Fault> = [
     lasts: 6,
     profile: usual,
     touches: ["postgres"],
-    run: ({ stack }) => Effect.as(killed(stack.postgres, 3), nothing)
+    run: (rig) => Effect.as(killed(rig, rig.stack.postgres, 3), nothing)
   },
   {
     number: 6,
@@ -199,14 +202,15 @@ const postgresLost: ReadonlyArray<Fault> = [
     lasts: 20,
     profile: usual,
     touches: ["postgres"],
-    run: Effect.fnUntraced(function*({ stack }) {
+    run: Effect.fnUntraced(function*(rig) {
+      const { stack } = rig
       const data = join(stack.dataDir, "postgres")
       const copy = `${data}.copy`
       yield* stack.postgres.stop
       // Owners and modes are kept: Postgres refuses a folder that others may read.
       yield* Effect.promise(() => run("cp", ["-a", data, copy]))
       yield* stack.postgres.start
-      yield* seconds(8)
+      yield* seconds(rig, 8)
       yield* stack.postgres.stop
       yield* Effect.sync(() => {
         rmSync(data, { recursive: true })
@@ -229,11 +233,12 @@ const partsOf: Readonly<Record<Pair, ReadonlyArray<Part>>> = {
   "gateway-node": ["gateway", "node"]
 }
 
-const networks: ReadonlyArray<readonly [name: string, network: Proxy.Network, lasts: number]> = [
-  ["cut", Proxy.cut, 6],
-  ["silent", Proxy.blackHole, 12],
-  ["slow", Proxy.slow(2_000), 12],
-  ["lossy", Proxy.lossy(0.2), 12]
+/** What happens to a connection, one after the other, each for so many seconds. */
+const networks: ReadonlyArray<readonly [network: Proxy.Network, lasts: number]> = [
+  [Proxy.cut, 6],
+  [Proxy.blackHole, 12],
+  [Proxy.slow(2_000), 12],
+  [Proxy.lossy(0.2), 12]
 ]
 
 const disconnections: ReadonlyArray<Fault> = pairs.map((pair) => ({
@@ -243,11 +248,11 @@ const disconnections: ReadonlyArray<Fault> = pairs.map((pair) => ({
   lasts: 46,
   profile: usual,
   touches: partsOf[pair],
-  run: ({ links }) =>
-    Effect.forEach(networks, ([, network, lasts]) =>
+  run: (rig) =>
+    Effect.forEach(networks, ([network, lasts]) =>
       Effect.andThen(
-        lasting(lasts, links[pair].become(network), links[pair].become(Proxy.sound)),
-        seconds(1)
+        lasting(rig, lasts, rig.links[pair].become(network), rig.links[pair].become(Proxy.sound)),
+        seconds(rig, 1)
       )).pipe(Effect.as(nothing))
 }))
 
@@ -265,9 +270,9 @@ const doubled: Fault = {
   lasts: 15,
   profile: usual,
   touches: ["executor", "nats"],
-  run: ({ executorNats }) =>
-    lasting(15, executorNats.misdeliver(NatsProxy.twice), executorNats.misdeliver(NatsProxy.none)).pipe(
-      struck("a second delivery", executorNats.misdelivered)
+  run: (rig) =>
+    lasting(rig, 15, rig.executorNats.misdeliver(NatsProxy.twice), rig.executorNats.misdeliver(NatsProxy.none)).pipe(
+      struck("a second delivery", rig.executorNats.misdelivered)
     )
 }
 
@@ -277,15 +282,15 @@ const forgotten: Fault = {
   lasts: 20,
   profile: forgetful,
   touches: ["executor", "gateway", "nats"],
-  run: ({ executorNats, gatewayNats }) =>
-    lasting(
-      20,
-      Effect.andThen(
-        executorNats.misdeliver(NatsProxy.loseAppendAnswers(0.2)),
-        gatewayNats.misdeliver(NatsProxy.loseAppendAnswers(0.2))
-      ),
-      Effect.andThen(executorNats.misdeliver(NatsProxy.none), gatewayNats.misdeliver(NatsProxy.none))
-    ).pipe(struck("a lost answer", () => Math.min(executorNats.misdelivered(), gatewayNats.misdelivered())))
+  run: (rig) => {
+    const { executorNats, gatewayNats } = rig
+    const misdeliver = (how: NatsProxy.Misdelivery) =>
+      Effect.andThen(executorNats.misdeliver(how), gatewayNats.misdeliver(how))
+    return lasting(rig, 20, misdeliver(NatsProxy.loseAppendAnswers(0.2)), misdeliver(NatsProxy.none)).pipe(
+      struck("a lost answer to an executor", executorNats.misdelivered),
+      struck("a lost answer to a gateway", gatewayNats.misdelivered)
+    )
+  }
 }
 
 const misbehaving = (
@@ -301,8 +306,10 @@ const misbehaving = (
   lasts,
   profile: usual,
   touches: ["rpc"],
-  run: ({ rpc }) =>
-    lasting(lasts, rpc.behave(behaviour), rpc.behave(RpcProxy.honest)).pipe(struck("the fault", rpc.misbehaved))
+  run: (rig) =>
+    lasting(rig, lasts, rig.rpc.behave(behaviour), rig.rpc.behave(RpcProxy.honest)).pipe(
+      struck("the fault", rig.rpc.misbehaved)
+    )
 })
 
 const rpcFaults: ReadonlyArray<Fault> = [
@@ -311,6 +318,13 @@ const rpcFaults: ReadonlyArray<Fault> = [
     undefined,
     "the RPC says nothing after its node accepted a transaction",
     RpcProxy.loseSendAnswers(0.5),
+    25
+  ),
+  misbehaving(
+    10,
+    "errors",
+    "the RPC says nothing after its node accepted a transaction, and later tells errors in other words",
+    RpcProxy.rewriteErrors(0.5),
     25
   ),
   misbehaving(
@@ -323,11 +337,16 @@ const rpcFaults: ReadonlyArray<Fault> = [
 ]
 
 /** Repeats something for some seconds, so often a second. */
-const repeated = <E>(forSeconds: number, everyMillis: number, what: Effect.Effect<unknown, E>) =>
+const repeated = <E>(
+  { pace }: Rig,
+  forSeconds: number,
+  everyMillis: number,
+  what: Effect.Effect<unknown, E>
+) =>
   what.pipe(
     Effect.andThen(Effect.sleep(everyMillis)),
     Effect.forever,
-    Effect.timeoutOption(Duration.seconds(forSeconds)),
+    Effect.timeoutOption(Duration.seconds(forSeconds * pace)),
     Effect.as(nothing)
   )
 
@@ -340,7 +359,7 @@ const dropped: Fault = {
   lasts: 12,
   profile: usual,
   touches: ["chain"],
-  run: (rig) => repeated(12, 400, rpcOf(rig)("anvil_dropAllTransactions"))
+  run: (rig) => repeated(rig, 12, 400, rpcOf(rig)("anvil_dropAllTransactions"))
 }
 
 const reorganised: Fault = {
@@ -352,7 +371,7 @@ const reorganised: Fault = {
   run: Effect.fnUntraced(function*(rig) {
     for (let depth = 1; depth <= maxDepth; depth++) {
       yield* rpcOf(rig)("anvil_reorg", depth, [])
-      yield* seconds(5)
+      yield* seconds(rig, 5)
     }
     return nothing
   })
@@ -367,7 +386,7 @@ const dear: Fault = {
   run: (rig) => {
     const setBaseFee = (gwei: string) =>
       rpcOf(rig)("anvil_setNextBlockBaseFeePerGas", toQuantity(parseUnits(gwei, "gwei")))
-    return Effect.ensuring(repeated(20, 200, setBaseFee("100")), Effect.ignore(setBaseFee("1")))
+    return Effect.ensuring(repeated(rig, 20, 200, setBaseFee("100")), Effect.ignore(setBaseFee("1")))
   }
 }
 
@@ -396,8 +415,12 @@ const usedElsewhere: Fault = {
   run: Effect.fnUntraced(function*(rig) {
     const { chain, wallet } = rig
     const sent = { next: 0, replaced: 0 }
-    const waiting = rpcOf(rig)("txpool_contentFrom", wallet.address).pipe(
-      Effect.map((content) => Object.keys(Object(Object(content).pending)).map(Number))
+    const waiting = Effect.map(
+      rpcOf(rig)("txpool_content"),
+      (content) =>
+        Object.entries(Object(Object(content).pending))
+          .filter(([address]) => address.toLowerCase() === wallet.address.toLowerCase())
+          .flatMap(([, byNonce]) => Object.keys(Object(byNonce)).map(Number))
     )
     const fee = parseUnits("20", "gwei")
     const once = Effect.gen(function*() {
@@ -406,7 +429,7 @@ const usedElsewhere: Fault = {
       const [first] = yield* waiting
       if (first !== undefined && (yield* sendOutside(rig, first, fee * 2n))) sent.replaced++
     })
-    yield* repeated(15, 700, once)
+    yield* repeated(rig, 15, 700, once)
     return Object.entries(sent).filter(([, count]) => count === 0).map(([kind]) => wrong(`none was sent as ${kind}`))
   })
 }
@@ -420,7 +443,7 @@ const emptied: Fault = {
   run: (rig) => {
     const setBalance = (wei: bigint) =>
       Effect.asVoid(rpcOf(rig)("anvil_setBalance", rig.wallet.address, toQuantity(wei)))
-    return lasting(20, setBalance(0n), setBalance(funds))
+    return lasting(rig, 20, setBalance(0n), setBalance(funds))
   }
 }
 
@@ -431,7 +454,10 @@ const blocked: Fault = {
   profile: usual,
   touches: ["executor"],
   run: (rig) =>
-    rig.order(rig.stack.executor(0), { blockMillis: 90_000 }).pipe(Effect.andThen(seconds(90)), Effect.as(nothing))
+    rig.order(rig.stack.executor(0), { blockMillis: 90_000 * rig.pace }).pipe(
+      Effect.andThen(seconds(rig, 90)),
+      Effect.as(nothing)
+    )
 }
 
 const diskSize = "64m"
@@ -468,11 +494,11 @@ const fullDisk: ReadonlyArray<Fault> = [
     lasts: 15,
     profile: smallDisk,
     touches: ["nats"],
-    run: ({ stack }) => {
-      const file = join(stack.dataDir, "nats", "filler")
-      return lasting(10, Effect.sync(() => fill(file)), Effect.sync(() => rmSync(file))).pipe(
+    run: (rig) => {
+      const file = join(rig.stack.dataDir, "nats", "filler")
+      return lasting(rig, 10, Effect.sync(() => fill(file)), Effect.sync(() => rmSync(file))).pipe(
         // A server that met a full disk may have switched its store off, and needs to be started again.
-        Effect.andThen(stack.nats.restart),
+        Effect.andThen(rig.stack.nats.restart),
         Effect.as(nothing)
       )
     }
@@ -484,9 +510,9 @@ const fullDisk: ReadonlyArray<Fault> = [
     lasts: 15,
     profile: { name: "limited store", natsMaxFileStore: "64MB" },
     touches: ["nats"],
-    run: ({ stack }) =>
+    run: (rig) =>
       Effect.acquireUseRelease(
-        Effect.promise(() => connect({ servers: stack.natsUrl })),
+        Effect.promise(() => connect({ servers: rig.stack.natsUrl })),
         (connection) => {
           const filler = { name: "FILLER", subjects: ["filler"], storage: StorageType.File }
           const manager = jetstreamManager(connection)
@@ -498,6 +524,7 @@ const fullDisk: ReadonlyArray<Fault> = [
             while (await store());
           })
           return lasting(
+            rig,
             10,
             begin,
             Effect.promise(async () => void (await (await manager).streams.delete(filler.name)))
@@ -527,8 +554,12 @@ const away: Fault = {
   lasts: 15,
   profile: usual,
   touches: ["chain", "rpc", "node", "wallet"],
-  run: ({ stack }) =>
-    stack.devnet.stop.pipe(Effect.andThen(seconds(10)), Effect.andThen(stack.devnet.start), Effect.as(nothing))
+  run: (rig) =>
+    rig.stack.devnet.stop.pipe(
+      Effect.andThen(seconds(rig, 10)),
+      Effect.andThen(rig.stack.devnet.start),
+      Effect.as(nothing)
+    )
 }
 
 const clocks: ReadonlyArray<Fault> = (["executor", "gateway"] as const).map((kind) => ({
@@ -541,13 +572,14 @@ const clocks: ReadonlyArray<Fault> = (["executor", "gateway"] as const).map((kin
   run: (rig) => {
     const hour = 3_600_000
     const shift = (shiftMillis: number) => rig.order(rig.stack[kind](0), { shiftMillis })
-    return lasting(12, shift(hour), Effect.void).pipe(
-      Effect.andThen(lasting(12, shift(-hour), Effect.void)),
+    return lasting(rig, 12, shift(hour), Effect.void).pipe(
+      Effect.andThen(lasting(rig, 12, shift(-hour), Effect.void)),
       Effect.ensuring(shift(0))
     )
   }
 }))
 
+/** Every fault, in the order of their numbers. */
 export const all: ReadonlyArray<Fault> = [
   crashes,
   ...kills,
@@ -559,7 +591,6 @@ export const all: ReadonlyArray<Fault> = [
   doubled,
   forgotten,
   ...rpcFaults,
-  misbehaving(11, "errors", "the RPC tells errors in other words and codes", RpcProxy.rewriteErrors, 15),
   dropped,
   reorganised,
   dear,

@@ -51,6 +51,8 @@ export interface Rig extends Target {
     what: { readonly shiftMillis?: number; readonly blockMillis?: number }
   ) => Effect.Effect<void>
   readonly random: () => number
+  /** 1 is a fault's own time; a smaller number makes all of them shorter. */
+  readonly pace: number
 }
 
 export const counts = { gateway: 2, executor: 3, projector: 2 } as const
@@ -59,9 +61,10 @@ export interface Options {
   readonly dataDir: string
   readonly profile: Profile
   readonly seed: string
+  readonly pace?: number
 }
 
-export const start = Effect.fnUntraced(function*({ dataDir, profile, seed }: Options) {
+export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, seed }: Options) {
   const random = yield* seededRandom(seed)
   const ports = {
     nats: yield* Ports.free,
@@ -163,7 +166,8 @@ export const start = Effect.fnUntraced(function*({ dataDir, profile, seed }: Opt
         renameSync(`${file}.new`, file)
       })
     }),
-    random
+    random,
+    pace
   }
   return rig
 })

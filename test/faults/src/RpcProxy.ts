@@ -9,13 +9,13 @@ export type Behaviour =
   | { readonly _tag: "Stale"; readonly blocks: number; readonly share: number }
   /** This share of the transactions reaches the node, and the sender hears nothing or loses the connection. */
   | { readonly _tag: "LoseSendAnswers"; readonly share: number }
-  /** Errors come with another code or in other words than the node's. */
-  | { readonly _tag: "RewriteErrors" }
+  /** As that, and errors come with another code or in other words than the node's. */
+  | { readonly _tag: "RewriteErrors"; readonly share: number }
 
 export const honest: Behaviour = { _tag: "Honest" }
 export const stale = (blocks: number, share: number): Behaviour => ({ _tag: "Stale", blocks, share })
 export const loseSendAnswers = (share: number): Behaviour => ({ _tag: "LoseSendAnswers", share })
-export const rewriteErrors: Behaviour = { _tag: "RewriteErrors" }
+export const rewriteErrors = (share: number): Behaviour => ({ _tag: "RewriteErrors", share })
 
 export interface RpcProxy {
   readonly port: number
@@ -80,8 +80,9 @@ export const make = Effect.fnUntraced(function*(
     }
     const answer = await forward(text)
     const isSend = requests.some(({ method }) => method === "eth_sendRawTransaction")
-    if (now._tag === "LoseSendAnswers" && isSend && random() < now.share) {
-      misbehaved++
+    const lostShare = now._tag === "LoseSendAnswers" || now._tag === "RewriteErrors" ? now.share : 0
+    if (isSend && random() < lostShare) {
+      if (now._tag === "LoseSendAnswers") misbehaved++
       // One sender in two waits for its own deadline.
       if (random() < 0.5) response.socket?.resetAndDestroy()
       return

@@ -39,10 +39,13 @@ export interface Outcome {
 const margin = 4
 /** A fault that takes this much longer than it says has gone wrong, in seconds. */
 const faultSlack = 120
+/** Reading all that is left takes no longer, in seconds. */
+const observeWithin = 120
 
 export const run = Effect.fnUntraced(
   function*({ faults, jobs, notes, prefix, quietWithin, rig }: Options): Effect.fn.Return<Outcome> {
     const begunAt = yield* Clock.currentTimeMillis
+    const { pace } = rig
     const lasts = Math.max(...faults.map(({ lasts }) => lasts))
     const before = notes.length
     const asked = () => notes.slice(before).filter(({ request }) => request === "create").length
@@ -50,7 +53,7 @@ export const run = Effect.fnUntraced(
     const client = yield* Effect.forkChild(
       Client.run({
         gatewayUrls: rig.stack.gatewayUrls,
-        rate: jobs / (lasts + 2 * margin),
+        rate: jobs / ((lasts + 2 * margin) * pace),
         prefix,
         random: rig.random,
         note: (note) => notes.push(note),
@@ -59,7 +62,7 @@ export const run = Effect.fnUntraced(
       { startImmediately: true }
     )
 
-    yield* Effect.sleep(margin * 1_000)
+    yield* Effect.sleep(margin * pace * 1_000)
     const struck = yield* Effect.forEach(faults, (fault) =>
       Effect.scoped(fault.run(rig)).pipe(
         Effect.timeoutOrElse({
@@ -69,14 +72,20 @@ export const run = Effect.fnUntraced(
         Effect.catchCause((cause) => Effect.succeed([wrong(`fault ${idOf(fault)} went wrong: ${cause}`)]))
       ), { concurrency: "unbounded" })
     const faultEndedAt = yield* Clock.currentTimeMillis
-    yield* Effect.sleep(margin * 1_000)
+    yield* Effect.sleep(margin * pace * 1_000)
     while (asked() < jobs) yield* Effect.sleep("100 millis")
     isOver = true
     yield* Fiber.join(client)
 
     const quiet = yield* Effect.timeoutOption(untilQuiet(rig, notes), quietWithin * 1_000)
     const quietAt = yield* Clock.currentTimeMillis
-    const seen = yield* Effect.result(Observer.observe(rig, { notes, secrets: rig.secrets, faultEndedAt }))
+    const seen = yield* Observer.observe(rig, { notes, secrets: rig.secrets, faultEndedAt }).pipe(
+      Effect.timeoutOrElse({
+        duration: observeWithin * 1_000,
+        orElse: () => Effect.fail(new Observer.Unobservable({ what: "product", cause: "no answer in time" }))
+      }),
+      Effect.result
+    )
     const isSeen = seen._tag === "Success"
     const completedAt = isSeen
       ? fold(seen.success.log).events.find(({ step, storedAt }) => step === "completed" && storedAt > faultEndedAt)
