@@ -57,7 +57,6 @@ export const make = Effect.fnUntraced(
     let network: Network = sound
 
     const accept = (client: Socket) => {
-      // Its own side of a connection that is reset is told of it too.
       const link = makeLink(client, to, () => network, random, rewrite?.())
       links.add(link)
       link.ended.finally(() => links.delete(link))
@@ -65,6 +64,7 @@ export const make = Effect.fnUntraced(
     let server: Server | undefined
     const listen = Effect.callback<void>((resume) => {
       server = createServer({ allowHalfOpen: true }, accept)
+      server.once("error", (error) => resume(Effect.die(error)))
       server.listen(port, Ports.host, () => resume(Effect.void))
     })
     const resetAll = () => {
@@ -115,7 +115,9 @@ const makeLink = (
     server.resetAndDestroy()
     resolve()
   }
+  let isBroken = false
   const wake = () => {
+    if (isBroken && networkNow()._tag !== "BlackHole") return reset()
     for (const line of lines) line.wake()
   }
   lines.push(
@@ -126,7 +128,10 @@ const makeLink = (
   for (const socket of [client, server]) {
     socket.setNoDelay(true)
     // While nothing arrives, a reset does not either: the other side learns of it when the network is back.
-    socket.on("error", () => networkNow()._tag === "BlackHole" ? undefined : reset())
+    socket.on("error", () => {
+      isBroken = true
+      wake()
+    })
     socket.on("close", () => ++closed === 2 && resolve())
   }
   return { reset, wake, ended }

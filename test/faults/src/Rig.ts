@@ -4,7 +4,7 @@ import type * as Processes from "@akave-async/local/Processes"
 import * as Stack from "@akave-async/local/Stack"
 import { Effect, Random, Redacted, Schedule, type Scope } from "effect"
 import { JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers"
-import { mkdirSync, renameSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as NatsProxy from "./NatsProxy.ts"
 import type { Target } from "./Observer.ts"
@@ -45,7 +45,7 @@ export interface Rig extends Target {
   readonly secrets: ReadonlyArray<{ readonly name: string; readonly value: string }>
   /** The folder of failpoints. */
   readonly failpoints: string
-  /** Moves a process's clock, or stops its event loop for a time, both in milliseconds. */
+  /** Moves a process's clock, or stops its event loop for a time, both in milliseconds; returns when it has begun. */
   readonly order: (
     process: Processes.Process,
     what: { readonly shiftMillis?: number; readonly blockMillis?: number }
@@ -159,12 +159,14 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
     failpoints,
     order: Effect.fnUntraced(function*(process, what) {
       const pid = yield* process.pid
+      const file = join(orders, `${pid}.json`)
       // Written aside first, so that it is never read half written.
       yield* Effect.sync(() => {
-        const file = join(orders, `${pid}.json`)
         writeFileSync(`${file}.new`, JSON.stringify(what))
         renameSync(`${file}.new`, file)
       })
+      // The process takes the file away when it obeys.
+      yield* Effect.orDie(Effect.timeout(until(Effect.sync(() => !existsSync(file))), "10 seconds"))
     }),
     random,
     pace
