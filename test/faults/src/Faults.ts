@@ -13,7 +13,7 @@ import type { Violation } from "./Checker.ts"
 import * as NatsProxy from "./NatsProxy.ts"
 import * as Observer from "./Observer.ts"
 import * as Proxy from "./Proxy.ts"
-import { funds, type Pair, pairs, type Profile, type Rig, until } from "./Rig.ts"
+import { funds, type Pair, pairs, type Profile, revived, type Rig, until } from "./Rig.ts"
 import * as RpcProxy from "./RpcProxy.ts"
 
 /** What a fault takes hold of: two faults on different things can happen at the same time. */
@@ -63,12 +63,12 @@ const lasting = (rig: Rig, count: number, begin: Effect.Effect<void>, end: Effec
 const executors = ({ stack }: Rig) => [stack.executor(0), stack.executor(1), stack.executor(2)]
 
 const killed = (rig: Rig, process: Processes.Process, awaySeconds: number) =>
-  process.kill("SIGKILL").pipe(Effect.andThen(seconds(rig, awaySeconds)), Effect.andThen(process.start))
+  process.kill("SIGKILL").pipe(Effect.andThen(seconds(rig, awaySeconds)), Effect.andThen(revived(process)))
 
 const crashes: Fault = {
   number: 1,
   name: "an executor is killed at each failpoint",
-  lasts: 25,
+  lasts: 35,
   profile: usual,
   touches: ["executor"],
   run: Effect.fnUntraced(function*(rig) {
@@ -86,7 +86,7 @@ const crashes: Fault = {
         found.push(wrong(`no executor came to the failpoint "${name}"`))
         yield* Effect.sync(() => rmSync(file, { force: true }))
       }
-      yield* Effect.forEach(executors(rig), (executor) => executor.start)
+      yield* Effect.forEach(executors(rig), revived)
     }
     return found
   })
@@ -163,7 +163,7 @@ const natsEmptied: Fault = {
     // One of each kind comes back in this state, as a supervisor would bring it back.
     const restarted = yield* Effect.forkScoped(Effect.forEach(
       [stack.projector(1), stack.executor(2), stack.gateway(1)],
-      (process) => Effect.ignore(Effect.andThen(process.kill("SIGKILL"), process.start)),
+      (process) => Effect.andThen(process.kill("SIGKILL"), revived(process)),
       { concurrency: "unbounded" }
     ))
     yield* seconds(rig, 10)
@@ -179,8 +179,7 @@ const natsEmptied: Fault = {
       renameSync(`${store}.lost`, store)
     })
     yield* stack.nats.start
-    yield* Effect.timeoutOption(Fiber.await(restarted), "60 seconds")
-    yield* stack.start()
+    yield* Effect.timeout(Fiber.join(restarted), "60 seconds")
     return found
   })
 }

@@ -86,14 +86,10 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
     "gateway-node": yield* Proxy.make({ to: ports.node, random })
   } satisfies Record<Pair, Proxy.Proxy>
 
-  const [failpoints, orders] = yield* Effect.sync(() =>
-    ["failpoints", "orders"].map((name) => {
-      const folder = join(dataDir, name)
-      mkdirSync(folder, { recursive: true })
-      return folder
-    })
-  )
-  if (failpoints === undefined || orders === undefined) return yield* Effect.die(new Error("no folders"))
+  const [failpoints, orders] = [join(dataDir, "failpoints"), join(dataDir, "orders")]
+  yield* Effect.sync(() => {
+    for (const folder of [failpoints, orders]) mkdirSync(folder, { recursive: true })
+  })
   if (profile.prepare) yield* profile.prepare(dataDir)
 
   // Known to nobody else, so wherever they turn up they were told.
@@ -183,6 +179,10 @@ export const seededRandom = (seed: string): Effect.Effect<() => number> =>
     Effect.map((random) => () => random.nextDoubleUnsafe()),
     Random.withSeed(seed)
   )
+
+/** Starts a process as a supervisor does: one that ends before it is ready is started again, at most 60 times. */
+export const revived = (process: Processes.Process) =>
+  process.start.pipe(Effect.retry({ times: 60, schedule: Schedule.spaced("500 millis") }))
 
 /** Asks until it is so, every 100 ms. */
 export const until = <E, R>(question: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>

@@ -5,7 +5,7 @@ import * as Client from "./Client.ts"
 import { type Fault, idOf } from "./Faults.ts"
 import { fold, isTerminal } from "./Fold.ts"
 import * as Observer from "./Observer.ts"
-import type { Rig } from "./Rig.ts"
+import { revived, type Rig } from "./Rig.ts"
 import type { Note } from "./World.ts"
 
 export interface Options {
@@ -71,6 +71,7 @@ export const run = Effect.fnUntraced(
         }),
         Effect.catchCause((cause) => Effect.succeed([wrong(`fault ${idOf(fault)} went wrong: ${cause}`)]))
       ), { concurrency: "unbounded" })
+    const ended = yield* reviveAll(rig)
     const faultEndedAt = yield* Clock.currentTimeMillis
     yield* Effect.sleep(margin * pace * 1_000)
     while (asked() < jobs) yield* Effect.sleep("100 millis")
@@ -98,6 +99,7 @@ export const run = Effect.fnUntraced(
         notes.slice(before).filter(({ answer, request }) => request === "create" && answer?.status === 202).length,
       violations: [
         ...struck.flat(),
+        ...ended,
         ...(isSeen ? check(seen.success) : [wrong(seen.failure.message)]),
         ...(Option.isSome(quiet) ? [] : [wrong(`not quiet within ${quietWithin} s after the fault`)])
       ],
@@ -109,6 +111,19 @@ export const run = Effect.fnUntraced(
 )
 
 const wrong = (evidence: string): Violation => ({ rule: "fault", evidence })
+
+/** Brings back what has ended, which no fault leaves behind: a process of the product that ended did so by itself. */
+const reviveAll = ({ stack }: Rig) =>
+  Effect.forEach(stack.services, ({ process }) =>
+    Effect.gen(function*() {
+      if ((yield* process.pid) !== undefined) return []
+      const { lastWords } = yield* process.exited
+      const revival = yield* Effect.result(revived(process))
+      return [
+        wrong(`${process.name} ended by itself, saying at last: ${lastWords}`),
+        ...(revival._tag === "Failure" ? [wrong(revival.failure.message)] : [])
+      ]
+    })).pipe(Effect.map((found) => found.flat()))
 
 /** Every job has ended, every event is settled and projected, and no transaction waits. */
 const untilQuiet = ({ stack }: Rig, notes: ReadonlyArray<Note>) => {

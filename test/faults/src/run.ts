@@ -116,6 +116,24 @@ const line = ({ accepted, faults, jobs, millis, quietMillis, recoveryMillis, vio
   } ${faults}: ${jobs} jobs (${accepted} accepted), ${violations.length} violations, `
   + `first completion after ${seconds(recoveryMillis)}, quiet after ${seconds(quietMillis)}, ${seconds(millis)} in all`
 
+const columns = ["violations", "jobs", "accepted", "recovery", "quiet", "in all", "fault"]
+
+const table = (outcomes: ReadonlyArray<Suite.Outcome>): string => {
+  const rows = outcomes.map(({ accepted, faults, jobs, millis, quietMillis, recoveryMillis, violations }) => [
+    `${violations.length}`,
+    `${jobs}`,
+    `${accepted}`,
+    seconds(recoveryMillis),
+    seconds(quietMillis),
+    seconds(millis),
+    faults
+  ])
+  const widths = columns.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]?.length ?? 0)))
+  return [columns, ...rows].map((row) =>
+    row.map((cell, n) => n === columns.length - 1 ? cell : cell.padStart(widths[n] ?? 0)).join("  ")
+  ).join("\n")
+}
+
 const run = Effect.gen(function*() {
   const settings = yield* readSettings
   const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "akave-async-faults-")))
@@ -163,7 +181,7 @@ const run = Effect.gen(function*() {
   }
 
   const broken = outcomes.filter(({ violations }) => violations.length > 0)
-  yield* Console.log(`\n${outcomes.map(line).join("\n")}`)
+  yield* Console.log(`\n${table(outcomes)}`)
   yield* Console.log(
     `\n${outcomes.length - broken.length} faults passed, ${broken.length} broke an invariant (seed ${settings.seed}).`
   )
