@@ -240,21 +240,6 @@ const networks: ReadonlyArray<readonly [network: Proxy.Network, lasts: number]> 
   [Proxy.lossy(0.2), 12]
 ]
 
-const disconnections: ReadonlyArray<Fault> = pairs.map((pair) => ({
-  number: 7,
-  variant: pair,
-  name: `${pair} is cut, silent, 2 s slow, and loses 20 %, one after the other`,
-  lasts: 46,
-  profile: usual,
-  touches: partsOf[pair],
-  run: (rig) =>
-    Effect.forEach(networks, ([network, lasts]) =>
-      Effect.andThen(
-        lasting(rig, lasts, rig.links[pair].become(network), rig.links[pair].become(Proxy.sound)),
-        seconds(rig, 1)
-      )).pipe(Effect.as(nothing))
-}))
-
 /** A proxy's fault that never struck has shown nothing. */
 const struck =
   (what: string, count: () => number) => (fault: Effect.Effect<ReadonlyArray<Violation>, unknown, never>) =>
@@ -262,6 +247,26 @@ const struck =
       const before = count()
       return Effect.map(fault, (found) => count() > before ? found : [...found, wrong(`${what} never happened`)])
     })
+
+const disconnections: ReadonlyArray<Fault> = pairs.map((pair) => ({
+  number: 7,
+  variant: pair,
+  name: `${pair} is cut, silent, 2 s slow, and loses 20 %, one after the other`,
+  lasts: 46,
+  profile: usual,
+  touches: partsOf[pair],
+  run: (rig) => {
+    const { become, disturbed } = rig.links[pair]
+    // Executors ask the node when they start, and not again.
+    const use = pair === "executor-node" ? killed(rig, rig.stack.executor(2), 0) : seconds(rig, 1)
+    return Effect.forEach(networks, ([network, lasts]) => {
+      const disturbance = lasting(rig, lasts, become(network), become(Proxy.sound)).pipe(
+        struck(`a network that is ${network._tag}`, disturbed)
+      )
+      return Effect.map(Effect.all([disturbance, use], { concurrency: 2 }), ([found]) => found)
+    }).pipe(Effect.map((found) => found.flat()))
+  }
+}))
 
 const doubled: Fault = {
   number: 8,

@@ -43,6 +43,8 @@ export interface Proxy {
   readonly port: number
   /** Takes effect at once, on open connections too. */
   become(network: Network): Effect.Effect<void>
+  /** How many pieces, and connections, met a network that was not sound. */
+  readonly disturbed: () => number
 }
 
 /** TCP's first wait for an acknowledgement, in milliseconds; each further one is twice as long. */
@@ -55,9 +57,14 @@ export const make = Effect.fnUntraced(
     const port = yield* Ports.free
     const links = new Set<Link>()
     let network: Network = sound
+    let disturbed = 0
+    const networkNow = () => {
+      if (network._tag !== "Sound") disturbed++
+      return network
+    }
 
     const accept = (client: Socket) => {
-      const link = makeLink(client, to, () => network, random, rewrite?.())
+      const link = makeLink(client, to, networkNow, random, rewrite?.())
       links.add(link)
       link.ended.finally(() => links.delete(link))
     }
@@ -68,6 +75,7 @@ export const make = Effect.fnUntraced(
       server.listen(port, Ports.host, () => resume(Effect.void))
     })
     const resetAll = () => {
+      disturbed += links.size
       for (const link of links) link.reset()
     }
     yield* Effect.acquireRelease(listen, () =>
@@ -87,7 +95,7 @@ export const make = Effect.fnUntraced(
         for (const link of links) link.wake()
         return wasCut && next._tag !== "Cut" ? listen : Effect.void
       })
-    return { port, become }
+    return { port, become, disturbed: () => disturbed }
   }
 )
 

@@ -62,6 +62,7 @@ export const run = Effect.fnUntraced(
       { startImmediately: true }
     )
 
+    yield* Effect.forkChild(watchHealth(rig.stack.gatewayUrls), { startImmediately: true })
     yield* Effect.sleep(margin * pace * 1_000)
     const struck = yield* Effect.forEach(faults, (fault) =>
       Effect.scoped(fault.run(rig)).pipe(
@@ -111,6 +112,20 @@ export const run = Effect.fnUntraced(
 )
 
 const wrong = (evidence: string): Violation => ({ rule: "fault", evidence })
+
+/** Asks every gateway whether it is ready, every second, as what runs it does. */
+const watchHealth = (gatewayUrls: ReadonlyArray<string>) =>
+  Effect.forEach(
+    gatewayUrls,
+    (url) =>
+      Effect.promise(() =>
+        fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5_000) }).then(
+          (response) => response.arrayBuffer(),
+          () => undefined
+        )
+      ),
+    { concurrency: "unbounded", discard: true }
+  ).pipe(Effect.repeat(Schedule.spaced("1 second")))
 
 /** Brings back what has ended, which no fault leaves behind: a process of the product that ended did so by itself. */
 const reviveAll = ({ stack }: Rig) =>
