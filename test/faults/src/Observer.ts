@@ -76,7 +76,6 @@ export const observe = Effect.fnUntraced(function*(
   const names = new Set([...fold(log).jobs.values()].map(({ bucketName }) => bucketName))
   return {
     ...told,
-    wallet: stack.ownerAddress.toLowerCase(),
     log,
     ledger,
     chain: yield* withChain(stack.rpcUrl, (provider) => readChain(provider, stack.ownerAddress, storageAddress, names)),
@@ -151,7 +150,6 @@ interface RpcLog {
 }
 interface RpcReceipt {
   readonly transactionHash: string
-  readonly status: string
   readonly logs: ReadonlyArray<RpcLog>
 }
 interface RpcBlock {
@@ -192,7 +190,6 @@ const readChain = async (
           nonce: Number(nonce),
           blockNumber: number,
           minedAt: Number(block.timestamp) * 1000,
-          succeeded: receipt?.status === "0x1",
           effects: receipt?.logs.flatMap(effectOf) ?? []
         }
       })

@@ -1,8 +1,6 @@
 /** All that can be seen of the product from outside, as plain values: what the checker judges, and nothing else. */
 
 export interface World {
-  /** The executors' wallet, in lower case. */
-  readonly wallet: string
   readonly chain: Chain
   /** The event log, in order. */
   readonly log: ReadonlyArray<Message>
@@ -48,7 +46,6 @@ export interface Transaction {
   readonly blockNumber: number
   /** Unix time in milliseconds; the chain tells whole seconds. */
   readonly minedAt: number
-  readonly succeeded: boolean
   readonly effects: ReadonlyArray<Effect>
 }
 

@@ -131,7 +131,6 @@ const transactionOf = (nonce: number, ...effects: World["chain"]["transactions"]
   nonce,
   blockNumber: 10 + nonce,
   minedAt: begun + (1 + nonce) * 1000,
-  succeeded: effects.length > 0,
   effects
 })
 const creation = (name: string) => ({ kind: "created", bucketId: bucketOf(name) }) as const
@@ -162,7 +161,6 @@ const withLog = (facts: ReadonlyArray<Fact>): Pick<World, "log" | "readModel"> =
 }
 
 const sound: World = {
-  wallet: owner.toLowerCase(),
   ...withLog(facts),
   ledger: ledgerOf(claims),
   chain: chainOf(transactions),
