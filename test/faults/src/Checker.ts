@@ -1,5 +1,5 @@
 /**
- * The invariants of the product (docs/architecture.md), held against a {@link World}. It shares no code with the product: a
+ * The invariants of the product (docs/reliability.md), held against a {@link World}. It shares no code with the product: a
  * rule that both understood wrongly would otherwise hold for both.
  */
 import { createHash } from "node:crypto"

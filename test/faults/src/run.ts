@@ -137,7 +137,7 @@ const table = (outcomes: ReadonlyArray<Suite.Outcome>): string => {
 const run = Effect.gen(function*() {
   const settings = yield* readSettings
   const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "akave-async-faults-")))
-  yield* Console.log(`Faults with seed ${settings.seed}: --seed ${settings.seed} lets the same happen again.`)
+  yield* Console.log(`Faults with seed ${settings.seed}: --seed ${settings.seed} draws the same again.`)
   const outcomes: Array<Suite.Outcome> = []
   const kept: Array<string> = []
   let stacks = 0
