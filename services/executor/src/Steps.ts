@@ -288,9 +288,10 @@ const make = Effect.gen(function*() {
   })
 
   /** Ends a job that an executor gave up and then died before it recorded the end. */
-  const endGivenUp = Effect.fnUntraced(function*(cause: StoredEvent) {
+  const endGivenUp = Effect.fnUntraced(function*(cause: StoredEvent, jobId: Job.Id) {
     const error: Job.Failure = { category: "internal", code: "GivenUp", message: "Its attempts are used up" }
-    return yield* end(cause, yield* load(log, cause.subject), error)
+    // The name may have another job by now.
+    return yield* Effect.as(record(cause, yield* load(log, cause.subject), Bucket.Fail.make({ jobId, error })), done)
   })
 
   /** Others have ended the job, or this attempt at it: the job is left alone, the next attempt is made when its time has come. */
@@ -319,8 +320,8 @@ const make = Effect.gen(function*() {
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
       return yield* submitAndRecord(cause, started, existing)
     },
-    (attempting, cause) =>
-      attempting.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause)), Effect.catchTags(leaveToOthers))
+    (attempting, cause, { jobId }) =>
+      attempting.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
   )
 
   /** How long the job may not be tried again. */
@@ -420,8 +421,8 @@ const make = Effect.gen(function*() {
         }
       }
     },
-    (settling, cause) =>
-      settling.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause)), Effect.catchTags(leaveToOthers))
+    (settling, cause, { jobId }) =>
+      settling.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
   )
 
   return Steps.of({ attempt, settle })
