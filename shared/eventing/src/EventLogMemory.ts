@@ -3,30 +3,39 @@ import { Clock, Duration, Effect, Latch, Layer, Option, Stream } from "effect"
 import type { NewEvent } from "./CloudEvent.ts"
 import { type Delivery, EventLog, type EventLogShape, type StoredEvent, WrongRevision } from "./EventLog.ts"
 
-export const open: Effect.Effect<EventLogShape> = Effect.gen(function*() {
+export interface Options {
+  /** How long ids of events are remembered for deduplication; for ever by default. */
+  readonly dedupWindow?: Duration.Input
+}
+
+export const openWith = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<EventLogShape> {
+  const dedupWindow = Duration.toMillis(options.dedupWindow ?? Duration.infinity)
   const events: Array<StoredEvent> = []
-  const sequenceOf = new Map<string, number>()
+  const remembered = new Map<string, { readonly sequence: number; readonly storedAt: number }>()
   const consumers = new Map<string, Consumer>()
   // Opened by whatever may give a waiting reader work; a reader that finds none closes it and waits.
   const changed = yield* Latch.make()
 
   const lastOf = (subject: string) => Option.fromNullishOr(events.findLast((event) => event.subject === subject))
   const lastId = () => events.at(-1)?.headers["nats-msg-id"]
-  const store = (subject: string, event: NewEvent): number => {
+  const store = (subject: string, event: NewEvent, storedAt: number): number => {
     const sequence = events.length + 1
     events.push({ sequence, subject, headers: { ...event.headers, "nats-msg-id": event.id }, data: event.data })
-    sequenceOf.set(event.id, sequence)
+    remembered.set(event.id, { sequence, storedAt })
     return sequence
   }
 
   const append: EventLogShape["append"] = Effect.fnUntraced(function*(subject, expected, event) {
-    const stored = sequenceOf.get(event.id)
-    if (stored !== undefined) return { sequence: stored, isDuplicate: true }
+    const now = yield* Clock.currentTimeMillis
+    const stored = remembered.get(event.id)
+    if (stored !== undefined && now - stored.storedAt <= dedupWindow) {
+      return { sequence: stored.sequence, isDuplicate: true }
+    }
     const isExpected = "revision" in expected
       ? expected.revision === Option.match(lastOf(subject), { onNone: () => 0, onSome: (last) => last.sequence })
       : expected.lastSequence === events.length && expected.lastId === lastId()
     if (!isExpected) return yield* new WrongRevision({ subject })
-    const sequence = store(subject, event)
+    const sequence = store(subject, event, now)
     yield* changed.open
     return { sequence, isDuplicate: false }
   })
@@ -105,6 +114,8 @@ export const open: Effect.Effect<EventLogShape> = Effect.gen(function*() {
     consume
   }
 })
+
+export const open: Effect.Effect<EventLogShape> = openWith({})
 
 export const layer: Layer.Layer<EventLog> = Layer.effect(EventLog, open)
 

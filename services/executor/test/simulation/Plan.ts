@@ -1,0 +1,127 @@
+/** What happens in one run, as its seed says. Each run has some kinds of trouble, so that each kind is also met alone. */
+import type * as Job from "@akave-async/domain/Job"
+import type { Dice } from "./Dice.ts"
+import type { Deliveries } from "./LogClient.ts"
+import type { Weather } from "./Network.ts"
+import { gwei, type Rules } from "./SimulatedChain.ts"
+
+export interface PlannedJob {
+  readonly name: string
+  readonly operation: Job.Operation
+  /** In milliseconds from the beginning. */
+  readonly at: number
+  /** When the client wants it cancelled, counted from the request. */
+  readonly cancelAfter: number | undefined
+}
+
+export interface Plan {
+  readonly rules: Rules
+  readonly executors: number
+  readonly jobs: ReadonlyArray<PlannedJob>
+  /** Settings of the executors. */
+  readonly settings: Readonly<Record<string, string>>
+  readonly confirmations: number
+  /** How long the log remembers ids, in milliseconds. */
+  readonly dedupWindow: number
+  /** From here on nothing goes wrong any more, in milliseconds. */
+  readonly faultsEnd: number
+  /** Milliseconds between blocks. */
+  readonly blockTime: number
+  readonly chainWeather: Weather
+  readonly logWeather: Weather
+  /** How often a copy of the log that is behind answers what need not be asked of its leader. */
+  readonly staleReads: number
+  readonly deliveries: Deliveries
+  /** How far clocks are apart at most, in milliseconds. */
+  readonly clockSkew: number
+  /** How often an executor that starts will crash. */
+  readonly crashes: number
+  /** How often each of these happens, per block. */
+  readonly halts: number
+  readonly reorganisations: number
+  readonly drops: number
+  readonly stalls: number
+  readonly elsewhere: number
+  readonly spikes: number
+  /** The wallet is emptied for a while. */
+  readonly isPoor: boolean
+  /** How often a node refuses a transaction in words that nobody knows. */
+  readonly oddRefusals: number
+  /** Calls for this name are refused for ever. */
+  readonly banned: string | undefined
+  /** How often a miner includes what it could. */
+  readonly inclusion: number
+}
+
+export const names = ["bucket-a", "bucket-b", "bucket-c"] as const
+
+export const make = (dice: Dice): Plan => {
+  /** Trouble of this kind, in some runs. */
+  const some = (share: number, from: number, to: number) => dice.chance(share) ? dice.between(from, to) : 0
+  const weather = (): Weather => ({
+    lost: some(0.35, 0.02, 0.2),
+    answerLost: some(0.35, 0.02, 0.2),
+    late: some(0.25, 0.02, 0.15),
+    slow: some(0.3, 0.02, 0.3)
+  })
+  const confirmations = dice.pick([1, 1, 2, 3, 4, 6])
+  const faultsEnd = dice.between(6_000, 30_000)
+  const isShortOfTime = dice.chance(0.3)
+  // Requests come in bursts, so that executors meet.
+  const bursts = [0, dice.between(0, faultsEnd * 0.7), dice.between(0, faultsEnd * 0.7)] as const
+  const jobs = Array.from({ length: dice.pick([1, 2, 3, 4, 6]) }, (): PlannedJob => ({
+    name: dice.pick(names),
+    operation: "bucket.create",
+    at: 1_000 + dice.pick(bursts) + dice.between(0, 100),
+    cancelAfter: dice.chance(0.15) ? dice.between(0, 1_500) : undefined
+  }))
+  return {
+    rules: {
+      nodes: dice.pick([1, 1, 2, 3]),
+      keepsGaps: dice.chance(0.7),
+      keepsCheap: dice.chance(0.7),
+      knowsMined: dice.chance(0.5),
+      blockGas: dice.pick([200_000, 400_000, 1_000_000]),
+      balance: 10n ** 18n,
+      calmFee: dice.pick([1n, 2n, 10n]) * gwei,
+      nonce: dice.pick([0, 0, 7]),
+      leavesForks: false
+    },
+    executors: dice.pick([1, 1, 2, 2, 3]),
+    jobs,
+    settings: {
+      EXECUTOR_RETRIES: `${dice.pick([0, 1, 3])}`,
+      EXECUTOR_RETRY_DELAY: `${dice.pick([1, 3, 10])} seconds`,
+      EXECUTOR_ACK_WAIT: `${dice.pick([3, 10])} seconds`,
+      JOB_DEADLINE: isShortOfTime ? `${dice.whole(5, 30)} seconds` : "10 minutes",
+      CONFIRMATIONS: `${confirmations}`,
+      CHAIN_POLL_INTERVAL: `${dice.pick([1, 2, 4])} seconds`,
+      MAX_FEE_PER_GAS: `${dice.pick([30n, 500n, 500n]) * gwei}`
+    },
+    confirmations,
+    dedupWindow: dice.pick([1_000, 10_000, 120_000]),
+    faultsEnd,
+    blockTime: dice.between(500, 3_000),
+    chainWeather: weather(),
+    logWeather: weather(),
+    staleReads: some(0.15, 0.05, 0.3),
+    deliveries: {
+      held: some(0.3, 0.05, 0.3),
+      repeated: some(0.3, 0.05, 0.3),
+      miscounted: some(0.2, 0.1, 0.5),
+      cut: some(0.2, 0.05, 0.3)
+    },
+    clockSkew: dice.chance(0.2) ? 5_000 : 0,
+    crashes: some(0.6, 0.3, 1),
+    halts: some(0.2, 0.02, 0.2),
+    reorganisations: confirmations === 1 ? 0 : some(0.5, 0.1, 0.5),
+    drops: some(0.3, 0.05, 0.4),
+    stalls: some(0.5, 0.1, 0.5),
+    elsewhere: some(0.3, 0.05, 0.4),
+    spikes: some(0.3, 0.05, 0.3),
+    isPoor: dice.chance(0.15),
+    oddRefusals: some(0.2, 0.1, 0.6),
+    banned: dice.chance(0.05) ? dice.pick(names) : undefined,
+    inclusion: dice.pick([1, 1, 0.7, 0.4])
+  }
+}
