@@ -11,7 +11,8 @@ export default defineConfig({
             "{loadtest,proto}/test/**/*.test.ts",
             "test/unit/**/*.test.ts"
           ],
-          exclude: ["**/*.integration.test.ts", "**/node_modules/**"]
+          exclude: ["**/*.integration.test.ts", "**/node_modules/**"],
+          testTimeout: 30_000
         }
       },
       {

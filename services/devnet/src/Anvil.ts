@@ -107,7 +107,7 @@ export class Anvil extends Context.Service<Anvil, {
         Effect.mapError((error) => new AnvilNotStarted({ detail: error.message }))
       )
       yield* mine(rpc, config.blockTime).pipe(Effect.forkScoped)
-      yield* holdBaseFee(rpc).pipe(Effect.forkScoped)
+      if (config.holdsBaseFee) yield* holdBaseFee(rpc).pipe(Effect.forkScoped)
       if (Option.isSome(state)) yield* keep(rpc, isRunning, state.value.path)
 
       return Anvil.of({ port, rpcUrl, provider, pid, statePath: Option.map(state, ({ path }) => path), rpc, stopped })

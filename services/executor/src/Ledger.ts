@@ -125,6 +125,8 @@ interface Tail {
 /** An event that is ready to be appended, with its id. */
 interface Draft {
   readonly id: string
+  /** Whether it must be the first one on its subject. */
+  readonly isFirst?: boolean
   readonly event: typeof Wallet.NonceClaimed.Type | typeof Wallet.TransactionReplaced.Type
 }
 
@@ -197,17 +199,18 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   /** Appends events behind the tail, each expecting the one before it; each is stored or refused on its own. */
   const append = Effect.fnUntraced(function*(tail: Tail, drafts: ReadonlyArray<Draft>) {
-    const encoded = yield* Effect.forEach(drafts, ({ event, id }) => {
+    const encoded = yield* Effect.forEach(drafts, ({ event, id, isFirst = false }) => {
       const correlation = event.jobId === undefined ? {} : { correlationId: event.jobId }
       return codec.encode(event, { id, source, subject: signer, time: event.occurredAt, ...correlation }).pipe(
         Effect.orDie,
-        Effect.map((encoded) => ({ encoded, subject: subjectOf(event) }))
+        Effect.map((encoded) => ({ encoded, subject: subjectOf(event), onSubject: isFirst ? { revision: 0 } : {} }))
       )
     })
     return yield* Effect.forEach(
       encoded,
-      ({ encoded: event, subject }, n) => {
-        const expected = { lastSequence: tail.sequence + n, lastId: encoded[n - 1]?.encoded.id ?? tail.id }
+      ({ encoded: event, onSubject, subject }, n) => {
+        const last = { lastSequence: tail.sequence + n, lastId: encoded[n - 1]?.encoded.id ?? tail.id }
+        const expected = { ...last, ...onSubject }
         return Effect.result(log.append(subject, expected, event))
       },
       { concurrency: "unbounded" }
@@ -215,18 +218,24 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   })
 
   /** Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. */
-  const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>) {
+  const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>, isNew: boolean) {
     let waiting = group
+    let isFirstRound = isNew
     while (waiting.length > 0) {
       const [fees, used] = yield* Effect.all([offer, chain.transactionCount(signer, "latest")], { concurrency: 2 })
       // From here to the append a rival's turn undoes this one, so the chain is asked before.
       // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
       const tail = yield* catchUp
-      const known = yield* Effect.forEach(waiting, ({ jobId, spent }) =>
-        find(jobId).pipe(
-          Effect.map(Option.filter((claim) => claim.cancelled !== undefined || claim.nonce !== spent?.nonce)),
-          Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
-        ), { concurrency: "unbounded" })
+      // As a rule nobody has claimed for a job yet; if somebody has, the append is refused and the next round looks.
+      const known = yield* Effect.forEach(
+        waiting,
+        ({ jobId, spent }) =>
+          isFirstRound && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
+            Effect.map(Option.filter((claim) => claim.cancelled !== undefined || claim.nonce !== spent?.nonce)),
+            Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
+          ),
+        { concurrency: "unbounded" }
+      )
       const unclaimed: Array<Request> = []
       for (const [n, request] of waiting.entries()) {
         const claim = known[n] ?? Option.none()
@@ -235,6 +244,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
         else unclaimed.push(request)
       }
       waiting = unclaimed
+      isFirstRound = false
       // A wallet that was used from elsewhere is further than its ledger.
       const nextNonce = Math.max(tail.nextNonce, used)
       const occurredAt = yield* DateTime.now
@@ -243,6 +253,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
         ({ jobId, prepared, spent }, n) =>
           Effect.map(sign(prepared, nextNonce + n, fees), (transaction) => ({
             id: claimId(jobId, spent),
+            isFirst: spent === undefined,
             event: Wallet.NonceClaimed.make({ jobId, ...transaction, occurredAt })
           }))
       )
@@ -269,8 +280,8 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   yield* Queue.takeBetween(requests, 1, groupSize).pipe(
     Effect.flatMap((group) =>
-      serve(group).pipe(
-        Effect.retry(reread),
+      serve(group, true).pipe(
+        Effect.catch(() => Effect.retry(serve(group, false), reread)),
         // Whatever ends a turn ends the wait of its jobs, and the next turn is taken.
         Effect.onError((cause) =>
           Effect.forEach(group, ({ answer }) => Deferred.failCause(answer, cause), { discard: true })
@@ -330,24 +341,36 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     return Option.isNone(stored) ? undefined : Wallet.claimOf(yield* decode(stored.value))
   })
 
+  /** The claim, unless it was changed since. One that its job has left behind, with a nonce of its own, is nobody's now. */
+  const asItStands = Effect.fnUntraced(function*(claim: Wallet.Claim) {
+    const last = yield* latest(subjectOf(claim))
+    if (last?.nonce === claim.nonce) return last.transactionHash === claim.transactionHash ? claim : undefined
+    const { cancelled: _, jobId: __, ...rest } = claim
+    const abandoned: Wallet.Claim = rest
+    return (yield* latest(Wallet.nonceSubject(claim.nonce))) === undefined ? abandoned : undefined
+  })
+
   const replace = Effect.fn("Ledger.replace")(function*(changes: ReadonlyArray<Replacement>) {
     // As for new claims: what changes a claim after the tail was read refuses what is appended behind that tail.
     const tail = yield* catchUp
     const occurredAt = yield* DateTime.now
-    const now = yield* Effect.forEach(changes, ({ claim }) => latest(subjectOf(claim)), { concurrency: "unbounded" })
-    const current = changes.filter(({ claim }, n) => now[n]?.transactionHash === claim.transactionHash)
+    const now = yield* Effect.forEach(changes, ({ claim }) => asItStands(claim), { concurrency: "unbounded" })
     const drafts = yield* Effect.forEach(
-      current,
+      changes.flatMap(({ cancelled, fees }, n) => {
+        const claim = now[n]
+        return claim === undefined ? [] : [{ cancelled, claim, fees }]
+      }),
       Effect.fnUntraced(function*({ cancelled, claim, fees }) {
         const { isLegacy, ...had } = preparedOf(claim.transaction)
-        const prepared = cancelled === undefined ? had : idle(had.chainId)
+        const prepared = claim.jobId === undefined || cancelled !== undefined ? idle(had.chainId) : had
         const transaction = yield* sign(prepared, claim.nonce, { ...fees, isLegacy })
+        const ofJob = claim.jobId === undefined ? {} : { jobId: claim.jobId }
         const reason = cancelled ?? claim.cancelled
         return {
           id: `${claim.transactionHash}.replaced`,
           event: Wallet.TransactionReplaced.make({
-            ...(claim.jobId === undefined ? {} : { jobId: claim.jobId }),
-            ...(reason === undefined ? {} : { cancelled: reason }),
+            ...ofJob,
+            ...(claim.jobId === undefined || reason === undefined ? {} : { cancelled: reason }),
             ...transaction,
             earlier: Wallet.hashes(claim),
             nextNonce: tail.nextNonce,

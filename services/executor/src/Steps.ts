@@ -9,7 +9,7 @@ import * as Wallet from "@akave-async/domain/Wallet"
 import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
-import { preparedOf } from "@akave-async/sdk/Wallet"
+import { RpcError } from "@akave-async/sdk/Errors"
 import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Failpoint } from "./Failpoint.ts"
@@ -17,7 +17,8 @@ import { type ChainFailure, DeadlinePassed, ForeignOwner, InsufficientFunds, Not
 import { Ledger } from "./Ledger.ts"
 import type { Operation, Refusal } from "./Operation.ts"
 import * as CreateBucket from "./operations/CreateBucket.ts"
-import { Receipts, sinceClaim } from "./Receipts.ts"
+import * as DeleteBucket from "./operations/DeleteBucket.ts"
+import { Receipts } from "./Receipts.ts"
 
 /** What becomes of the event that a step reacted to: it is done, or it is wanted again after a time. */
 export type Outcome = { readonly _tag: "Done" } | { readonly _tag: "Again"; readonly after: Duration.Duration }
@@ -28,15 +29,19 @@ export class Steps extends Context.Service<Steps, {
   /** Makes the next attempt at a job that was requested, up to a transaction that the chain's node has. */
   attempt(
     cause: StoredEvent,
-    event: EventOf<"requested">,
+    told: StepOf<"requested">,
     isFirstDelivery: boolean
   ): Effect.Effect<Outcome, LogUnavailable>
   /** Waits until the chain has used the nonce of a transaction that was sent, and records what follows for the job. */
-  settle(cause: StoredEvent, event: EventOf<"submitted">): Effect.Effect<Outcome, LogUnavailable>
+  settle(
+    cause: StoredEvent,
+    told: StepOf<"submitted">,
+    isFirstDelivery: boolean
+  ): Effect.Effect<Outcome, LogUnavailable>
 }>()("@akave-async/executor/Steps") {
   static readonly layer = Layer.effect(Steps, Effect.suspend(() => make))
 }
-type EventOf<Name extends Bucket.Step["step"]> = Extract<Bucket.Step, { readonly step: Name }>["event"]
+type StepOf<Name extends Bucket.Step["step"]> = Extract<Bucket.Step, { readonly step: Name }>
 
 /** Jobs that come within this time look at the wallet's balance together, and those that wait for funds look so often. */
 const fundsTtl = Duration.seconds(1)
@@ -51,12 +56,15 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const receipts = yield* Receipts
   const failpoint = yield* Failpoint
-  const { deadline, retries, retryDelay } = yield* ExecutorConfig
+  const { confirmations, deadline, retries, retryDelay } = yield* ExecutorConfig
   const funds = yield* Effect.cachedWithTTL(
     Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 }),
     (exit) => Exit.isSuccess(exit) ? fundsTtl : 0
   )
-  const operations: Record<Job.Operation, Operation> = { "bucket.create": yield* CreateBucket.make }
+  const operations: Record<Job.Operation, Operation> = {
+    "bucket.create": yield* CreateBucket.make,
+    "bucket.delete": yield* DeleteBucket.make
+  }
 
   /** Records a step as what follows from the event that it reacts to. */
   const record = (cause: StoredEvent, known: Loaded, command: Bucket.Command) =>
@@ -142,7 +150,8 @@ const make = Effect.gen(function*() {
     const retryAt = DateTime.addDuration(yield* DateTime.now, delay)
     yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId, error: failure, retryAt }))
     if (error._tag !== "InsufficientFunds") return again(delay)
-    yield* Effect.timeoutOption(untilFunded(error.needed), yield* remaining(job))
+    // By its own clock its time may be over while the chain's clock stands still.
+    yield* Effect.timeoutOption(untilFunded(error.needed), Duration.max(yield* remaining(job), shortDelay))
     return again(Duration.zero)
   })
 
@@ -179,8 +188,18 @@ const make = Effect.gen(function*() {
     own: ReadonlyArray<TransactionHash>
   ) {
     const { state } = yield* load(log, cause.subject)
-    const adopted = yield* operations[job.operation].adopt(job, refusal, own, state.blockNumber)
-    return Option.isSome(adopted) ? adopted.value : yield* refusal
+    const look = operations[job.operation].adopt(job, refusal, own, state.blockNumber)
+    const first = yield* look
+    if (Option.isNone(first)) return yield* refusal
+    // What others did is no more final than what the job does itself: it counts when it is confirmed and still so.
+    const { blockNumber = 0 } = first.value
+    yield* Effect.repeat(chain.blockNumber, {
+      until: (head) => head >= blockNumber + confirmations - 1,
+      schedule: Schedule.spaced(shortDelay)
+    })
+    const last = confirmations === 1 ? first : yield* look
+    if (Option.isSome(last) && last.value.transactionHash === first.value.transactionHash) return last.value
+    return yield* new RpcError({ method: "eth_getLogs", code: "STALE", details: "a reorganisation took it back" })
   })
 
   /** What the chain has mined of a claim, as far as its node shows it. */
@@ -188,22 +207,15 @@ const make = Effect.gen(function*() {
     Effect.map(Effect.forEach(Wallet.hashes(claim), chain.receipt), (found) => found.flatMap(Option.toArray)[0])
 
   /**
-   * Sends the claimed bytes. False: their nonce is used, and not by a transaction that did what the job asks for. What the
-   * node refuses otherwise is as good as sent, because the keeper sees to it; but for want of funds, which the job tells.
+   * Sends the claimed bytes. What the node refuses is as good as sent, because the keeper sees to it, and what else has used
+   * the nonce is told by the receipts, which wait until that is final. But the want of funds is the job's to tell.
    */
-  const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim, isFresh: boolean) {
-    const mined = isFresh ? undefined : yield* minedOf(claim)
-    if (mined !== undefined) return mined.status === "success"
+  const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim) {
     const sent = yield* Effect.result(chain.send(claim.transaction))
-    if (Result.isSuccess(sent)) return true
+    if (Result.isSuccess(sent)) return
     const { failure } = sent
-    if (failure._tag === "RpcError" || failure.reason === "insufficient_funds") return yield* failure
-    const receipt = yield* minedOf(claim)
-    if (receipt !== undefined) return receipt.status === "success"
-    if ((yield* chain.transactionCount(claim.signer, "latest")) <= claim.nonce) return true
-    // A block with another transaction is proof that the nonce is used; that there is no receipt is none.
-    const other = yield* chain.minedAt({ ...claim, address: claim.signer, since: sinceClaim(claim) })
-    return Option.isNone(other) || Wallet.hashes(claim).some((hash) => hash === other.value.hash)
+    if (failure._tag === "RpcError") return yield* failure
+    if (failure.reason === "insufficient_funds" && (yield* minedOf(claim)) === undefined) return yield* failure
   })
 
   /** Sends what the job has claimed, with a new claim where that one is spent. */
@@ -213,30 +225,20 @@ const make = Effect.gen(function*() {
     existing: Option.Option<Wallet.Claim>,
     spent: Wallet.Claim | undefined
   ) {
-    const claimAfter = (spent?: Wallet.Claim) =>
-      Effect.mapError(claim(cause, job, spent), (error) => ({ error, spent }))
-    let isFresh = Option.isNone(existing) || existing.value.nonce === spent?.nonce
-    let claimed = Option.isNone(existing) || isFresh
-      ? yield* claimAfter(spent)
+    const claimed = Option.isNone(existing) || existing.value.nonce === spent?.nonce
+      ? yield* Effect.mapError(claim(cause, job, spent), (error) => ({ error, spent }))
       : { _tag: "Claimed", claim: existing.value } as const
-    while (claimed._tag === "Claimed") {
-      const current: Wallet.Claim = claimed.claim
-      yield* failpoint.hit("claimed")
-      // A cancelled claim is not followed by another one: its end is the job's, whatever is mined.
-      if (current.cancelled !== undefined) return { _tag: "Sent", claim: current } as const
-      const isSent = yield* Effect.mapError(broadcast(current, isFresh), (cause) => ({
-        error: new NotSent({ cause, claim: current }),
-        spent: undefined
-      }))
-      yield* failpoint.hit("sent")
-      if (isSent) return { _tag: "Sent", claim: current } as const
-      yield* Effect.logWarning(`nonce ${current.nonce} was used without effect for the job`).pipe(
-        Effect.annotateLogs({ jobId: job.id })
-      )
-      isFresh = true
-      claimed = yield* claimAfter(current)
-    }
-    return claimed
+    if (claimed._tag === "Done") return claimed
+    const current: Wallet.Claim = claimed.claim
+    yield* failpoint.hit("claimed")
+    // Nothing is sent for a cancelled claim: its end is the job's, whatever is mined.
+    if (current.cancelled !== undefined) return { _tag: "Sent", claim: current } as const
+    yield* Effect.mapError(broadcast(current), (cause) => ({
+      error: new NotSent({ cause, claim: current }),
+      spent: undefined
+    }))
+    yield* failpoint.hit("sent")
+    return { _tag: "Sent", claim: current } as const
   })
 
   /** Records the transaction that the job's nonce has now. */
@@ -262,9 +264,12 @@ const make = Effect.gen(function*() {
     if (error.cause._tag === "RpcError") return again(shortDelay)
     const retryAt = yield* DateTime.now
     yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId: job.id, error: toFailure(error.cause), retryAt }))
-    const needed = preparedOf(error.claim.transaction).gasLimit * error.claim.maxFeePerGas
-    yield* Effect.timeoutOption(untilFunded(needed), yield* remaining(job))
-    return again(shortDelay)
+    const untilPaid = Effect.retry(chain.send(error.claim.transaction), {
+      while: (error) => error._tag === "TransactionRefused" && error.reason === "insufficient_funds",
+      schedule: Schedule.spaced(shortDelay)
+    })
+    yield* Effect.timeoutOption(Effect.ignore(untilPaid), yield* remaining(job))
+    return again(Duration.zero)
   })
 
   /** Sends the job's transaction and records it, or records why there is none to send. */
@@ -301,7 +306,7 @@ const make = Effect.gen(function*() {
   }
 
   const attempt: Steps["Service"]["attempt"] = Effect.fn("Steps.attempt")(
-    function*(cause, event, isFirstDelivery) {
+    function*(cause, { event }, isFirstDelivery) {
       const { jobId } = event
       yield* Effect.annotateCurrentSpan({ "job.id": jobId })
       // Nobody has touched a job at its first delivery, as a rule; if somebody has, the append is refused.
@@ -316,11 +321,12 @@ const make = Effect.gen(function*() {
       yield* failpoint.hit("delivered")
       const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
       yield* failpoint.hit("started")
+      if (jobOf(started).transactionHash !== undefined) return done
       // A job that others may have worked on may have a claim.
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
       return yield* submitAndRecord(cause, started, existing)
     },
-    (attempting, cause, { jobId }) =>
+    (attempting, cause, { event: { jobId } }) =>
       attempting.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
   )
 
@@ -330,6 +336,15 @@ const make = Effect.gen(function*() {
       job?.id === jobId && job.retryAt !== undefined && Bucket.mustWait(job, now)
         ? DateTime.distance(now, job.retryAt)
         : undefined)
+
+  /** Whether the chain has used the claim's nonce without doing what the job asks for. */
+  const isSpent = (claim: Wallet.Claim) =>
+    Effect.map(Effect.timeoutOption(receipts.await(claim), shortDelay), (settled) => {
+      if (Option.isNone(settled) || claim.cancelled !== undefined) return false
+      return settled.value._tag === "Mined"
+        ? settled.value.receipt.status === "reverted"
+        : !Wallet.hashes(claim).includes(settled.value.transactionHash)
+    })
 
   /** What comes first: the chain uses the nonce, another executor changes the claim, or the job's time is over. */
   const nextOf = (job: Job.Job, claim: Wallet.Claim) => {
@@ -350,6 +365,29 @@ const make = Effect.gen(function*() {
     )
   }
 
+  /** Records that a transaction has done what the job asks for. */
+  const succeed = Effect.fnUntraced(function*(cause: StoredEvent, known: Loaded, receipt: Receipt) {
+    const job = jobOf(known)
+    yield* failpoint.hit("receipt-seen")
+    yield* complete(cause, known, operations[job.operation].result(job, receipt))
+    yield* failpoint.hit("completed")
+    return done
+  })
+
+  /**
+   * A transaction that was just sent is mined in the next blocks, as a rule, and then all that has to be known stands in
+   * the event that tells of it. None: it takes a closer look.
+   */
+  const settleAtOnce = Effect.fnUntraced(function*(cause: StoredEvent, told: StepOf<"submitted">) {
+    const claim = { ...told.event, transaction: "0x", earlier: [] }
+    const settled = yield* Effect.timeoutOption(receipts.await(claim), lookInterval)
+    if (Option.isNone(settled) || settled.value._tag !== "Mined") return Option.none()
+    const { receipt } = settled.value
+    if (receipt.status === "reverted" || receipt.to?.toLowerCase() === ledger.signer.toLowerCase()) return Option.none()
+    const state = { ...Bucket.initial, job: Bucket.jobAfter(cause.subject, told) }
+    return Option.some(yield* succeed(cause, { state, revision: cause.sequence }, receipt))
+  })
+
   /** Records what a mined transaction of the job means for it. */
   const settleMined = Effect.fnUntraced(function*(
     cause: StoredEvent,
@@ -358,17 +396,12 @@ const make = Effect.gen(function*() {
     receipt: Receipt
   ) {
     const job = jobOf(known)
-    yield* failpoint.hit("receipt-seen")
     if (receipt.to?.toLowerCase() === ledger.signer.toLowerCase()) {
       // A transfer to oneself, which did nothing but use up the nonce.
       if (claim.cancelled !== undefined) return yield* end(cause, known, claim.cancelled)
       return again(Duration.zero)
     }
-    if (receipt.status === "success") {
-      yield* complete(cause, known, operations[job.operation].result(job, receipt))
-      yield* failpoint.hit("completed")
-      return done
-    }
+    if (receipt.status === "success") return yield* succeed(cause, known, receipt)
     const adopted = yield* Effect.result(
       Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(cause, job, refusal, Wallet.hashes(claim)))
     )
@@ -380,8 +413,11 @@ const make = Effect.gen(function*() {
   })
 
   const settle: Steps["Service"]["settle"] = Effect.fn("Steps.settle")(
-    function*(cause, { jobId, transactionHash }) {
+    function*(cause, told, isFirstDelivery) {
+      const { jobId, transactionHash } = told.event
       yield* Effect.annotateCurrentSpan({ "job.id": jobId, "transaction.hash": transactionHash })
+      const atOnce = isFirstDelivery ? yield* settleAtOnce(cause, told) : Option.none()
+      if (Option.isSome(atOnce)) return atOnce.value
       const known = yield* load(log, cause.subject)
       const { job } = known.state
       // What was sent after this has an event of its own.
@@ -396,7 +432,8 @@ const make = Effect.gen(function*() {
         const wait = yield* waitOf(known, jobId)
         if (wait !== undefined) return again(wait)
         const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
-        return yield* submitAndRecord(cause, started, claimed)
+        const spent = claim.transactionHash === transactionHash && (yield* isSpent(claim)) ? claim : undefined
+        return yield* submitAndRecord(cause, started, claimed, spent)
       }
 
       const next = yield* nextOf(job, claim)
@@ -421,7 +458,7 @@ const make = Effect.gen(function*() {
         }
       }
     },
-    (settling, cause, { jobId }) =>
+    (settling, cause, { event: { jobId } }) =>
       settling.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
   )
 

@@ -1,7 +1,8 @@
 /** Whether what the gateway depends on is there. */
 import type { Readiness } from "@akave-async/api/Resources"
-import { EventLog } from "@akave-async/eventing/EventLog"
+import { EventLog, lost } from "@akave-async/eventing/EventLog"
 import { check, patience } from "@akave-async/platform/HealthCheck"
+import { durabilityConfig } from "@akave-async/platform/Nats"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
@@ -17,6 +18,22 @@ export class Health extends Context.Service<Health, {
       const readModel = yield* ReadModel
       const node = yield* AkaveNode
       const http = yield* HttpClient.HttpClient
+      const durability = yield* durabilityConfig
+
+      /** Where the log ends, which is never before what the read model has applied. */
+      const eventLog = Effect.gen(function*() {
+        // The read model is asked first: it goes on meanwhile. While it is away, the log is taken as it is.
+        const applied = yield* Effect.timeout(readModel.checkpoint, patience / 3).pipe(
+          Effect.catch(() => Effect.succeed(0))
+        )
+        const last = yield* log.lastSequence
+        if (last < applied) {
+          const loss =
+            `The event log ends at event ${last}, and the read model has applied ${applied} events: restore it`
+          return yield* lost("compare", loss)
+        }
+        return `at event ${last}; ${yield* durability}`
+      })
 
       const blockNumber = (rpcUrl: string) =>
         HttpClientRequest.post(rpcUrl).pipe(
@@ -47,7 +64,7 @@ export class Health extends Context.Service<Health, {
 
       const readiness = Effect.fn("Health.readiness")(function*() {
         const { projection_lag_ms, ...dependencies } = yield* Effect.all({
-          event_log: check(log.lastSequence, (sequence) => `at event ${sequence}`),
+          event_log: check(eventLog, (told) => told),
           read_model: check(readModel.checkpoint, (sequence) => `at event ${sequence}`),
           node: check(node.ping),
           chain: check(chain, (block) => `at block ${block}`),

@@ -8,6 +8,7 @@ import { Config, Layer } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { Buckets } from "./Buckets.ts"
+import { DeadLetters } from "./DeadLetters.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
 import { ReadModel } from "./ReadModel.ts"
@@ -24,12 +25,14 @@ Service.main(
   Layer.mergeAll(HttpRouter.serve(Http.routes, { disableLogger: true, disableListenLog: true }), Ready).pipe(
     Layer.provide(Server),
     Layer.provide(Health.layer),
+    Layer.provide(DeadLetters.layer),
     Layer.provide([Buckets.layer, ReadModel.layer]),
     Layer.provide([
-      Layer.provide(EventLogJetStream.layerConfig, Nats.layerConfig("gateway")),
+      EventLogJetStream.layerConfig,
       Postgres.layerConfig,
       AkaveNode.layerConfig,
       FetchHttpClient.layer
-    ])
+    ]),
+    Layer.provide(Nats.layerConfig("gateway"))
   )
 )

@@ -352,7 +352,8 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     for (const at of [Math.max(blockNumber - 1, 0), blockNumber]) {
       const refusal = yield* run("eth_call", [{ ...rest, data }, toQuantity(at)], Bytes).pipe(
         Effect.as(undefined),
-        Effect.catchTag(["ContractError", "UnknownRevert"], (refusal) => Effect.succeed(refusal))
+        Effect.catchTag(["ContractError", "UnknownRevert"], (refusal) => Effect.succeed(refusal)),
+        Effect.catchIf(isOutOfGas, () => Effect.succeed(new UnknownRevert({ data: "0x" })))
       )
       if (refusal !== undefined) return refusal
     }
@@ -462,6 +463,9 @@ const rpcError = (method: string, error: unknown): RpcError => {
     details: isTimeout ? "no answer in time" : text("shortMessage") ?? text("message") ?? "the request failed"
   })
 }
+
+/** A call that used up its gas is answered with an error of the node, not of a contract: "out of gas" (geth), "OutOfGas" (Anvil). */
+const isOutOfGas = ({ code, details }: RpcError): boolean => typeof code === "number" && /out ?of ?gas/i.test(details)
 
 /** -32601 by JSON-RPC; hosted nodes also say it in words. */
 const isMethodMissing = ({ code, details }: RpcError): boolean =>

@@ -217,3 +217,19 @@ it.live("tells of a chain that is away without telling its url", () =>
     assert.include(error, { _tag: "RpcError", method: "eth_chainId", code: "ECONNREFUSED" })
     assert.notInclude(JSON.stringify(error) + error.message + error.stack, "secret")
   }))
+
+it.live.each([[-32_603, "EVM error OutOfGas"], [-32_000, "out of gas"]] as const)(
+  "tells that a transaction reverted for want of gas, though the node calls that an error (%i)",
+  ([code, message]) =>
+    Effect.gen(function*() {
+      const { rpcUrl } = yield* serve({
+        eth_getTransactionByHash: () => ({
+          result: { from: address, to: address, input: "0x", value: "0x0", gas: "0x5208" }
+        }),
+        eth_call: refuse(code, message)
+      })
+      const chain = yield* connected(rpcUrl)
+      const why = yield* chain.explainRevert({ transactionHash: hash, blockNumber: 7 })
+      assert.deepInclude(why, { _tag: "UnknownRevert", data: "0x" })
+    })
+)

@@ -2,7 +2,7 @@
  * The bucket aggregate: one bucket name of one owner, and the jobs on it. At most one job is live at a time.
  */
 import { DateTime, Result, Schema, Struct } from "effect"
-import { BucketName, toToken } from "./BucketName.ts"
+import { BucketName, fromToken, toToken } from "./BucketName.ts"
 import { Address, BucketId, TransactionHash, Wei } from "./Chain.ts"
 import * as Job from "./Job.ts"
 
@@ -101,10 +101,20 @@ const stepOfTag = new Map(
   )
 )
 
+/** What step of a job, of whichever operation, an event tells of. */
 export const stepOf = (event: Event): Step => ({ ...stepOfTag.get(event._tag), event }) as Step
 
 /** The subject, below the log's prefix, that holds all events of one bucket name of one owner. */
-export const subject = (owner: Address, name: BucketName): string => `bucket.${owner.toLowerCase()}.${toToken(name)}`
+export const subject = (owner: Address, name: BucketName): string => `${ownerTokens(owner)}.${toToken(name)}`
+
+/** What the subjects of all buckets of one owner begin with. */
+export const ownerTokens = (owner: Address): string => `bucket.${owner.toLowerCase()}`
+
+/** The owner (in lower case) and the bucket name that {@link subject} made into this subject. */
+export const partsOf = (subject: string): { readonly owner: Address; readonly name: BucketName } => {
+  const [, owner = "", token = ""] = subject.split(".")
+  return { owner: Address.make(owner), name: BucketName.make(fromToken(token)) }
+}
 
 export interface State {
   /** The latest job on this name. */
@@ -113,8 +123,10 @@ export interface State {
   readonly bucket: { readonly id: BucketId; readonly jobId: Job.Id } | undefined
   /** The block of the last change on chain that a job of this name told of; 0 for none. */
   readonly blockNumber: number
+  /** The transactions that the latest job has told of, in any order. */
+  readonly submitted: ReadonlyArray<TransactionHash>
 }
-export const initial: State = { job: undefined, bucket: undefined, blockNumber: 0 }
+export const initial: State = { job: undefined, bucket: undefined, blockNumber: 0, submitted: [] }
 
 /** The job after this event; `job` is the one the event speaks of, or undefined before its first event. */
 export const evolveJob = (job: Job.Job | undefined, event: Event): Job.Job | undefined => {
@@ -167,11 +179,36 @@ export const evolveJob = (job: Job.Job | undefined, event: Event): Job.Job | und
   }
 }
 
+/**
+ * The job as it is right after this submission, if nothing has gone wrong so far, as a rule: for a first look at what became
+ * of the transaction. What is decided on it may be refused by the log.
+ */
+export const jobAfter = (subject: string, { event, operation }: Extract<Step, { step: "submitted" }>): Job.Job => {
+  const { name, owner } = partsOf(subject)
+  return {
+    id: event.jobId,
+    operation,
+    bucketName: name,
+    owner,
+    status: "processing",
+    attempts: 1,
+    attemptFailed: false,
+    transactionHash: event.transactionHash,
+    createdAt: event.occurredAt,
+    updatedAt: event.occurredAt
+  }
+}
+
 export const evolve = (state: State, event: Event): State => {
   const job = evolveJob(state.job, event)
+  const { step } = stepOf(event)
+  if (step === "requested") return { ...state, job, submitted: [] }
+  if (step === "submitted" && job?.transactionHash !== undefined) {
+    return { ...state, job, submitted: [...state.submitted, job.transactionHash] }
+  }
   if (event._tag !== "BucketCreated" && event._tag !== "BucketDeleted") return { ...state, job }
   const bucket = event._tag === "BucketCreated" ? { id: event.bucketId, jobId: event.jobId } : undefined
-  return { job, bucket, blockNumber: Math.max(state.blockNumber, event.blockNumber ?? 0) }
+  return { ...state, job, bucket, blockNumber: Math.max(state.blockNumber, event.blockNumber ?? 0) }
 }
 
 export class BucketExists extends Schema.TaggedError<BucketExists>()("BucketExists", {
@@ -181,8 +218,8 @@ export class BucketExists extends Schema.TaggedError<BucketExists>()("BucketExis
   override readonly message = `The bucket exists already; job ${this.jobId} created it`
 }
 /** No bucket of this name was created, or it was deleted. */
-export class BucketMissing extends Schema.TaggedError<BucketMissing>()("BucketMissing", { jobId: Job.Id }) {
-  override readonly message = "There is no bucket of this name"
+export class BucketMissing extends Schema.TaggedError<BucketMissing>()("BucketMissing", { name: BucketName }) {
+  override readonly message = `There is no bucket ${this.name}`
 }
 export class BucketBusy extends Schema.TaggedError<BucketBusy>()("BucketBusy", { jobId: Job.Id }) {
   override readonly message = `Job ${this.jobId} on this bucket name has not ended; follow that job`
@@ -252,7 +289,7 @@ export const decide = (
     if (job !== undefined && !Job.isTerminal(job.status)) return Result.fail(new BucketBusy({ jobId: job.id }))
     const { _tag, ...request } = command
     if (_tag === "RequestBucketDeletion") {
-      if (state.bucket === undefined) return Result.fail(new BucketMissing({ jobId }))
+      if (state.bucket === undefined) return Result.fail(new BucketMissing({ name: request.name }))
       return accept(BucketDeletionRequested.make({ ...request, occurredAt }))
     }
     if (state.bucket !== undefined) {
@@ -275,7 +312,8 @@ export const decide = (
     case "RecordSubmission": {
       if (Job.isTerminal(job.status)) return Result.fail(new JobOver({ jobId }))
       if (!isAttempting) return outOfOrder
-      if (job.transactionHash === command.transactionHash) return accept()
+      // Also one that another has taken the place of since: its executor comes late.
+      if (state.submitted.includes(command.transactionHash)) return accept()
       const { _tag, ...submission } = command
       return accept(Event.cases[tag.submitted].make({ ...submission, occurredAt }))
     }

@@ -16,7 +16,9 @@ import {
   minedIn,
   type Node,
   type Refusal,
+  refusalOf,
   type SimulatedChain,
+  type State,
   storageAddress,
   type Transaction,
   transactionOf,
@@ -87,16 +89,11 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
     })
   }
 
-  const refusalOf = ({ kind, name }: Call, { buckets }: Node["head"]["after"]) => {
-    if (kind === "create" && buckets.has(name)) return bucketExists
-    if (kind === "delete" && !buckets.has(name)) return bucketMissing
-    return undefined
-  }
-
-  const prepare = (call: Call) =>
+  const prepare = (callIn: (state: State) => Call) =>
     ask<Prepared, ContractError>("simulate", ({ head }) => {
+      const call = callIn(head.after)
       const refusal = refusalOf(call, head.after)
-      if (refusal !== undefined) return Exit.fail(refusal)
+      if (refusal !== undefined) return Exit.fail(contractErrors[refusal])
       const gasLimit = BigInt(Math.ceil(gasOf[call.kind] * 1.1))
       return Exit.succeed({ to: storageAddress, data: dataOf(call), gasLimit, chainId })
     })
@@ -166,24 +163,40 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
           const block = blockAt(head, number)
           if (block === undefined) return missing("eth_call")
           const refusal = refusalOf(transaction.call, block.after)
-          if (refusal !== undefined) return Exit.succeed(refusal)
+          if (refusal !== undefined) return Exit.succeed(contractErrors[refusal])
         }
         return Exit.succeed(new UnknownRevert({ data: "0x" }))
       })
   })
 
+  /** The last change of this kind to a bucket, as the contract's logs tell it. */
+  const lastChange = (id: string, changesIn: (state: State) => State["deletions"]) =>
+    ask("logs", ({ head }) => {
+      const [, change] = Array.from(changesIn(head.after)).find(([name]) => bucketIdOf(name) === id) ?? []
+      return Exit.succeed(Option.fromUndefinedOr(change))
+    })
+
   const buckets = Layer.mock(Buckets, {
-    prepareCreate: ({ name }) => prepare({ kind: "create", name }),
-    creationTransaction: (id) =>
-      ask("logs", ({ head }) => {
-        const [, created] = Array.from(head.after.buckets).find(([name]) => bucketId(name, walletAddress) === id) ?? []
-        return Exit.succeed(Option.fromUndefinedOr(created))
-      }),
+    prepareCreate: ({ name }) => prepare(() => ({ kind: "create", name })),
+    prepareDelete: ({ name }) => prepare(({ list }) => ({ kind: "delete", name, index: list.indexOf(name) })),
+    creationTransaction: (id) => lastChange(id, ({ creations }) => creations),
+    deletionTransaction: (id) => lastChange(id, ({ deletions }) => deletions),
     bucketIdOf: () => Option.none()
   })
 
   return Layer.merge(chainLayer, buckets)
 }
 
-const bucketExists = new ContractError({ name: "BucketAlreadyExists", selector: "0x497ef2c2" })
-const bucketMissing = new ContractError({ name: "BucketNonexists", selector: "0x938a92b7" })
+const contractErrors = {
+  BucketAlreadyExists: new ContractError({ name: "BucketAlreadyExists", selector: "0x497ef2c2" }),
+  BucketNonexists: new ContractError({ name: "BucketNonexists", selector: "0x938a92b7" }),
+  IndexMismatch: new ContractError({ name: "IndexMismatch", selector: "0x37c7f255" })
+}
+
+const bucketIds = new Map<string, string>()
+/** The id is a hash that takes its time, and there are few names. */
+const bucketIdOf = (name: string) => {
+  const id = bucketIds.get(name) ?? bucketId(name, walletAddress)
+  bucketIds.set(name, id)
+  return id
+}

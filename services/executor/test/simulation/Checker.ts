@@ -107,7 +107,8 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
         if (transactionHash !== undefined) {
           const origin = mined.find(({ transaction }) => transaction.hash === transactionHash)
           demand(
-            origin?.isSuccess === true && origin.transaction.call.name === job.bucketName,
+            origin?.isSuccess === true && origin.transaction.call.name === job.bucketName &&
+              `bucket.${origin.transaction.call.kind}` === job.operation,
             () => `${who} adopts from a transaction that did not do it`
           )
         }

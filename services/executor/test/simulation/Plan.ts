@@ -71,7 +71,7 @@ export const make = (dice: Dice): Plan => {
   const bursts = [0, dice.between(0, faultsEnd * 0.7), dice.between(0, faultsEnd * 0.7)] as const
   const jobs = Array.from({ length: dice.pick([1, 2, 3, 4, 6]) }, (): PlannedJob => ({
     name: dice.pick(names),
-    operation: "bucket.create",
+    operation: dice.pick(["bucket.create", "bucket.create", "bucket.delete"]),
     at: 1_000 + dice.pick(bursts) + dice.between(0, 100),
     cancelAfter: dice.chance(0.15) ? dice.between(0, 1_500) : undefined
   }))

@@ -15,6 +15,8 @@ export const gwei = 1_000_000_000n
 export interface Call {
   readonly kind: "create" | "delete" | "idle"
   readonly name: string
+  /** Where in the list of buckets the one to be deleted stands. */
+  readonly index?: number
 }
 
 export interface Transaction {
@@ -36,8 +38,18 @@ export interface Mined {
 export interface State {
   readonly nonce: number
   readonly balance: bigint
-  /** The creation of each bucket that exists. */
-  readonly buckets: ReadonlyMap<string, { readonly hash: string; readonly blockNumber: number }>
+  /** The names of the buckets that exist, in the contract's order. */
+  readonly list: ReadonlyArray<string>
+  /** The last creation of each bucket that ever was. */
+  readonly creations: ReadonlyMap<string, Change>
+  /** The last deletion of each bucket that was deleted. */
+  readonly deletions: ReadonlyMap<string, Change>
+}
+
+/** The transaction that changed a bucket. */
+export interface Change {
+  readonly hash: string
+  readonly blockNumber: number
 }
 
 export interface Block {
@@ -97,11 +109,32 @@ export interface Rules {
 export const gasOf: Readonly<Record<Call["kind"], number>> = { create: 150_000, delete: 90_000, idle: 21_000 }
 
 /** The call as the data of a transaction, and back. */
-export const dataOf = ({ kind, name }: Call): string =>
-  kind === "idle" ? "0x" : `0x${Buffer.from(`${kind}:${name}`).toString("hex")}`
+export const dataOf = ({ index = 0, kind, name }: Call): string =>
+  kind === "idle" ? "0x" : `0x${Buffer.from(`${kind}:${name}:${index}`).toString("hex")}`
 export const callOf = (data: string): Call => {
-  const [kind = "", name = ""] = Buffer.from(data.slice(2), "hex").toString().split(":")
-  return { kind: kind === "create" || kind === "delete" ? kind : "idle", name }
+  const [kind = "", name = "", index = ""] = Buffer.from(data.slice(2), "hex").toString().split(":")
+  return { kind: kind === "create" || kind === "delete" ? kind : "idle", name, index: Number(index) }
+}
+
+/** The error by which the contract refuses the call, if it does. */
+export const refusalOf = ({ index, kind, name }: Call, { list }: State) => {
+  if (kind === "create" && list.includes(name)) return "BucketAlreadyExists"
+  if (kind !== "delete") return undefined
+  if (!list.includes(name)) return "BucketNonexists"
+  return list[index ?? 0] === name ? undefined : "IndexMismatch"
+}
+
+/** The state after a call that the contract takes. */
+const apply = (state: State, { kind, name }: Call, change: Change): State => {
+  if (kind === "idle") return state
+  const { creations, deletions, list } = state
+  if (kind === "create") {
+    return { ...state, list: [...list, name], creations: new Map(creations).set(name, change) }
+  }
+  // The last one of the list moves to the place of the one that is deleted.
+  const last = list.at(-1) ?? name
+  const left = list.slice(0, -1).map((one) => one === name ? last : one)
+  return { ...state, list: left, deletions: new Map(deletions).set(name, change) }
 }
 
 /** The transaction as it would be signed: of type 2, without the signature, which nobody here would check. */
@@ -133,7 +166,7 @@ export const make = (rules: Rules, dice: Dice, now: () => number) => {
     time: now(),
     baseFee: rules.calmFee,
     mined: [],
-    after: { nonce: rules.nonce, balance: rules.balance, buckets: new Map() }
+    after: { nonce: rules.nonce, balance: rules.balance, list: [], creations: new Map(), deletions: new Map() }
   }
   const nodes: ReadonlyArray<Node> = Array.from({ length: rules.nodes }, () => ({ head, stalledUntil: 0 }))
   /** The block before which nothing can be reorganised. */
@@ -141,20 +174,12 @@ export const make = (rules: Rules, dice: Dice, now: () => number) => {
 
   const execute = (state: State, transaction: Transaction, blockNumber: number, baseFee: bigint): [State, Mined] => {
     const { call, gasLimit } = transaction
-    const exists = state.buckets.has(call.name)
-    const isSuccess = gasOf[call.kind] <= gasLimit &&
-      (call.kind === "idle" || (call.kind === "create" ? !exists : exists))
+    const isSuccess = gasOf[call.kind] <= gasLimit && refusalOf(call, state) === undefined
     const gasUsed = isSuccess ? gasOf[call.kind] : Math.min(gasLimit, 30_000)
     const tipPaid = transaction.maxFeePerGas - baseFee
     const price = baseFee + (tipPaid < transaction.maxPriorityFeePerGas ? tipPaid : transaction.maxPriorityFeePerGas)
-    let { buckets } = state
-    if (isSuccess && call.kind !== "idle") {
-      const changed = new Map(buckets)
-      if (call.kind === "create") changed.set(call.name, { hash: transaction.hash, blockNumber })
-      else changed.delete(call.name)
-      buckets = changed
-    }
-    const after = { nonce: state.nonce + 1, balance: state.balance - BigInt(gasUsed) * price, buckets }
+    const changed = isSuccess ? apply(state, call, { hash: transaction.hash, blockNumber }) : state
+    const after = { ...changed, nonce: state.nonce + 1, balance: state.balance - BigInt(gasUsed) * price }
     return [after, { transaction, isSuccess, gasUsed }]
   }
 

@@ -78,7 +78,7 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
   const hasFaults = () => time.now() < plan.faultsEnd
   const violations: Array<string> = []
 
-  const open = () => Effect.runSyncWith(world.context)(EventLogMemory.openWith({ dedupWindow: plan.dedupWindow }))
+  const open = () => Effect.runSyncWith(world.context)(EventLogMemory.openOn({ events: [], dedupWindow: plan.dedupWindow }))
   const log = open()
   const ledgerLog = open()
   const chain = SimulatedChain.make(plan.rules, dice, time.now)
@@ -196,12 +196,19 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
       const subject = Bucket.subject(owner, BucketName.make(job.name))
       const initial = { state: Bucket.initial, revision: 0 }
       const origin = { source: "/client" }
-      const command = Bucket.RequestBucket.make({ jobId: id, name: BucketName.make(job.name), owner })
+      const request = { jobId: id, name: BucketName.make(job.name), owner }
+      const command = job.operation === "bucket.create"
+        ? Bucket.RequestBucket.make(request)
+        : Bucket.RequestBucketDeletion.make(request)
       const outcome = yield* execute(log, subject, initial, command, origin).pipe(
-        Effect.retry({ times: 5, schedule: Schedule.spaced("3 seconds"), while: (error) => error._tag === "BucketBusy" }),
+        Effect.retry({
+          times: 5,
+          schedule: Schedule.spaced("3 seconds"),
+          while: ({ _tag }) => _tag === "BucketBusy" || _tag === "BucketMissing"
+        }),
         Effect.result
       )
-      note("client", `asks for ${job.name} as ${id.slice(-2)}: ${outcome._tag}`)
+      note("client", `asks for ${job.operation} ${job.name} as ${id.slice(-2)}: ${outcome._tag}`)
       unanswered -= 1
       if (outcome._tag === "Failure") return
       accepted.push({ jobId: id, subject })
@@ -258,10 +265,11 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
     const pending = Math.max(first, chain.pendingAt(n))
     const nonce = dice.chance(0.5) ? pending : dice.whole(first, pending)
     const other = chain.pool.get(nonce)?.transaction
-    const kind = dice.pick(["idle", "idle", "create"])
+    const kind = dice.pick(["idle", "idle", "create", "delete"])
+    const name = kind === "idle" ? "" : dice.pick(Plan.names)
     const transaction = SimulatedChain.transactionOf({
       nonce,
-      call: { kind, name: kind === "idle" ? "" : dice.pick(Plan.names) },
+      call: { kind, name, index: Math.max(0, chain.head().after.list.indexOf(name)) },
       gasLimit: SimulatedChain.gasOf[kind] + dice.whole(1, 1_000),
       maxFeePerGas: 2n * (other?.maxFeePerGas ?? chain.head().baseFee),
       maxPriorityFeePerGas: 2n * (other?.maxPriorityFeePerGas ?? chain.tip())
