@@ -268,7 +268,8 @@ const make = Effect.gen(function*() {
       while: (error) => error._tag === "TransactionRefused" && error.reason === "insufficient_funds",
       schedule: Schedule.spaced(shortDelay)
     })
-    yield* Effect.timeoutOption(Effect.ignore(untilPaid), yield* remaining(job))
+    // By its own clock its time may be over while the chain's clock stands still.
+    yield* Effect.timeoutOption(Effect.ignore(untilPaid), Duration.max(yield* remaining(job), shortDelay))
     return again(Duration.zero)
   })
 
