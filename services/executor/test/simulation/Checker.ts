@@ -41,6 +41,8 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
   // The ledger
 
   const jobOfNonce = new Map<number, string>()
+  /** The latest one of each job. */
+  const nonceOfJob = new Map<string, number>()
   const claimOfHash = new Map<string, Wallet.Claim>()
   const storedAt = new Map<string, number>()
   let nextNonce = 0
@@ -54,9 +56,15 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
         demand(nonce >= nextNonce, () => `nonce ${nonce} was claimed after ${nextNonce - 1}`)
       } else {
         const holder = jobOfNonce.get(nonce)
-        demand(holder === jobId || holder === undefined, () => `nonce ${nonce} of ${holder} was replaced for ${jobId}`)
+        // A nonce that its job has left behind is nobody's.
+        const isLeft = jobId === "nobody" && nonce < (nonceOfJob.get(holder ?? "") ?? 0)
+        demand(
+          holder === jobId || holder === undefined || isLeft,
+          () => `nonce ${nonce} of ${holder} was replaced for ${jobId}`
+        )
       }
       jobOfNonce.set(nonce, jobId)
+      nonceOfJob.set(jobId, nonce)
       claimOfHash.set(transactionHash, claim)
       if (!storedAt.has(transaction)) storedAt.set(transaction, n + 1)
     }

@@ -58,7 +58,7 @@ export const line = (options: LineOptions): Line => {
         ? dice.between(patience, 3 * patience)
         : isSlow
         ? dice.between(0, patience / 2)
-        : dice.chance(0.7)
+        : dice.chance(0.85)
         ? 0
         : dice.between(1, 40)
       const arrival = isOrdered && !isLate ? Math.max(lastArrival, now + way) : now + way

@@ -25,6 +25,8 @@ export interface Plan {
   readonly dedupWindow: number
   /** From here on nothing goes wrong any more, in milliseconds. */
   readonly faultsEnd: number
+  /** Faults and executors go on when the last job has ended; else they stop then, which takes half the time. */
+  readonly isLong: boolean
   /** Milliseconds between blocks. */
   readonly blockTime: number
   readonly chainWeather: Weather
@@ -64,12 +66,12 @@ export const make = (dice: Dice): Plan => {
     late: some(0.25, 0.02, 0.15),
     slow: some(0.3, 0.02, 0.3)
   })
-  const confirmations = dice.pick([1, 1, 2, 3, 4, 6])
-  const faultsEnd = dice.between(6_000, 30_000)
+  const confirmations = dice.pick([1, 1, 1, 2, 2, 3, 4, 6])
+  const faultsEnd = dice.between(3_000, 18_000)
   const isShortOfTime = dice.chance(0.3)
   // Requests come in bursts, so that executors meet.
   const bursts = [0, dice.between(0, faultsEnd * 0.7), dice.between(0, faultsEnd * 0.7)] as const
-  const jobs = Array.from({ length: dice.pick([1, 2, 3, 4, 6]) }, (): PlannedJob => ({
+  const jobs = Array.from({ length: dice.pick([1, 2, 2, 3, 4, 6]) }, (): PlannedJob => ({
     name: dice.pick(names),
     operation: dice.pick(["bucket.create", "bucket.create", "bucket.delete"]),
     at: 1_000 + dice.pick(bursts) + dice.between(0, 100),
@@ -91,9 +93,9 @@ export const make = (dice: Dice): Plan => {
     jobs,
     settings: {
       EXECUTOR_RETRIES: `${dice.pick([0, 1, 3])}`,
-      EXECUTOR_RETRY_DELAY: `${dice.pick([1, 3, 10])} seconds`,
+      EXECUTOR_RETRY_DELAY: `${dice.pick([1, 2, 6])} seconds`,
       EXECUTOR_ACK_WAIT: `${dice.pick([3, 10])} seconds`,
-      JOB_DEADLINE: isShortOfTime ? `${dice.whole(5, 30)} seconds` : "10 minutes",
+      JOB_DEADLINE: isShortOfTime ? `${dice.whole(4, 20)} seconds` : "10 minutes",
       CONFIRMATIONS: `${confirmations}`,
       CHAIN_POLL_INTERVAL: `${dice.pick([1, 2, 4])} seconds`,
       MAX_FEE_PER_GAS: `${dice.pick([30n, 500n, 500n]) * gwei}`
@@ -101,7 +103,8 @@ export const make = (dice: Dice): Plan => {
     confirmations,
     dedupWindow: dice.pick([1_000, 10_000, 120_000]),
     faultsEnd,
-    blockTime: dice.between(500, 3_000),
+    isLong: dice.chance(0.15),
+    blockTime: dice.between(400, 2_500),
     chainWeather: weather(),
     logWeather: weather(),
     staleReads: some(0.15, 0.05, 0.3),

@@ -52,8 +52,10 @@ export interface Report {
   readonly statuses: ReadonlyArray<Job.Status>
 }
 
-/** How long it goes on after that: what is still to come would come then. */
+/** Blocks after the last job has ended: what is still to come would come then. */
 const aftermath = 6
+/** The longest that a request can be under way, in milliseconds. */
+const longestDelay = 30_000
 
 const nextNonceAfter = (stored: StoredEvent): number =>
   Wallet.evolve(Wallet.initial, Result.getOrThrow(ledgerCodec.decode(stored))) ?? 0
@@ -75,7 +77,8 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
     for (let n = 0; n < text.length; n++) hash = Math.imul(hash ^ text.charCodeAt(n), 0x0100_0193)
     if (isTraced) trace.push(text)
   }
-  const hasFaults = () => time.now() < plan.faultsEnd
+  let faultsEnd = plan.faultsEnd
+  const hasFaults = () => time.now() < faultsEnd
   const violations: Array<string> = []
 
   const open = () => Effect.runSyncWith(world.context)(EventLogMemory.openOn({ events: [], dedupWindow: plan.dedupWindow }))
@@ -85,6 +88,7 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
   const signatures: ChainClient.Signatures = new Map()
   const sent: Array<Sent> = []
 
+  const executors = new Set<Time.Process>()
   const startExecutor = (name: string) => {
     const logger = Logger.make(({ cause, logLevel, message }) => {
       const text = `${String(message)}${cause.reasons.length === 0 ? "" : ` ${Cause.pretty(cause).split("\n", 1)[0]}`}`
@@ -96,6 +100,7 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
       logger,
       clockSkew: Math.floor(dice.between(-plan.clockSkew, plan.clockSkew))
     })
+    executors.add(from)
     // It dies at some moment, or with one of its next requests that change something.
     let writesUntilDeath = Infinity
     if (hasFaults() && dice.chance(plan.crashes)) {
@@ -112,7 +117,9 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
     const restart = () => {
       if (isRestarting) return
       isRestarting = true
-      time.after(dice.between(500, 15_000), () => startExecutor(name))
+      time.after(dice.between(500, 8_000), () => {
+        if (blocksAfter === 0 || plan.isLong) startExecutor(name)
+      })
     }
     const strike = (what: string) => {
       if (!/append|send|ack/.test(what) || !hasFaults()) return undefined
@@ -203,7 +210,7 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
       const outcome = yield* execute(log, subject, initial, command, origin).pipe(
         Effect.retry({
           times: 5,
-          schedule: Schedule.spaced("3 seconds"),
+          schedule: Schedule.spaced("2 seconds"),
           while: ({ _tag }) => _tag === "BucketBusy" || _tag === "BucketMissing"
         }),
         Effect.result
@@ -278,7 +285,7 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
     note("elsewhere", `sends ${kind} with nonce ${nonce}: ${answer}`)
   }
   const isSettled = () => {
-    if (hasFaults() || unanswered > 0) return false
+    if (unanswered > 0) return false
     if (accepted.some(({ jobId }) => !isTerminal(jobId))) return false
     return chain.head().after.nonce >= nextNonce()
   }
@@ -311,14 +318,19 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
     const { mined, number } = chain.head()
     note("chain", `block ${number}: ${mined.map(({ isSuccess, transaction }) => `${transaction.nonce} ${transaction.call.kind} ${isSuccess}`).join(", ")}`)
     readLog()
-    if (isSettled()) blocksAfter += 1
+    if (isSettled()) {
+      if (!plan.isLong) faultsEnd = Math.min(faultsEnd, time.now())
+      if (!hasFaults()) blocksAfter += 1
+    }
+    const isStopped = blocksAfter > 1 && !plan.isLong
+    if (isStopped) for (const process of executors) process.kill()
     if (blocksAfter > aftermath) isOver = true
-    const pause = plan.blockTime * dice.between(0.7, 1.3)
+    const pause = isStopped ? longestDelay / aftermath : plan.blockTime * dice.between(0.7, 1.3)
     time.after(hasFaults() && dice.chance(plan.halts) ? pause + dice.between(0, 30_000) : pause, tick)
   }
 
   for (let n = 0; n < plan.executors; n++) {
-    time.after(dice.between(0, 3_000), () => startExecutor(`executor ${n}`))
+    time.after(dice.between(0, 1_500), () => startExecutor(`executor ${n}`))
   }
   for (const job of plan.jobs) time.after(job.at, () => world.fork(client(job)))
   time.after(plan.blockTime, tick)
