@@ -55,7 +55,7 @@ export interface Plan {
   readonly inclusion: number
 }
 
-export const names = ["bucket-a", "bucket-b", "bucket-c"] as const
+export const names = ["bucket-a", "bucket-a", "bucket-b", "bucket-c"] as const
 
 export const make = (dice: Dice): Plan => {
   /** Trouble of this kind, in some runs. */
@@ -71,12 +71,14 @@ export const make = (dice: Dice): Plan => {
   const isShortOfTime = dice.chance(0.3)
   // Requests come in bursts, so that executors meet.
   const bursts = [0, dice.between(0, faultsEnd * 0.7), dice.between(0, faultsEnd * 0.7)] as const
-  const jobs = Array.from({ length: dice.pick([1, 2, 2, 3, 4, 6]) }, (): PlannedJob => ({
-    name: dice.pick(names),
-    operation: dice.pick(["bucket.create", "bucket.create", "bucket.delete"]),
-    at: 1_000 + dice.pick(bursts) + dice.between(0, 100),
-    cancelAfter: dice.chance(0.15) ? dice.between(0, 1_500) : undefined
-  }))
+  const requested = new Set<string>()
+  const jobs = Array.from({ length: dice.pick([1, 1, 2, 2, 3, 5]) }, (): PlannedJob => {
+    const name = dice.pick(names)
+    const operation = requested.has(name) && dice.chance(0.6) ? "bucket.delete" : "bucket.create"
+    requested.add(name)
+    const at = 500 + dice.pick(bursts) + dice.between(0, 100)
+    return { name, operation, at, cancelAfter: dice.chance(0.15) ? dice.between(0, 1_500) : undefined }
+  })
   return {
     rules: {
       nodes: dice.pick([1, 1, 2, 3]),

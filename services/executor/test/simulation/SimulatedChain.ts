@@ -2,7 +2,6 @@
  * A chain for one wallet: blocks, a pool, a bucket contract, and the nodes that show them to the executors. It does what
  * real chains do to a client, and only that: every rule here is one that EVM nodes keep.
  */
-import { createHash } from "node:crypto"
 import { concat, encodeRlp, toBeArray } from "ethers"
 import type { Dice } from "./Dice.ts"
 
@@ -147,7 +146,16 @@ export const transactionOf = (
   return { hash: hashOf(raw), raw, nonce, call, gasLimit, maxFeePerGas, maxPriorityFeePerGas }
 }
 
-const hashOf = (text: string) => `0x${createHash("sha256").update(text).digest("hex")}`
+/** Long enough never to meet in a run, and forty times as fast as a real one. */
+const hashOf = (text: string) => {
+  let [one, other] = [0x811c_9dc5, 0x9e37_79b9]
+  for (let n = 0; n < text.length; n++) {
+    one = Math.imul(one ^ text.charCodeAt(n), 0x0100_0193)
+    other = Math.imul(other ^ text.charCodeAt(n), 0x85eb_ca6b)
+  }
+  const hex = [one, other].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("")
+  return `0x${hex.padStart(64, "0")}`
+}
 
 export type SimulatedChain = ReturnType<typeof make>
 

@@ -36,7 +36,7 @@ export interface Mutation {
 
 export interface Options {
   readonly seed: number
-  /** Keeps what happened, line by line. */
+  /** Keeps what happens, line by line, and its hash. */
   readonly isTraced?: boolean
   readonly plan?: Partial<Plan.Plan>
   readonly mutation?: Mutation
@@ -73,9 +73,10 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
   const trace: Array<string> = []
   let hash = 0x811c_9dc5
   const note = (who: string, what: string) => {
+    if (!isTraced) return
     const text = `${(time.now() / 1_000).toFixed(3)} ${who} ${what}`
     for (let n = 0; n < text.length; n++) hash = Math.imul(hash ^ text.charCodeAt(n), 0x0100_0193)
-    if (isTraced) trace.push(text)
+    trace.push(text)
   }
   let faultsEnd = plan.faultsEnd
   const hasFaults = () => time.now() < faultsEnd
