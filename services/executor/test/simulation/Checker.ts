@@ -93,14 +93,14 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
       if (state.job !== undefined) jobs.set(state.job.id, state.job)
     }
   }
-  const statuses: Array<Job.Status> = []
+  const ends: Array<string> = []
   for (const { jobId } of accepted) {
     const job = jobs.get(jobId)
     if (job === undefined) {
       violations.push(`job ${jobId} is not in the log`)
       continue
     }
-    statuses.push(job.status)
+    ends.push(`${job.operation} ${job.status}`)
     const who = `job ${jobId.slice(-2)} (${job.bucketName})`
     const effects = mined.filter(({ isSuccess, transaction }) =>
       isSuccess && transaction.call.kind !== "idle" && claimOfHash.get(transaction.hash)?.jobId === jobId
@@ -136,7 +136,7 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
     }
   }
 
-  return { violations, statuses }
+  return { violations, ends }
 }
 
 const all = (log: EventLogShape): ReadonlyArray<StoredEvent> =>

@@ -71,7 +71,7 @@ export const line = (options: LineOptions): Line => {
         return exit
       }
       return Effect.callback((resume) => {
-        const answer = (millis: number, exit: Exit.Exit<any, any>) =>
+        const answer = (millis: number, exit: ReturnType<typeof serve>) =>
           time.after(millis, () => {
             if (from.isAlive()) resume(exit)
           })

@@ -1,8 +1,8 @@
 /** What happens in one run, as its seed says. Each run has some kinds of trouble, so that each kind is also met alone. */
 import type * as Job from "@akave-async/domain/Job"
 import type { Dice } from "./Dice.ts"
-import type { Deliveries } from "./LogClient.ts"
-import type { Weather } from "./Network.ts"
+import * as LogClient from "./LogClient.ts"
+import * as Network from "./Network.ts"
 import { gwei, type Rules } from "./SimulatedChain.ts"
 
 export interface PlannedJob {
@@ -29,11 +29,11 @@ export interface Plan {
   readonly isLong: boolean
   /** Milliseconds between blocks. */
   readonly blockTime: number
-  readonly chainWeather: Weather
-  readonly logWeather: Weather
+  readonly chainWeather: Network.Weather
+  readonly logWeather: Network.Weather
   /** How often a copy of the log that is behind answers what need not be asked of its leader. */
   readonly staleReads: number
-  readonly deliveries: Deliveries
+  readonly deliveries: LogClient.Deliveries
   /** How far clocks are apart at most, in milliseconds. */
   readonly clockSkew: number
   /** How often an executor that starts will crash. */
@@ -55,12 +55,40 @@ export interface Plan {
   readonly inclusion: number
 }
 
-export const names = ["bucket-a", "bucket-a", "bucket-b", "bucket-c"] as const
+/** What is to be otherwise in a plan. */
+export type Change = Partial<Omit<Plan, "rules">> & { readonly rules?: Partial<Rules> }
+export const changed = (plan: Plan, change: Change = {}): Plan => ({
+  ...plan,
+  ...change,
+  rules: { ...plan.rules, ...change.rules }
+})
+
+/** Nothing goes wrong. */
+export const calm: Change = {
+  chainWeather: Network.calm,
+  logWeather: Network.calm,
+  staleReads: 0,
+  deliveries: LogClient.smooth,
+  clockSkew: 0,
+  crashes: 0,
+  halts: 0,
+  reorganisations: 0,
+  drops: 0,
+  stalls: 0,
+  elsewhere: 0,
+  spikes: 0,
+  isPoor: false,
+  oddRefusals: 0,
+  banned: undefined,
+  inclusion: 1
+}
+
+export const names = ["bucket-a", "bucket-a", "bucket-a", "bucket-b", "bucket-c"] as const
 
 export const make = (dice: Dice): Plan => {
   /** Trouble of this kind, in some runs. */
   const some = (share: number, from: number, to: number) => dice.chance(share) ? dice.between(from, to) : 0
-  const weather = (): Weather => ({
+  const weather = (): Network.Weather => ({
     lost: some(0.35, 0.02, 0.2),
     answerLost: some(0.35, 0.02, 0.2),
     late: some(0.25, 0.02, 0.15),
@@ -72,9 +100,9 @@ export const make = (dice: Dice): Plan => {
   // Requests come in bursts, so that executors meet.
   const bursts = [0, dice.between(0, faultsEnd * 0.7), dice.between(0, faultsEnd * 0.7)] as const
   const requested = new Set<string>()
-  const jobs = Array.from({ length: dice.pick([1, 1, 2, 2, 3, 5]) }, (): PlannedJob => {
+  const jobs = Array.from({ length: dice.pick([1, 2, 2, 3, 3, 5]) }, (): PlannedJob => {
     const name = dice.pick(names)
-    const operation = requested.has(name) && dice.chance(0.6) ? "bucket.delete" : "bucket.create"
+    const operation = requested.has(name) && dice.chance(0.7) ? "bucket.delete" : "bucket.create"
     requested.add(name)
     const at = 500 + dice.pick(bursts) + dice.between(0, 100)
     return { name, operation, at, cancelAfter: dice.chance(0.15) ? dice.between(0, 1_500) : undefined }
@@ -98,7 +126,6 @@ export const make = (dice: Dice): Plan => {
       EXECUTOR_RETRY_DELAY: `${dice.pick([1, 2, 6])} seconds`,
       EXECUTOR_ACK_WAIT: `${dice.pick([3, 10])} seconds`,
       JOB_DEADLINE: isShortOfTime ? `${dice.whole(4, 20)} seconds` : "10 minutes",
-      CONFIRMATIONS: `${confirmations}`,
       CHAIN_POLL_INTERVAL: `${dice.pick([1, 2, 4])} seconds`,
       MAX_FEE_PER_GAS: `${dice.pick([30n, 500n, 500n]) * gwei}`
     },

@@ -11,7 +11,19 @@ import { execute, load } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { Chain } from "@akave-async/sdk/Chain"
-import { Cause, ConfigProvider, Duration, Effect, Exit, identity, Layer, Logger, Option, Result, Schedule } from "effect"
+import {
+  Cause,
+  ConfigProvider,
+  Duration,
+  Effect,
+  Exit,
+  identity,
+  Layer,
+  Logger,
+  Option,
+  Result,
+  Schedule
+} from "effect"
 import * as Executor from "../../src/Executor.ts"
 import * as Keeper from "../../src/Keeper.ts"
 import { Ledger } from "../../src/Ledger.ts"
@@ -28,6 +40,8 @@ import * as Time from "./Time.ts"
 
 /** A way to break the executors from outside, by which it is shown that broken ones are noticed. */
 export interface Mutation {
+  /** The trouble in which it shows. */
+  readonly plan?: Plan.Change
   readonly settings?: Readonly<Record<string, string>>
   readonly chain?: (chain: Chain["Service"]) => Chain["Service"]
   readonly log?: (log: EventLogShape) => EventLogShape
@@ -38,7 +52,8 @@ export interface Options {
   readonly seed: number
   /** Keeps what happens, line by line, and its hash. */
   readonly isTraced?: boolean
-  readonly plan?: Partial<Plan.Plan>
+  /** What is to be otherwise than the seed says. */
+  readonly plan?: Plan.Change
   readonly mutation?: Mutation
 }
 
@@ -48,8 +63,8 @@ export interface Report {
   /** The same for the same course of events. */
   readonly hash: number
   readonly trace: ReadonlyArray<string>
-  /** How the jobs ended. */
-  readonly statuses: ReadonlyArray<Job.Status>
+  /** How the jobs ended, as operation and status. */
+  readonly ends: ReadonlyArray<string>
 }
 
 /** Blocks after the last job has ended: what is still to come would come then. */
@@ -65,9 +80,20 @@ const jobId = (n: number): Job.Id => Job.Id.make(`019845e1-682f-7b02-a706-${n.to
 
 /** After the last fault, jobs must have ended within this time, in milliseconds. */
 const patience = 10 * 60_000
-export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Options): Report => {
+export const run = (options: Options): Report => {
+  // Failures are part of every run, and to take down where they come from would cost as much as all the rest.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return simulate(options)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Options): Report => {
   const dice = Dice.make(seed)
-  const plan: Plan.Plan = { ...Plan.make(dice), ...given }
+  const plan = [mutation.plan, given].reduce(Plan.changed, Plan.make(dice))
   const time = Time.make()
   const world = time.process({ dice })
   const trace: Array<string> = []
@@ -82,13 +108,15 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
   const hasFaults = () => time.now() < faultsEnd
   const violations: Array<string> = []
 
-  const open = () => Effect.runSyncWith(world.context)(EventLogMemory.openOn({ events: [], dedupWindow: plan.dedupWindow }))
+  const open = () =>
+    Effect.runSyncWith(world.context)(EventLogMemory.openOn({ events: [], dedupWindow: plan.dedupWindow }))
   const log = open()
   const ledgerLog = open()
   const chain = SimulatedChain.make(plan.rules, dice, time.now)
   const signatures: ChainClient.Signatures = new Map()
   const sent: Array<Sent> = []
 
+  const settings = { ...plan.settings, CONFIRMATIONS: `${plan.confirmations}` }
   const executors = new Set<Time.Process>()
   const startExecutor = (name: string) => {
     const logger = Logger.make(({ cause, logLevel, message }) => {
@@ -182,7 +210,7 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
       Layer.provide(Steps.layer),
       Layer.provide([ledgerLayer, Receipts.layer]),
       Layer.provide([chainLayer, ChainClient.signer(signatures), Layer.succeed(EventLog, bucketLog)]),
-      Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ ...plan.settings, ...mutation.settings })))
+      Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ ...settings, ...mutation.settings })))
     )
     note(name, "starts")
     const fiber = from.fork(Effect.exit(Layer.launch(program)))
@@ -202,17 +230,17 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
     Effect.gen(function*() {
       const id = jobId(++asked)
       const subject = Bucket.subject(owner, BucketName.make(job.name))
-      const initial = { state: Bucket.initial, revision: 0 }
       const origin = { source: "/client" }
       const request = { jobId: id, name: BucketName.make(job.name), owner }
       const command = job.operation === "bucket.create"
         ? Bucket.RequestBucket.make(request)
         : Bucket.RequestBucketDeletion.make(request)
-      const outcome = yield* execute(log, subject, initial, command, origin).pipe(
+      const outcome = yield* load(log, subject).pipe(
+        Effect.flatMap((known) => execute(log, subject, known, command, origin)),
         Effect.retry({
-          times: 5,
+          times: 8,
           schedule: Schedule.spaced("2 seconds"),
-          while: ({ _tag }) => _tag === "BucketBusy" || _tag === "BucketMissing"
+          while: ({ _tag }) => _tag === "BucketBusy" || _tag === "BucketMissing" || _tag === "BucketExists"
         }),
         Effect.result
       )
@@ -302,8 +330,10 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
     const last = Effect.runSync(log.lastSequence)
     while (read < last) {
       const stored = Effect.runSync(Effect.flatMap(log.get(++read), Effect.fromOption))
-      if (/(Created|Deleted|Failed|Cancelled)\.v1$/.test(stored.headers["ce-type"] ?? "") &&
-        !/Attempt/.test(stored.headers["ce-type"] ?? "")) {
+      if (
+        /(Created|Deleted|Failed|Cancelled)\.v1$/.test(stored.headers["ce-type"] ?? "") &&
+        !/Attempt/.test(stored.headers["ce-type"] ?? "")
+      ) {
         terminal.add(stored.headers["ce-correlationid"] ?? "")
       }
     }
@@ -317,14 +347,21 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
     }
     chain.mine(hasFaults() ? plan.inclusion : 1)
     const { mined, number } = chain.head()
-    note("chain", `block ${number}: ${mined.map(({ isSuccess, transaction }) => `${transaction.nonce} ${transaction.call.kind} ${isSuccess}`).join(", ")}`)
+    note(
+      "chain",
+      `block ${number}: ${
+        mined.map(({ isSuccess, transaction }) => `${transaction.nonce} ${transaction.call.kind} ${isSuccess}`).join(
+          ", "
+        )
+      }`
+    )
     readLog()
     if (isSettled()) {
       if (!plan.isLong) faultsEnd = Math.min(faultsEnd, time.now())
       if (!hasFaults()) blocksAfter += 1
     }
     const isStopped = blocksAfter > 1 && !plan.isLong
-    if (isStopped) for (const process of executors) process.kill()
+    if (isStopped) { for (const process of executors) process.kill() }
     if (blocksAfter > aftermath) isOver = true
     const pause = isStopped ? longestDelay / aftermath : plan.blockTime * dice.between(0.7, 1.3)
     time.after(hasFaults() && dice.chance(plan.halts) ? pause + dice.between(0, 30_000) : pause, tick)
@@ -339,5 +376,5 @@ export const run = ({ isTraced = false, mutation = {}, plan: given, seed }: Opti
   const ended = time.runUntil(() => isOver, plan.faultsEnd + patience)
   if (!ended) violations.push("not all jobs have ended")
   const found = check({ log, ledgerLog, chain, sent, accepted, isOver: ended })
-  return { seed, violations: [...violations, ...found.violations], hash: hash >>> 0, trace, statuses: found.statuses }
+  return { seed, violations: [...violations, ...found.violations], hash: hash >>> 0, trace, ends: found.ends }
 }

@@ -2,7 +2,7 @@
  * Time that costs nothing: whatever is due next happens next, in one thread and in an order that only the program decides.
  * Programs run in it as processes, each with its own clock, and a process can be killed between any two of its steps.
  */
-import { Clock, Context, Duration, Effect, Fiber, Logger, Random, References, Scheduler } from "effect"
+import { Clock, Context, Duration, Effect, type Fiber, Logger, Random, References, Scheduler } from "effect"
 import type { Dice } from "./Dice.ts"
 
 export interface Time {
