@@ -6,10 +6,15 @@ import { type Delivery, EventLog, type EventLogShape, lost, type StoredEvent, Wr
 /** What a log keeps. Tests take it away or change it under an open log; undefined is a log that is missing. */
 export interface Storage {
   events: Array<StoredEvent> | undefined
+  /** How long an id that was stored is refused, whatever an append expects; for ever by default. */
+  readonly dedupWindow?: Duration.Input
 }
 
 export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.Return<EventLogShape> {
   const consumers = new Map<string, Consumer>()
+  const dedupWindow = Duration.toMillis(storage.dedupWindow ?? Duration.infinity)
+  /** When each id was stored, in milliseconds. */
+  const storedAt = new Map<string, number>()
   let seen: Continuity.Seen = { created: "", lastSequence: 0, mark: undefined }
   // Opened by whatever may give a waiting reader work; a reader that finds none closes it and waits.
   const changed = yield* Latch.make()
@@ -40,13 +45,20 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
   const append: EventLogShape["append"] = Effect.fnUntraced(function*(subject, expected, event) {
     const events = yield* known("append")
     const stored = events.find((one) => idOf(one) === event.id)
-    if (stored !== undefined) return { sequence: stored.sequence, isDuplicate: true }
+    const now = yield* Clock.currentTimeMillis
+    const isRemembered = now - (storedAt.get(event.id) ?? now) <= dedupWindow
+    if (stored !== undefined && isRemembered) return { sequence: stored.sequence, isDuplicate: true }
     const revision = Option.match(lastOf(subject), { onNone: () => 0, onSome: (last) => last.sequence })
     const isExpected = (expected.revision ?? revision) === revision &&
       (!("lastId" in expected) || (expected.lastSequence === events.length && expected.lastId === idOf(events.at(-1))))
-    if (!isExpected) return yield* new WrongRevision({ subject })
+    if (!isExpected) {
+      // What stands on the subject is known again, however long ago it was stored.
+      if (stored?.subject === subject) return { sequence: stored.sequence, isDuplicate: true }
+      return yield* new WrongRevision({ subject })
+    }
     const sequence = events.length + 1
     events.push({ sequence, subject, headers: { ...event.headers, "nats-msg-id": event.id }, data: event.data })
+    storedAt.set(event.id, now)
     remember(events)
     yield* changed.open
     return { sequence, isDuplicate: false }
