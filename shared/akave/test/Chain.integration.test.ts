@@ -87,7 +87,7 @@ it.live("offers a cap of the tip and twice the base fee", () =>
       eth_getBlockByNumber: () => ({ result: { baseFeePerGas: "0x64", timestamp: "0x1", transactions: [] } })
     })
     const chain = yield* connected(rpcUrl)
-    assert.deepStrictEqual(yield* chain.fees, { maxPriorityFeePerGas: 3n, maxFeePerGas: 203n })
+    assert.deepStrictEqual(yield* chain.fees, { baseFeePerGas: 100n, maxPriorityFeePerGas: 3n, maxFeePerGas: 203n })
   }))
 
 it.live("sends requests that are made together as batches of at most 100", () =>
