@@ -114,7 +114,7 @@ export interface Call {
 }
 
 export interface ChainOptions {
-  /** URL of the chain's JSON-RPC (http or https), instead of the one that the node tells. */
+  /** URL of the chain's JSON-RPC (http, https, ws or wss), instead of the one that the node tells. */
   readonly rpcUrl?: string
   /** Deadline of each request; 10 seconds by default. */
   readonly timeout?: Duration.Input
@@ -122,7 +122,7 @@ export interface ChainOptions {
 
 /**
  * Every method ends: a request has a deadline, and reads are repeated for about 10 s at most while the trouble may
- * pass. Requests made within 5 ms travel as one JSON-RPC batch of at most 100.
+ * pass. Over HTTP, requests made within 5 ms travel as one JSON-RPC batch of at most 100.
  */
 export class Chain extends Context.Service<Chain, {
   readonly chainId: bigint
@@ -152,6 +152,11 @@ export class Chain extends Context.Service<Chain, {
   /** None while the transaction is not mined. */
   receipt(hash: string): Effect.Effect<Option.Option<Receipt>, RpcError>
   readonly blockNumber: Effect.Effect<number, RpcError>
+  /**
+   * Completes at the next new head, and when heads may have been missed, where the chain's JSON-RPC is a WebSocket. Waits
+   * for ever where heads are not told: over HTTP, and while the WebSocket is lost.
+   */
+  readonly newHead: Effect.Effect<void>
   /** The time that the chain gave this block, in whole seconds. */
   blockTime(number: number): Effect.Effect<DateTime.Utc, RpcError>
   /** The receipts of all transactions of a block; a block that the chain's node does not have is an `RpcError`. */
@@ -196,7 +201,7 @@ export class Chain extends Context.Service<Chain, {
 const make = Effect.fnUntraced(function*(options: ChainOptions) {
   const node = yield* AkaveNode
   const params = yield* node.connectionParams
-  const { request } = yield* JsonRpc.make(options.rpcUrl ?? params.rpcUrl, options.timeout ?? "10 seconds")
+  const { newHead, request } = yield* JsonRpc.make(options.rpcUrl ?? params.rpcUrl, options.timeout ?? "10 seconds")
 
   const once = <S extends Schema.ConstraintCodec<unknown, unknown>>(
     method: string,
@@ -357,6 +362,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     transactionKnown,
     receipt,
     blockNumber: Effect.withSpan(read("eth_blockNumber", [], Count), "Chain.blockNumber"),
+    newHead,
     blockTime: Effect.fn("Chain.blockTime")((number) =>
       Effect.map(
         read("eth_getBlockByNumber", [toQuantity(number), false], Block),
