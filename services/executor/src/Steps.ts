@@ -51,7 +51,7 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const receipts = yield* Receipts
   const failpoint = yield* Failpoint
-  const { deadline, retries, retryDelay } = yield* ExecutorConfig
+  const { confirmations, deadline, retries, retryDelay } = yield* ExecutorConfig
   const funds = yield* Effect.cachedWithTTL(
     Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 }),
     (exit) => Exit.isSuccess(exit) ? fundsTtl : 0
@@ -169,7 +169,7 @@ const make = Effect.gen(function*() {
     if (refusal._tag !== "ContractError" && refusal._tag !== "UnknownRevert") return yield* refusal
     // What makes the contract refuse may be a transaction of this job, sent by another executor a moment ago.
     const rival = yield* ledger.find(job.id)
-    if (Option.isSome(rival) && rival.value.nonce !== spent?.nonce) return claimed(rival.value)
+    if (Option.isSome(rival) && rival.value.transactionHash !== spent?.transactionHash) return claimed(rival.value)
     const own = spent === undefined ? [] : Wallet.hashes(spent)
     return { _tag: "Done", result: yield* adopt(cause, job, refusal, own) } as const
   })
@@ -190,23 +190,30 @@ const make = Effect.gen(function*() {
   const minedOf = (claim: Wallet.Claim) =>
     Effect.map(Effect.forEach(Wallet.hashes(claim), chain.receipt), (found) => found.flatMap(Option.toArray)[0])
 
+  /** Whether a block stays: what another one says of a nonce may be taken back. */
+  const isConfirmed = ({ blockNumber }: { readonly blockNumber: number }) =>
+    Effect.map(chain.blockNumber, (head) => blockNumber <= head - confirmations + 1)
+  const isSpentBy = (receipt: Receipt) => receipt.status === "success" ? Effect.succeed(false) : isConfirmed(receipt)
+
   /**
-   * Sends the claimed bytes. False: their nonce is used, and not by a transaction that did what the job asks for. What the
-   * node refuses otherwise is as good as sent, because the keeper sees to it; but for want of funds, which the job tells.
+   * Sends the claimed bytes. False: their nonce is used for good, and not by a transaction that did what the job asks for.
+   * What the node refuses otherwise is as good as sent, because the keeper sees to it; but for want of funds, which the job
+   * tells.
    */
   const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim, isFresh: boolean) {
     const mined = isFresh ? undefined : yield* minedOf(claim)
-    if (mined !== undefined) return mined.status === "success"
+    if (mined !== undefined) return !(yield* isSpentBy(mined))
     const sent = yield* Effect.result(chain.send(claim.transaction))
     if (Result.isSuccess(sent)) return true
     const { failure } = sent
     if (failure._tag === "RpcError" || failure.reason === "insufficient_funds") return yield* failure
     const receipt = yield* minedOf(claim)
-    if (receipt !== undefined) return receipt.status === "success"
+    if (receipt !== undefined) return !(yield* isSpentBy(receipt))
     if ((yield* chain.transactionCount(claim.signer, "latest")) <= claim.nonce) return true
     // A block with another transaction is proof that the nonce is used; that there is no receipt is none.
     const other = yield* chain.minedAt({ ...claim, address: claim.signer, since: sinceClaim(claim) })
-    return Option.isNone(other) || Wallet.hashes(claim).some((hash) => hash === other.value.hash)
+    if (Option.isNone(other) || Wallet.hashes(claim).some((hash) => hash === other.value.hash)) return true
+    return !(yield* isConfirmed(other.value))
   })
 
   /** Sends what the job has claimed, with a new claim where that one is spent. */

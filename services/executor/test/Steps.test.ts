@@ -77,6 +77,8 @@ interface World {
   send: (raw: string) => Effect.Effect<"accepted" | "already_known", TransactionRefused | RpcError>
   /** How many nonces of the wallet are used. */
   used: number
+  /** The number of the latest block. Whatever is mined is in block 9. */
+  head: number
   /** Says for each transaction whether it is mined, and how it went. */
   mined: (hash: string) => Receipt["status"] | undefined
   /** What has used a nonce, where it is no transaction of ours. */
@@ -115,6 +117,7 @@ const bench = Effect.gen(function*() {
     balance: 10n ** 18n,
     send: () => Effect.succeed("accepted"),
     used: 4,
+    head: 11,
     mined: (hash) => isSent(hash) ? "success" : undefined,
     elsewhere: () => undefined,
     origin: Option.none(),
@@ -147,7 +150,7 @@ const bench = Effect.gen(function*() {
           Effect.tap(Effect.sync(() => sent.push(raw))),
           Effect.tap(probe("send"))
         ),
-      blockNumber: Effect.succeed(9),
+      blockNumber: Effect.sync(() => world.head),
       blockTime: () => world.chainTime === undefined ? DateTime.now : Effect.succeed(world.chainTime),
       minedAt: ({ nonce }) =>
         Effect.sync(() =>
@@ -174,6 +177,7 @@ const bench = Effect.gen(function*() {
       Layer.provide([chain, Signer.layer(privateKey), Layer.succeed(EventLog, probed(log))]),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
         JOB_DEADLINE: `${Duration.toMillis(deadline)} millis`,
+        CONFIRMATIONS: "3",
         EXECUTOR_RETRIES: `${retries}`,
         EXECUTOR_RETRY_DELAY: `${Duration.toMillis(retryDelay)} millis`
       })))
@@ -583,6 +587,23 @@ describe("a claim that exists", () => {
       assert.isDefined(next)
       assert.deepInclude(submitted, { _tag: "BucketSubmitted", transactionHash: next.transactionHash })
     }))
+
+  /** What the chain may take back is no reason to claim again, or to fail. */
+  for (const use of ["its own transaction, which failed", "a transaction from elsewhere"] as const) {
+    test(`is not spent by ${use}, in a block that is not confirmed`, ({ attempt, claims, executor, tags, world }) =>
+      Effect.gen(function*() {
+        world.head = 10
+        world.mined = () => use === "a transaction from elsewhere" ? undefined : "reverted"
+        world.elsewhere = () => origin.hash
+        world.send = () => {
+          world.used = 5
+          return Effect.fail(refused("nonce_too_low"))
+        }
+        assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+        assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+        assert.lengthOf(yield* claims, 1)
+      }))
+  }
 })
 
 describe("a transaction under way", () => {
