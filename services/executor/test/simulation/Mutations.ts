@@ -1,9 +1,18 @@
 /** Executors with one rule broken, each in a way that a hurried change could break it. */
 import type { EventLogShape, Expected } from "@akave-async/eventing/EventLog"
-import type { Receipt } from "@akave-async/sdk/Chain"
+import type { Chain, Receipt } from "@akave-async/sdk/Chain"
 import { Effect, Option, Stream } from "effect"
 import { calm, type Change } from "./Plan.ts"
-import type { Mutation } from "./Simulation.ts"
+
+/** A way to break the executors from outside, by which it is shown that broken ones are noticed. */
+export interface Mutation {
+  /** The trouble in which it shows. */
+  readonly plan?: Change
+  readonly settings?: Readonly<Record<string, string>>
+  readonly chain?: (chain: Chain["Service"]) => Chain["Service"]
+  readonly log?: (log: EventLogShape) => EventLogShape
+  readonly ledgerLog?: (log: EventLogShape, chain: Chain["Service"]) => EventLogShape
+}
 
 /** Appends whatever was decided, as if it had been decided on the log as it is now. */
 const unconditionally = (log: EventLogShape): EventLogShape["append"] => (subject, expected, event) =>
