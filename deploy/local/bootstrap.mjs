@@ -20,6 +20,7 @@ const tasks = {
   verify: script("deploy/local/src/test.ts", "verify"),
   "test:integration": script("deploy/local/src/test.ts", "test:integration"),
   "test:faults": script("test/faults/src/run.ts"),
+  bench: script("test/bench/throughput.ts"),
   loadtest: script("loadtest/src/run.ts"),
   format: [join(root, "node_modules/.bin/dprint"), ["fmt"]]
 }

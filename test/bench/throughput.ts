@@ -1,17 +1,24 @@
 /**
- * `npm run bench`: a backlog of bucket creations for one wallet, and how many blocks the executors need for it, beside the
+ * `npm run bench [-- --jobs N --executors N]`: a backlog of bucket creations for one wallet, and how many blocks the executors need for it, beside the
  * blocks that its gas alone would fill.
  */
 import * as Stack from "@akave-async/local/Stack"
 import { NodeRuntime } from "@effect/platform-node"
-import { Clock, Config, Console, Effect } from "effect"
+import { Clock, Console, Effect } from "effect"
 import { JsonRpcProvider } from "ethers"
+import { parseArgs } from "node:util"
 import { createBucket, ended, freshName } from "../support/Client.ts"
 
-const settings = Config.all({
-  jobs: Config.Int("BENCH_JOBS").pipe(Config.withDefault(1000)),
-  executors: Config.Int("BENCH_EXECUTORS").pipe(Config.withDefault(3))
+const { values } = parseArgs({
+  options: { jobs: { type: "string", default: "1000" }, executors: { type: "string", default: "3" } }
 })
+const count = (name: keyof typeof values) => {
+  const number = Number(values[name])
+  if (Number.isSafeInteger(number) && number > 0) return number
+  process.stderr.write(`--${name} takes a whole number from 1 on, not "${values[name]}"\n`)
+  return process.exit(2)
+}
+const [jobs, executors] = [count("jobs"), count("executors")]
 
 /** What the chain holds of a sender's transactions. */
 const minedOf = async (rpcUrl: string, sender: string) => {
@@ -33,7 +40,6 @@ const minedOf = async (rpcUrl: string, sender: string) => {
 }
 
 const bench = Effect.gen(function*() {
-  const { executors, jobs } = yield* settings
   const stack = yield* Stack.started({ counts: { executor: executors } })
   const each = Array.from({ length: executors }, (_, n) => stack.executor(n))
   yield* Effect.forEach(each, (executor) => executor.kill("SIGSTOP"))
@@ -53,19 +59,21 @@ const bench = Effect.gen(function*() {
   const { blocks, gasLimit } = yield* Effect.promise(() => minedOf(stack.rpcUrl, stack.ownerAddress))
   const nonces = blocks.flatMap(({ nonces }) => nonces)
   const gas = blocks.reduce((sum, block) => sum + block.gas, 0n)
+  const isGapless = nonces.every((nonce, n) => nonce === n)
   const [first, last] = [blocks[0]?.number ?? 0, blocks.at(-1)?.number ?? 0]
   const least = Number((gas + gasLimit - 1n) / gasLimit)
   yield* Console.log(
     [
       `${jobs} bucket creations, ${executors} executors, one wallet, blocks of 1 s and ${gasLimit / 1_000_000n} M gas`,
       `completed: ${completed} in ${seconds.toFixed(1)} s; ${nonces.length} transactions, ${gas} gas`,
-      `nonces without gap: ${nonces.every((nonce, n) => nonce === n) ? "yes" : "NO"}`,
+      `nonces without gap: ${isGapless ? "yes" : "no"}`,
       `blocks from the first transaction to the last: ${last - first + 1}; gas alone needs ${least} (${
         ((last - first + 1) / least).toFixed(2)
       } ×)`,
       `transactions by block: ${blocks.map(({ nonces, number }) => `${number}: ${nonces.length}`).join(", ")}`
     ].join("\n")
   )
+  process.exitCode = completed === jobs && nonces.length === jobs && isGapless ? 0 : 1
 })
 
 NodeRuntime.runMain(Effect.scoped(bench))

@@ -1,11 +1,16 @@
 /*
- * The protocol by which executors share one wallet: claims in the ledger, broadcast, settlement, cancelling, giving up.
- * docs/reliability.md tells how to check it and what is proven.
+ * Safety of the protocol by which executors share one wallet: claims in the ledger, replacements, settlement, giving up.
+ * docs/reliability.md tells what is proven, and how to check it; progress.pml is about its liveness.
  *
- * The log is what JetStream promises: an append that states the last sequence is refused if anything came in between.
- * The chain mines nonces in order, each by any transaction of that nonce that ever reached a pool, the replaced ones
- * included. Executors may work on the same job at the same time (deliveries are repeated), and may die at any step, which
- * loses what they know. A chain's node may show a mined transaction late, and may lose its pool. Others may use the wallet.
+ * Checked in every state: a job's call takes effect once at most; a failed job's call never does; a completed job's call has;
+ * no two executors end a job differently; no nonce is claimed twice.
+ *
+ * Without limit, because nothing counts them:
+ *  - crashes: what an executor has read may be forgotten at any step, and it holds nothing else;
+ *  - repeated deliveries: any job that is not over may be delivered to any executor, also while others work on it;
+ *  - late news: what an executor acts on may have been read any time ago, and it may overlook what the chain has mined;
+ *  - lost transactions: the chain may mine, or never mine, any version of a claim that is stored, the replaced ones
+ *    included. Keepers send what is stored at any time, so a pool would only take behaviours away.
  */
 #ifndef EXECUTORS
 #define EXECUTORS 2
@@ -13,240 +18,325 @@
 #ifndef JOBS
 #define JOBS 2
 #endif
-#ifndef CRASHES
-#define CRASHES 1
-#endif
-/* Transactions that the wallet sends from elsewhere. */
+/* Nonces that the chain uses for transactions which others send from the same wallet. */
 #ifndef FOREIGN
 #define FOREIGN 1
 #endif
-/* How often a node loses its pool, and shows what was so a moment ago. */
-#ifndef LOSSES
-#define LOSSES 1
+/* Calls that are mined without effect, because the contract refuses them. */
+#ifndef REVERTS
+#define REVERTS 0
 #endif
-#ifndef STALE
-#define STALE 1
+/* Whether fees are raised. */
+#ifndef RAISES
+#define RAISES 1
 #endif
+/* Whether the chain may take back what it has mined, as long as it is not confirmed. */
+#ifndef REORGANISATIONS
+#define REORGANISATIONS 0
+#endif
+/* Whether executors act on a block only when it can't be taken back any more; otherwise they do at one confirmation. */
+#ifndef CONFIRMED
+#define CONFIRMED 1
+#endif
+/* A step of the protocol that is left out or done wrong, which the check must find. */
 #ifndef MUTANT
 #define MUTANT 0
 #endif
+#define APPENDS_BLINDLY (MUTANT == 1)
+#define REPLACES_BLINDLY (MUTANT == 2)
+#define TRUSTS_A_MISSING_RECEIPT (MUTANT == 3)
+#define FAILS_AT_THE_DEADLINE (MUTANT == 4)
+#define FAILS_WITHOUT_GIVING_UP (MUTANT == 5)
+#define GIVES_UP_WHAT_IS_CLAIMED (MUTANT == 6)
+#define CLAIMS_AFTER_CANCELLING (MUTANT == 7)
+#define SPENDS_ANY_VERSION (MUTANT == 8)
+#define SPENDS_UNCONFIRMED (MUTANT == 9)
 
-#define NONCES (JOBS + FOREIGN)
-#define NONE 255
+#define NONCES (JOBS + FOREIGN + REVERTS)
+
+/* In the place of a nonce: the job has given up, or has no claim. A nonce takes three bits, so that there are six. */
+#define FORGONE 6
+#define NONE 7
+/* In the place of a job: nobody, and the keeper that fills a nonce which nobody has. */
+#define NOBODY 3
+#define KEEPER 4
+
+/* The versions of a claim, in their order, of which the last one cancels; and what else the chain does with a nonce. */
+#define NOTHING 0
+#define CALL 1
+#define RAISED 2
+#define TRANSFER 3
+#define OTHER 4
+#define REVERTED 5
 
 mtype:status = { OPEN, COMPLETED, FAILED };
-mtype:mined = { NOTHING, CALL, TRANSFER, OTHER };
 
-/* The ledger: its last sequence, the next nonce, and what a look-up of a job finds. */
-byte sequence;
-byte next;
-byte claim[JOBS] = NONE;
-bool cancelled[JOBS];
-bool forgone[JOBS];
-/* Which job a nonce was claimed for: kept for the chain, which runs the claim's call. */
-byte jobOf[NONCES] = NONE;
-
-/* The log of jobs: an end is appended at the revision it was decided on, so there is one. */
+/* The log of jobs: an end is appended at the revision that it was decided on, so there is one. */
 mtype:status status[JOBS] = OPEN;
+/* Jobs that were delivered so far. They are numbered by their first delivery, which tells apart no two of them. */
+byte delivered;
 
-/* The chain: what has reached a pool, what each nonce was used for, and what the calls have done. */
-bool callSent[NONCES];
-bool transferSent[NONCES];
+/* The ledger: the next nonce; the nonce in a job's last event; and for each nonce whose it is, and its version by now. */
+byte nextNonce;
+byte claim[JOBS] = NONE;
+byte owner[NONCES] = NOBODY;
+byte stored[NONCES];
+
+/* The chain: nonces used, how many of these for good, the most that ever were, and for what. */
 byte used;
-mtype:mined minedAs[NONCES] = NOTHING;
-byte effects[JOBS];
-
-byte crashes;
-byte foreign;
-byte losses;
-byte stale;
-
-#define isOver(job) (status[job] != OPEN)
-#if JOBS == 1
-#define allOver isOver(0)
-#elif JOBS == 2
-#define allOver (isOver(0) && isOver(1))
+byte mined[NONCES];
+#if REORGANISATIONS
+byte final;
+byte most;
 #else
-#define allOver (isOver(0) && isOver(1) && isOver(2))
+#define final used
+#define most used
+#endif
+#if CONFIRMED
+#define trusted final
+#else
+#define trusted used
 #endif
 
-/* A crash forgets what is local; a new process begins with another delivery. */
-inline mayCrash() {
-  if
-  :: crashes < CRASHES -> crashes++; goto delivery
-  :: true
-  fi
+/*
+ * What executors have read: a job, its nonce, the version, and whether the ledger still ends where it did. They are
+ * interchangeable and hold nothing else, so that they are one process with as many places, kept in order: which of them has
+ * read what makes no difference. Reading the ledger's end and then the claim is one step here: what came in between would
+ * only refuse the append that follows, which forgetting does as well.
+ */
+#define IDLE 254
+byte readings[EXECUTORS] = IDLE;
+#define reading(job, nonce, version) (nonce << 5 | version << 3 | job << 1 | 1)
+#define isFreshIn(reading) (reading & 1)
+#define jobIn(reading) ((reading >> 1) & 3)
+#define versionIn(reading) ((reading >> 3) & 3)
+#define nonceIn(reading) (reading >> 5)
+
+/* Within one step only, and no part of the state. */
+hidden byte at;
+hidden byte other;
+hidden byte count;
+hidden byte swapped;
+
+#define isCall(what) (what == CALL || what == RAISED)
+
+inline countEffects(ofJob) {
+  count = 0;
+  for (at : 0 .. NONCES - 1) { count = count + (owner[at] == ofJob && isCall(mined[at])) }
+  at = 0
 }
 
-inline end(job, how) {
-  if
-  :: !isOver(job) -> status[job] = how
-  :: else
-  fi
+inline countMined(what) {
+  count = 0;
+  for (at : 0 .. NONCES - 1) { count = count + (mined[at] == what) }
+  at = 0
 }
 
-/* Appends a claim of this job for the next nonce, if the ledger still ends where it was read. */
-inline appendClaim(job, seen, from) {
-  atomic {
-    if
-#if MUTANT == 1
-    :: true ->
-#else
-    :: sequence == seen ->
-#endif
-      nonce = (from > next -> from : next);
+inline sort() {
+  for (at : 1 .. EXECUTORS - 1) {
+    for (other : 1 .. EXECUTORS - 1) {
       if
-      :: nonce < NONCES ->
-        assert(jobOf[nonce] == NONE);
-        jobOf[nonce] = job;
-        claim[job] = nonce;
-        next = nonce + 1;
-        sequence++
-      :: else -> nonce = NONE
+      :: readings[other - 1] > readings[other] ->
+        swapped = readings[other]; readings[other] = readings[other - 1]; readings[other - 1] = swapped
+      :: else
       fi
-    :: else -> nonce = NONE
-    fi
+    }
+  }
+  at = 0; other = 0; swapped = 0
+}
+
+/* What was appended is behind the end that the others have read. The order of the readings stays. */
+inline appended() {
+  for (at : 0 .. EXECUTORS - 1) { readings[at] = readings[at] & 254 }
+  at = 0
+}
+
+inline endAs(how) {
+  d_step {
+    countEffects(job);
+    assert(count == (how == COMPLETED -> 1 : 0));
+    assert(status[job] == OPEN || status[job] == how);
+    status[job] = how
   }
 }
 
-active [EXECUTORS] proctype Executor() {
-  byte job, seen, nonce, from;
-  mtype:mined shown;
-  bool isCancelled;
-
-delivery:
-  atomic { job = 0; seen = 0; nonce = NONE; from = 0; shown = NOTHING; isCancelled = false }
-  /* Any job that is not over may be delivered to anyone. */
+/* The chain's count was read before the ledger's end, at any time. */
+inline claimNext() {
   if
-  :: !isOver(0) -> job = 0
-#if JOBS > 1
-  :: !isOver(1) -> job = 1
-#endif
-#if JOBS > 2
-  :: !isOver(2) -> job = 2
-#endif
-  :: allOver -> goto done
-  fi;
-
-  /* The chain's count is read before the ledger's tail, and the tail before the claim that exists. */
-  from = used;
-  seen = sequence;
-  atomic { nonce = claim[job]; isCancelled = cancelled[job] };
-  if
-  :: forgone[job] -> end(job, FAILED); goto delivery
-  :: !forgone[job] && nonce == NONE ->
-    if
-    :: true ->
-      appendClaim(job, seen, from);
+  :: isFresh || APPENDS_BLINDLY ->
+    nonce = nextNonce;
+    do
+    :: nonce < most -> nonce++
+    :: break
+    od;
+    assert(nonce >= NONCES || owner[nonce] == NOBODY);
+    d_step {
       if
-      :: nonce == NONE -> goto delivery
+      :: nonce < NONCES ->
+        owner[nonce] = job; stored[nonce] = CALL; claim[job] = nonce; nextNonce = nonce + 1;
+        appended()
       :: else
       fi
-    :: true ->
-      /* The attempts are used up: no executor can claim any more, and then the job fails. */
-#if MUTANT == 4
-      end(job, FAILED);
-#else
-      atomic {
-        if
-        :: sequence == seen -> forgone[job] = true; sequence++
-        :: else -> goto delivery
-        fi
-      };
-      mayCrash();
-      end(job, FAILED);
-#endif
-      goto delivery
-    fi
+    }
   :: else
-  fi;
-  mayCrash();
+  fi
+}
 
-  /* What is stored goes out; a nonce that is used is refused. */
-  atomic {
-    if
-    :: nonce < used
-    :: nonce >= used && isCancelled -> transferSent[nonce] = true
-    :: nonce >= used && !isCancelled -> callSent[nonce] = true
-    fi
-  };
-  mayCrash();
+inline giveUp() {
+  if
+  :: isFresh -> d_step { claim[job] = FORGONE; appended() }
+  :: else
+  fi
+}
 
-  /* What the node shows of the nonce. */
+/* Other fees, or the transfer that cancels: the last event of the job is then about this nonce. */
+inline replace(by) {
   if
-  :: shown = minedAs[nonce]
-  :: stale < STALE -> stale++; shown = NOTHING
-  fi;
-  mayCrash();
+  :: isFresh || REPLACES_BLINDLY -> d_step { stored[nonce] = by; claim[job] = nonce; appended() }
+  :: else
+  fi
+}
+
+inline advance() {
+  used++;
+#if REORGANISATIONS
   if
-  :: shown == CALL -> end(job, COMPLETED)
-  :: shown == TRANSFER ->
-    /* Only a cancelled claim has a transfer; the reason stands in the ledger. */
-    assert(cancelled[job]);
-    end(job, FAILED)
-#if MUTANT == 2
-  :: shown == OTHER || (shown == NOTHING && nonce < used) ->
-#else
-  :: shown == OTHER ->
+  :: used > most -> most = used
+  :: else
+  fi
 #endif
-    /* Used from elsewhere: the job claims again, unless it is cancelled or has another claim by now. */
-    from = used;
-    seen = sequence;
-    atomic { isCancelled = cancelled[job]; shown = (claim[job] == nonce -> OTHER : NOTHING) };
+}
+
+#define hasRoom (readings[EXECUTORS - 1] == IDLE)
+
+inline deliver(it) {
+  d_step {
+    status[it] == OPEN && delivered >= it && hasRoom ->
     if
-    :: shown == NOTHING
-    :: shown == OTHER && isCancelled -> end(job, FAILED)
-    :: shown == OTHER && !isCancelled -> appendClaim(job, seen, from)
-    fi
-  :: else ->
+    :: delivered == it -> delivered++
+    :: else
+    fi;
+    nonce = claim[it];
     if
-    :: true
-    :: true ->
-      /* The job's time is over: its nonce gets a transfer, and the chain decides. */
-#if MUTANT == 3
-      end(job, FAILED);
-#else
-      seen = sequence;
-      isCancelled = (claim[job] == nonce && !cancelled[job]);
-      atomic {
+    :: nonce < NONCES -> version = stored[nonce]
+    :: else
+    fi;
+    readings[EXECUTORS - 1] = reading(it, nonce, version);
+    sort();
+    nonce = 0; version = 0
+  }
+}
+
+active proctype Executors() {
+  byte place, job, nonce, version;
+  bool isFresh;
+
+end:
+  do
+  :: deliver(0)
+#if JOBS > 1
+  :: deliver(1)
+#endif
+#if JOBS > 2
+  :: deliver(2)
+#endif
+  :: atomic {
+      readings[0] != IDLE ->
+      if
+      :: true
+#if EXECUTORS > 1
+      :: readings[1] != IDLE -> place = 1
+#endif
+#if EXECUTORS > 2
+      :: readings[2] != IDLE -> place = 2
+#endif
+      fi;
+      d_step {
+        isFresh = isFreshIn(readings[place]);
+        job = jobIn(readings[place]);
+        version = versionIn(readings[place]);
+        nonce = nonceIn(readings[place]);
+        readings[place] = IDLE;
+        place = 0;
+        sort()
+      }
+      if
+      :: true /* It crashes, or does nothing: the job is delivered again. */
+      :: nonce == NONE -> claimNext()
+      :: nonce == NONE -> giveUp()
+      :: nonce == NONE && FAILS_WITHOUT_GIVING_UP -> endAs(FAILED)
+      :: nonce == FORGONE -> endAs(FAILED)
+      :: nonce < NONCES ->
         if
-        :: isCancelled && sequence == seen -> cancelled[job] = true; sequence++
+        :: version < RAISED && RAISES -> replace(RAISED)
+        :: version < TRANSFER -> replace(TRANSFER)
+        :: version < TRANSFER && FAILS_AT_THE_DEADLINE -> endAs(FAILED)
+        :: version < TRANSFER && GIVES_UP_WHAT_IS_CLAIMED -> giveUp()
+        :: nonce < trusted && isCall(mined[nonce]) && mined[nonce] <= version -> endAs(COMPLETED)
+        :: nonce < trusted && mined[nonce] == TRANSFER && version == TRANSFER -> endAs(FAILED)
+        /* Spent: the nonce is used, and for no version of the claim, or without effect. */
+        :: nonce < trusted && mined[nonce] >= OTHER && version == TRANSFER -> endAs(FAILED)
+        :: nonce < trusted && mined[nonce] >= OTHER && version < TRANSFER -> claimNext()
+        :: nonce < trusted && mined[nonce] >= OTHER && version < TRANSFER -> giveUp()
+        :: nonce < trusted && mined[nonce] >= OTHER && CLAIMS_AFTER_CANCELLING -> claimNext()
+        :: nonce < used && mined[nonce] >= OTHER && version < TRANSFER && SPENDS_UNCONFIRMED -> giveUp()
+        :: nonce < used && TRUSTS_A_MISSING_RECEIPT && version < TRANSFER -> claimNext()
+        /* A version that this executor has not read of is mined, and it looks only at whose the nonce is. */
+        :: nonce < trusted && mined[nonce] > version && claim[job] == nonce && stored[nonce] < TRANSFER &&
+          SPENDS_ANY_VERSION -> isFresh = true; giveUp()
         :: else
         fi
-      }
-#endif
-    fi
-  fi;
-  goto delivery;
-done:
-  skip
+      fi;
+      job = 0; nonce = 0; version = 0; isFresh = false
+    }
+  od
 }
 
 active proctype Chain() {
-  byte nonce;
-  do
-  :: used < NONCES && callSent[used] && jobOf[used] != NONE ->
-    d_step {
-      minedAs[used] = CALL;
-      effects[jobOf[used]]++;
-      assert(effects[jobOf[used]] <= 1);
-      assert(status[jobOf[used]] != FAILED);
-      used++
-    }
-  :: used < NONCES && transferSent[used] -> d_step { minedAs[used] = TRANSFER; used++ }
-  :: used < NONCES && foreign < FOREIGN -> d_step { foreign++; minedAs[used] = OTHER; used++ }
-  :: losses < LOSSES && (used < NONCES && (callSent[used] || transferSent[used])) ->
-    d_step {
-      losses++;
-      for (nonce : 0 .. NONCES - 1) { callSent[nonce] = false; transferSent[nonce] = false };
-      nonce = 0
-    }
-  :: timeout -> break
-  od;
-  for (nonce : 0 .. JOBS - 1) {
-    assert(status[nonce] != OPEN);
-    assert(effects[nonce] == (status[nonce] == COMPLETED -> 1 : 0))
-  }
-}
+  byte what;
 
-ltl everyJobEnds { <> allOver }
+end:
+  do
+  /* Any version that is stored, in the order of nonces. Not stored is RAISED where a call is cancelled at once: as a call. */
+  :: atomic {
+      used < NONCES && stored[used] != NOTHING ->
+      if
+      :: isCall(stored[used]) || owner[used] != KEEPER -> what = CALL
+      :: RAISES && stored[used] >= RAISED && owner[used] != KEEPER -> what = RAISED
+      :: stored[used] == TRANSFER -> what = TRANSFER
+      :: owner[used] != KEEPER -> what = REVERTED
+      fi;
+      d_step {
+        countMined(REVERTED);
+        if
+        :: what == REVERTED && count == REVERTS -> what = CALL
+        :: else
+        fi;
+        mined[used] = what;
+        if
+        :: isCall(what) ->
+          countEffects(owner[used]);
+          assert(count == 1);
+          assert(status[owner[used]] != FAILED)
+        :: else
+        fi;
+        what = 0;
+        advance()
+      }
+    }
+  :: d_step {
+      used < NONCES && FOREIGN > 0 ->
+      countMined(OTHER);
+      if
+      :: count < FOREIGN -> mined[used] = OTHER; advance()
+      :: else
+      fi
+    }
+#if REORGANISATIONS
+  :: d_step { used > final -> used--; mined[used] = NOTHING }
+  :: used > final -> final++
+  /* A keeper fills what a transaction from elsewhere has left: nonces that were given out are claimed by nobody else. */
+  :: d_step { used < nextNonce && owner[used] == NOBODY -> owner[used] = KEEPER; stored[used] = TRANSFER; appended() }
+#endif
+  od
+}

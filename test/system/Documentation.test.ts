@@ -27,6 +27,24 @@ const masked = (value: unknown): unknown =>
 const hasCurl = spawnSync("curl", ["--version"]).status === 0
 if (!hasCurl) console.warn("curl is not on this machine: the README's example is not run")
 
+/** A root script, as a person would run it. */
+const npmRun = (...args: ReadonlyArray<string>) =>
+  spawnSync("npm", ["run", "--silent", ...args], { cwd: repository, encoding: "utf8" })
+
+describe("the documents", () => {
+  it("show how to measure a backlog", () => {
+    const { status, stdout } = npmRun("bench", "--", "--jobs", "20", "--executors", "1")
+    assert.strictEqual(status, 0, stdout)
+    assert.match(stdout, /completed: 20 in .*\n.*nonces without gap: yes/)
+  })
+
+  it("show how to run faults", () => {
+    const { status, stdout } = npmRun("test:faults", "--", "--faults", "2.projector", "--jobs", "10", "--seed", "1")
+    assert.strictEqual(status, 0, stdout)
+    assert.match(stdout, /1 faults? passed, 0 broke an invariant \(seed 1\)/)
+  })
+})
+
 describe("the README", () => {
   it.live.skipIf(!hasCurl)("shows commands that work, and what they print", () =>
     Effect.gen(function*() {

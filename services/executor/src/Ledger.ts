@@ -68,6 +68,8 @@ export class Ledger extends Context.Service<Ledger, {
    * it is the `spent` one, and then the job can't be given up.
    */
   giveUp(jobId: Job.Id, spent?: Wallet.Claim): Effect.Effect<Option.Option<Wallet.Claim>, LedgerError>
+  /** What a new claim offers for its gas: what the chain asks for, as far as the cap allows. */
+  readonly offer: Effect.Effect<Fees, RpcError>
   /** The next nonce to be given out. */
   readonly nextNonce: Effect.Effect<number, LedgerError>
   /** The claims from this nonce on, as they are now. */
@@ -138,7 +140,6 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const requests = yield* Queue.bounded<Request>(groupSize * 16)
 
   const market = yield* Effect.cachedWithTTL(chain.fees, (exit) => Exit.isSuccess(exit) ? feesTtl : 0)
-  /** What the chain asks for, as far as the cap allows. */
   const offer = Effect.map(market, (market): Fees => ({ ...market, ...Wallet.capped(market, cap) }))
 
   const decode = (stored: StoredEvent): Effect.Effect<Wallet.Event> =>
@@ -217,7 +218,10 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     )
   })
 
-  /** Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. */
+  /**
+   * Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. Of a
+   * group that `isNew` nothing was appended yet.
+   */
   const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>, isNew: boolean) {
     let waiting = group
     let isFirstRound = isNew
@@ -415,7 +419,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   const nextNonce = Effect.map(catchUp, (tail) => tail.nextNonce)
 
-  return Ledger.of({ signer, find, claim, giveUp, nextNonce, issued, replace, cancel, fill })
+  return Ledger.of({ signer, find, claim, giveUp, offer, nextNonce, issued, replace, cancel, fill })
 })
 
 const subjectOf = ({ jobId, nonce }: Pick<Wallet.Claim, "jobId" | "nonce">): string =>

@@ -58,7 +58,7 @@ const make = Effect.gen(function*() {
   const failpoint = yield* Failpoint
   const { confirmations, deadline, retries, retryDelay } = yield* ExecutorConfig
   const funds = yield* Effect.cachedWithTTL(
-    Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 }),
+    chain.balance(ledger.signer),
     (exit) => Exit.isSuccess(exit) ? fundsTtl : 0
   )
   const operations: Record<Job.Operation, Operation> = {
@@ -106,10 +106,13 @@ const make = Effect.gen(function*() {
     )
   })
 
+  /** How long the job waits in place. By its own clock its time may be over while the chain's stands still. */
+  const patience = (job: Job.Job) => Effect.map(remaining(job), (left) => Duration.max(left, shortDelay))
+
   /** Ends as soon as the wallet can pay this much, in wei. */
   const untilFunded = (needed: bigint) =>
     funds.pipe(
-      Effect.map(([balance]) => balance >= needed),
+      Effect.map((balance) => balance >= needed),
       Effect.orElseSucceed(() => false),
       Effect.repeat({ until: (isEnough) => isEnough, schedule: Schedule.spaced(fundsTtl) })
     )
@@ -150,8 +153,7 @@ const make = Effect.gen(function*() {
     const retryAt = DateTime.addDuration(yield* DateTime.now, delay)
     yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId, error: failure, retryAt }))
     if (error._tag !== "InsufficientFunds") return again(delay)
-    // By its own clock its time may be over while the chain's clock stands still.
-    yield* Effect.timeoutOption(untilFunded(error.needed), Duration.max(yield* remaining(job), shortDelay))
+    yield* Effect.timeoutOption(untilFunded(error.needed), yield* patience(job))
     return again(Duration.zero)
   })
 
@@ -166,8 +168,8 @@ const make = Effect.gen(function*() {
     }
     const prepared = yield* Effect.result(operations[job.operation].prepare(job))
     if (Result.isSuccess(prepared)) {
-      const [balance, fees] = yield* funds
-      const needed = prepared.success.gasLimit * fees.maxFeePerGas
+      const [balance, { maxFeePerGas }] = yield* Effect.all([funds, ledger.offer], { concurrency: 2 })
+      const needed = prepared.success.gasLimit * maxFeePerGas
       if (balance < needed) return yield* new InsufficientFunds({ address: ledger.signer, balance, needed })
       return claimed(yield* ledger.claim(job.id, prepared.success, spent))
     }
@@ -268,8 +270,7 @@ const make = Effect.gen(function*() {
       while: (error) => error._tag === "TransactionRefused" && error.reason === "insufficient_funds",
       schedule: Schedule.spaced(shortDelay)
     })
-    // By its own clock its time may be over while the chain's clock stands still.
-    yield* Effect.timeoutOption(Effect.ignore(untilPaid), Duration.max(yield* remaining(job), shortDelay))
+    yield* Effect.timeoutOption(Effect.ignore(untilPaid), yield* patience(job))
     return again(Duration.zero)
   })
 

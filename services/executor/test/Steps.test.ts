@@ -53,6 +53,7 @@ const retries = 2
 const retryDelay = Duration.seconds(10)
 const shortDelay = Duration.seconds(2)
 const deadline = Duration.minutes(5)
+const confirmations = 3
 const fees = { maxFeePerGas: 3_000_000_000n, maxPriorityFeePerGas: 1_000_000_000n }
 const prepared: Prepared = {
   to: "0x5FbDB2315678afecb367f032d93F642f64180aa3",
@@ -68,6 +69,7 @@ const exists = new ContractError({ name: "BucketAlreadyExists", selector: "0x497
 const away = new RpcError({ method: "eth_call", code: "ECONNREFUSED", details: "the chain is away" })
 const refused = (reason: RefusalReason) => new TransactionRefused({ reason, message: reason })
 const origin = { hash: TransactionHash.make(`0x${"0a".repeat(32)}`), blockNumber: 3 }
+const lost = { hash: TransactionHash.make(`0x${"0c".repeat(32)}`), blockNumber: 3 }
 
 /** What the chain answers. */
 interface World {
@@ -75,6 +77,8 @@ interface World {
   balance: bigint
   /** What a transaction is answered with when it is sent. */
   send: (raw: string) => Effect.Effect<"accepted" | "already_known", TransactionRefused | RpcError>
+  /** The number of the latest block. */
+  head: number
   /** How many nonces of the wallet are used. */
   used: number
   /** Says for each transaction whether it is mined, and how it went. */
@@ -114,6 +118,7 @@ const bench = Effect.gen(function*() {
     prepare: Effect.succeed(prepared),
     balance: 10n ** 18n,
     send: () => Effect.succeed("accepted"),
+    head: 9,
     used: 4,
     mined: (hash) => isSent(hash) ? "success" : undefined,
     elsewhere: () => undefined,
@@ -147,7 +152,7 @@ const bench = Effect.gen(function*() {
           Effect.tap(Effect.sync(() => sent.push(raw))),
           Effect.tap(probe("send"))
         ),
-      blockNumber: Effect.succeed(9),
+      blockNumber: Effect.sync(() => world.head),
       blockTime: () => world.chainTime === undefined ? DateTime.now : Effect.succeed(world.chainTime),
       minedAt: ({ nonce }) =>
         Effect.sync(() =>
@@ -173,6 +178,7 @@ const bench = Effect.gen(function*() {
       Layer.provide([Ledger.layer(probed(ledgerLog)), receipts, buckets]),
       Layer.provide([chain, Signer.layer(privateKey), Layer.succeed(EventLog, probed(log))]),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+        CONFIRMATIONS: `${confirmations}`,
         JOB_DEADLINE: `${Duration.toMillis(deadline)} millis`,
         EXECUTOR_RETRIES: `${retries}`,
         EXECUTOR_RETRY_DELAY: `${Duration.toMillis(retryDelay)} millis`
@@ -389,6 +395,23 @@ describe("an attempt that fails", () => {
       assert.lengthOf(yield* claims, 0)
     }))
 
+  test("fills the log with nothing while its time is over by one clock only", ({ attempt, executor, tags, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      world.balance = 0n
+      world.chainTime = yield* DateTime.now
+      yield* Effect.forkScoped(attempt(steps, true))
+      yield* TestClock.adjust(deadline)
+      for (let n = 0; n < 3; n++) {
+        const attempting = yield* Effect.forkScoped(attempt(steps))
+        yield* TestClock.adjust(Duration.seconds(1))
+        assert.isUndefined(attempting.pollUnsafe())
+        yield* TestClock.adjust(Duration.seconds(1))
+        assert.deepStrictEqual(yield* Fiber.join(attempting), again(Duration.zero))
+      }
+      assert.lengthOf((yield* tags).filter((tag) => tag === "BucketAttemptFailed"), 4)
+    }))
+
   for (
     const [what, error, category, code] of [
       [
@@ -458,6 +481,27 @@ describe("a bucket that is there already", () => {
         transactionHash: origin.hash
       })
       assert.lengthOf(yield* claims, 0)
+    }))
+
+  test("is adopted once its transaction is confirmed, and not if a reorganisation takes it back", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, executor, last, world } = bench
+      const steps = yield* executor()
+      world.prepare = Effect.fail(exists)
+      world.origin = Option.some(lost)
+      world.head = 3
+      const adopting = yield* Effect.forkScoped(attempt(steps, true))
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(adopting.pollUnsafe())
+      world.origin = Option.some({ ...origin, blockNumber: 4 })
+      world.head = 5
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(adopting), again(retryDelay))
+      assert.strictEqual(errorOf(yield* last)?.category, "network")
+      world.head = 6
+      yield* TestClock.adjust(retryDelay)
+      assert.deepStrictEqual(yield* attempt(steps), done)
+      assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
     }))
 
   test("is adopted without a transaction where the chain tells none", ({ attempt, executor, last, world }) =>
@@ -858,6 +902,27 @@ describe("every step", () => {
       }))
   }
 })
+
+test("a job that was given up does not end the next job on its name", (bench) =>
+  Effect.gen(function*() {
+    const { attempt, executor, given, ledger, log } = bench
+    // Given up, ended and asked for again by others, while this executor stands between its start and its claim.
+    let isStarted = false
+    const others = Effect.gen(function*() {
+      isStarted = true
+      yield* (yield* ledger).giveUp(jobId)
+      yield* given(
+        Bucket.Fail.make({ jobId, error: failure }),
+        Bucket.RequestBucket.make({ jobId: other, name, owner }),
+        Bucket.StartAttempt.make({ jobId: other })
+      )
+    })
+    const steps = yield* executor(() => isStarted ? Effect.void : Effect.scoped(Effect.orDie(others)))
+    assert.deepStrictEqual(yield* attempt(steps), done)
+    assert.isTrue(isStarted)
+    const { job } = (yield* load(log, subject)).state
+    assert.deepInclude(job, { id: other, status: "processing" })
+  }))
 
 describe("a job that an executor is about to fail for good", () => {
   const hopeless = new RpcError({ method: "eth_estimateGas", code: -32602, details: "invalid params" })

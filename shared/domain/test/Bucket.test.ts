@@ -25,6 +25,7 @@ const submit = Bucket.RecordSubmission.make({
   maxFeePerGas: 2n,
   maxPriorityFeePerGas: 1n
 })
+const replace = { ...submit, transactionHash: TransactionHash.make(`0x${"ef".repeat(32)}`) }
 const failAttempt = Bucket.FailAttempt.make({ jobId, error, retryAt: now })
 const failForNow = Bucket.FailAttempt.make({ jobId, error, retryAt: DateTime.add(now, { seconds: 10 }) })
 const complete = Bucket.Complete.make({ jobId, bucketId, transactionHash, adopted: false })
@@ -77,6 +78,8 @@ describe("decide", () => {
     ["does not start a job that nobody asked for", [], start, "JobOver"],
     ["records a submission", [request, start], submit, ["BucketSubmitted"]],
     ["records a submission once", [request, start, submit], submit, []],
+    ["records a submission that takes the place of another", [request, start, submit], replace, ["BucketSubmitted"]],
+    ["records no submission that another has taken the place of", [request, start, submit, replace], submit, []],
     ["records no submission before a start", [request], submit, "OutOfOrder"],
     ["records no submission between attempts", [request, start, failAttempt], submit, "OutOfOrder"],
     ["records the failure of an attempt once", [request, start, failAttempt], failAttempt, "OutOfOrder"],

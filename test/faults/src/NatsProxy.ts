@@ -1,6 +1,7 @@
 /** A proxy before a NATS server that understands what the server sends, and delivers some of it twice or not at all. */
 import type * as Ports from "@akave-async/local/Ports"
 import { Effect, type Scope } from "effect"
+import { type Frame, frames } from "../../support/NatsProxy.ts"
 import * as Proxy from "./Proxy.ts"
 
 /** What happens to the server's messages. */
@@ -59,38 +60,28 @@ export interface Message {
 const isAppendAnswer = ({ payload, reply }: Message): boolean =>
   reply === undefined && /^\{"stream":"[^"]+",\s*"seq":\d+/.test(payload.toString("latin1", 0, 200))
 
-const lineEnd = "\r\n"
-
 /** Passes a server's bytes on, each whole message as what `treat` makes of it. Lines of other kinds pass as they are. */
 export const rewriteMessages = (treat: (message: Message) => ReadonlyArray<Buffer>): Proxy.Rewrite => {
-  let rest: Buffer = Buffer.alloc(0)
-  return (bytes) => {
-    rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
-    const out: Array<Buffer> = []
-    while (true) {
-      const end = rest.indexOf(lineEnd)
-      if (end < 0) return Buffer.concat(out)
-      const afterLine = end + lineEnd.length
-      const line = rest.toString("latin1", 0, end)
-      // MSG <subject> <sid> [reply] <bytes>, HMSG <subject> <sid> [reply] <bytes of headers> <bytes in all>
-      const [kind = "", subject = "", , ...others] = line.split(/[ \t]+/)
-      const sizes = { MSG: 1, HMSG: 2 }[kind.toUpperCase()]
-      if (sizes === undefined) {
-        out.push(rest.subarray(0, afterLine))
-        rest = rest.subarray(afterLine)
-        continue
-      }
-      const total = Number(others.at(-1))
-      const whole = afterLine + total + lineEnd.length
-      if (rest.length < whole) return Buffer.concat(out)
-      const headers = sizes === 2 ? Number(others.at(-2)) : 0
-      out.push(...treat({
-        subject,
-        reply: others.length > sizes ? others[0] : undefined,
-        payload: rest.subarray(afterLine + headers, afterLine + total),
-        bytes: rest.subarray(0, whole)
-      }))
-      rest = rest.subarray(whole)
-    }
+  const split = frames()
+  return (bytes) =>
+    Buffer.concat(
+      split(bytes).flatMap((frame) => {
+        const message = messageIn(frame)
+        return message === undefined ? [frame.bytes] : treat(message)
+      })
+    )
+}
+
+/** MSG <subject> <sid> [reply] <bytes>, HMSG <subject> <sid> [reply] <bytes of headers> <bytes in all> */
+const messageIn = ({ args, bytes, verb }: Frame): Message | undefined => {
+  const sizes = { MSG: 1, HMSG: 2 }[verb]
+  if (sizes === undefined) return undefined
+  const end = bytes.length - "\r\n".length
+  const headers = sizes === 2 ? Number(args.at(-2)) : 0
+  return {
+    subject: args[0] ?? "",
+    reply: args.length > sizes + 2 ? args[2] : undefined,
+    payload: bytes.subarray(end - Number(args.at(-1)) + headers, end),
+    bytes
   }
 }
