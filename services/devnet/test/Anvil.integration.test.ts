@@ -70,7 +70,7 @@ it.live("a chain that is stopped keeps the last block that anybody has seen", ()
         const watching = Effect.tryPromise(async () => {
           while (true) {
             const response = await fetch(rpcUrl, { method: "POST", headers, body })
-            last = Object((await response.json())).result
+            last = Object(await response.json()).result
           }
         })
         const fiber = yield* Effect.forkDetach(Effect.exit(watching), { startImmediately: true })

@@ -43,7 +43,7 @@ const crowd: Change = {
 /** Others use the same key, and miners give them time. */
 const company: Change = { ...calm, elsewhere: 0.8, inclusion: 0.4, rules: { blockGas: 1_000_000 } }
 /** Some nodes are far behind the others. */
-const discord: Change = { ...calm, stalls: 0.9, confirmations: 6, rules: { nodes: 3 } }
+const discord: Change = { ...calm, stalls: 0.9, confirmations: 6, executors: 1, blockTime: 2_000, rules: { nodes: 3 } }
 /** What is mined does not stay mined. */
 const upheaval: Change = { ...calm, confirmations: 6, reorganisations: 0.5, isLong: true }
 

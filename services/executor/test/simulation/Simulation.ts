@@ -138,7 +138,7 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
         Effect.retry({
           times: 8,
           schedule: Schedule.spaced("2 seconds"),
-          while: ({ _tag }) => _tag === "BucketBusy" || _tag === "BucketMissing" || _tag === "BucketExists"
+          while: ({ _tag }) => _tag === "BucketBusy"
         }),
         Effect.result
       )
@@ -173,7 +173,10 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
     const last = Effect.runSync(log.lastSequence)
     while (read < last) {
       const stored = Effect.runSync(Effect.flatMap(log.get(++read), Effect.fromOption))
-      const { event, step } = Bucket.stepOf(Result.getOrThrow(codec.decode(stored)))
+      const decoded = codec.decode(stored)
+      // A dead letter is none of the job's events.
+      if (Result.isFailure(decoded)) continue
+      const { event, step } = Bucket.stepOf(decoded.success)
       if (step === "completed" || step === "failed" || step === "cancelled") terminal.add(event.jobId)
     }
   }
