@@ -1,9 +1,18 @@
 /** Executors with one rule broken, each in a way that a hurried change could break it. */
 import type { EventLogShape, Expected } from "@akave-async/eventing/EventLog"
-import type { Receipt } from "@akave-async/sdk/Chain"
+import type { Chain, Receipt } from "@akave-async/sdk/Chain"
 import { Effect, Option, Stream } from "effect"
 import { calm, type Change } from "./Plan.ts"
-import type { Mutation } from "./Simulation.ts"
+
+/** A way to break the executors from outside, by which it is shown that broken ones are noticed. */
+export interface Mutation {
+  /** The trouble in which it shows. */
+  readonly plan?: Change
+  readonly settings?: Readonly<Record<string, string>>
+  readonly chain?: (chain: Chain["Service"]) => Chain["Service"]
+  readonly log?: (log: EventLogShape) => EventLogShape
+  readonly ledgerLog?: (log: EventLogShape, chain: Chain["Service"]) => EventLogShape
+}
 
 /** Appends whatever was decided, as if it had been decided on the log as it is now. */
 const unconditionally = (log: EventLogShape): EventLogShape["append"] => (subject, expected, event) =>
@@ -34,7 +43,7 @@ const crowd: Change = {
 /** Others use the same key, and miners give them time. */
 const company: Change = { ...calm, elsewhere: 0.8, inclusion: 0.4, rules: { blockGas: 1_000_000 } }
 /** Some nodes are far behind the others. */
-const discord: Change = { ...calm, stalls: 0.9, confirmations: 6, rules: { nodes: 3 } }
+const discord: Change = { ...calm, stalls: 0.9, confirmations: 6, executors: 1, blockTime: 2_000, rules: { nodes: 3 } }
 /** What is mined does not stay mined. */
 const upheaval: Change = { ...calm, confirmations: 6, reorganisations: 0.5, isLong: true }
 

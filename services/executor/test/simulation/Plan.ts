@@ -100,12 +100,14 @@ export const make = (dice: Dice): Plan => {
   // Requests come in bursts, so that executors meet.
   const bursts = [0, dice.between(0, faultsEnd * 0.7), dice.between(0, faultsEnd * 0.7)] as const
   const requested = new Set<string>()
+  let earliest = 0
   const jobs = Array.from({ length: dice.pick([1, 2, 2, 3, 3, 5]) }, (): PlannedJob => {
     const name = dice.pick(names)
     const operation = requested.has(name) && dice.chance(0.7) ? "bucket.delete" : "bucket.create"
     requested.add(name)
-    const at = 500 + dice.pick(bursts) + dice.between(0, 100)
-    return { name, operation, at, cancelAfter: dice.chance(0.15) ? dice.between(0, 1_500) : undefined }
+    // A deletion that comes before what it deletes is refused by the log, and nothing has been tried.
+    earliest = Math.max(earliest, 500 + dice.pick(bursts)) + dice.between(0, 50)
+    return { name, operation, at: earliest, cancelAfter: dice.chance(0.15) ? dice.between(0, 1_500) : undefined }
   })
   return {
     rules: {

@@ -1,52 +1,35 @@
 /**
- * A run: executors as they are, on a simulated log and chain, through all the trouble that the seed's plan holds. What is
- * left at the end is checked by {@link check}, which knows nothing of the executors.
+ * The executors, tried on everything that can go wrong.
+ *
+ * A run is what one seed says: executors with all their layers as they are in production, on an event log, a ledger, a chain
+ * and a clock that are simulated in one thread. Messages are lost, late and repeated; nodes are behind each other; blocks are
+ * reorganised, pools dropped, fees raised, the wallet emptied or used from elsewhere; executors die between any two of their
+ * requests. Then the faults stop, and some virtual minutes later every job must have ended.
+ *
+ * - {@link Plan} draws from the seed what a run holds; {@link Dice} is all its chance, so that a seed always gives the same run.
+ * - {@link Time} is the clock and the scheduler, by which a process can stop between two steps.
+ * - {@link Network}, `LogClient` and `ChainClient` are the way from an executor to the log and to {@link SimulatedChain}.
+ * - `ExecutorProcess` starts executors and lets them crash; {@link Trouble} is what happens to the chain.
+ * - {@link check} reads what is left in both logs and on the chain, and knows nothing of the executors.
+ * - `Mutations` holds broken executors: what does not notice them proves nothing.
  */
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Chain"
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
-import { execute, load } from "@akave-async/eventing/BucketEvents"
-import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { codec, execute, load } from "@akave-async/eventing/BucketEvents"
+import type { StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
-import { Chain } from "@akave-async/sdk/Chain"
-import {
-  Cause,
-  ConfigProvider,
-  Duration,
-  Effect,
-  Exit,
-  identity,
-  Layer,
-  Logger,
-  Option,
-  Result,
-  Schedule
-} from "effect"
-import * as Executor from "../../src/Executor.ts"
-import * as Keeper from "../../src/Keeper.ts"
-import { Ledger } from "../../src/Ledger.ts"
-import { Receipts } from "../../src/Receipts.ts"
-import { Steps } from "../../src/Steps.ts"
-import * as ChainClient from "./ChainClient.ts"
+import { Duration, Effect, Option, Result, Schedule } from "effect"
 import { check, ledgerCodec, type Sent } from "./Checker.ts"
 import * as Dice from "./Dice.ts"
-import * as LogClient from "./LogClient.ts"
-import * as Network from "./Network.ts"
+import * as ExecutorProcess from "./ExecutorProcess.ts"
+import type { Mutation } from "./Mutations.ts"
 import * as Plan from "./Plan.ts"
 import * as SimulatedChain from "./SimulatedChain.ts"
 import * as Time from "./Time.ts"
-
-/** A way to break the executors from outside, by which it is shown that broken ones are noticed. */
-export interface Mutation {
-  /** The trouble in which it shows. */
-  readonly plan?: Plan.Change
-  readonly settings?: Readonly<Record<string, string>>
-  readonly chain?: (chain: Chain["Service"]) => Chain["Service"]
-  readonly log?: (log: EventLogShape) => EventLogShape
-  readonly ledgerLog?: (log: EventLogShape, chain: Chain["Service"]) => EventLogShape
-}
+import * as Trouble from "./Trouble.ts"
 
 export interface Options {
   readonly seed: number
@@ -69,6 +52,8 @@ export interface Report {
 
 /** Blocks after the last job has ended: what is still to come would come then. */
 const aftermath = 6
+/** After the last fault, jobs must have ended within this time, in milliseconds. */
+const patience = 10 * 60_000
 /** The longest that a request can be under way, in milliseconds. */
 const longestDelay = 30_000
 
@@ -78,8 +63,7 @@ const nextNonceAfter = (stored: StoredEvent): number =>
 const owner = Address.make(SimulatedChain.walletAddress)
 const jobId = (n: number): Job.Id => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)
 
-/** After the last fault, jobs must have ended within this time, in milliseconds. */
-const patience = 10 * 60_000
+/** Lets the seed's course of events happen, and checks what it has left. */
 export const run = (options: Options): Report => {
   // Failures are part of every run, and to take down where they come from would cost as much as all the rest.
   const { stackTraceLimit } = Error
@@ -113,113 +97,27 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
   const log = open()
   const ledgerLog = open()
   const chain = SimulatedChain.make(plan.rules, dice, time.now)
-  const signatures: ChainClient.Signatures = new Map()
   const sent: Array<Sent> = []
 
-  const settings = { ...plan.settings, CONFIRMATIONS: `${plan.confirmations}` }
   const executors = new Set<Time.Process>()
-  const startExecutor = (name: string) => {
-    const logger = Logger.make(({ cause, logLevel, message }) => {
-      const text = `${String(message)}${cause.reasons.length === 0 ? "" : ` ${Cause.pretty(cause).split("\n", 1)[0]}`}`
-      note(name, `says: ${text}`)
-      if (logLevel === "Error" && Cause.hasDies(cause)) violations.push(`${name} has a defect: ${text}`)
-    })
-    const from = time.process({
-      dice,
-      logger,
-      clockSkew: Math.floor(dice.between(-plan.clockSkew, plan.clockSkew))
-    })
-    executors.add(from)
-    // It dies at some moment, or with one of its next requests that change something.
-    let writesUntilDeath = Infinity
-    if (hasFaults() && dice.chance(plan.crashes)) {
-      if (dice.chance(0.7)) writesUntilDeath = dice.whole(1, 14)
-      else time.after(dice.between(0, 20_000), () => die("is killed"))
-    }
-    const die = (how: string) => {
-      if (!from.isAlive() || !hasFaults()) return
-      note(name, how)
-      from.kill()
-      restart()
-    }
-    let isRestarting = false
-    const restart = () => {
-      if (isRestarting) return
-      isRestarting = true
-      time.after(dice.between(500, 8_000), () => {
-        if (blocksAfter === 0 || plan.isLong) startExecutor(name)
-      })
-    }
-    const strike = (what: string) => {
-      if (!/append|send|ack/.test(what) || !hasFaults()) return undefined
-      writesUntilDeath -= 1
-      if (writesUntilDeath !== 0) return undefined
-      restart()
-      const when = dice.pick(["before", "after"])
-      note(name, `dies ${when} ${what}`)
-      return when
-    }
-    const line = (weather: Network.Weather, isOrdered: boolean) =>
-      Network.line({
-        time,
-        dice,
-        from,
-        weather: () => hasFaults() ? weather : Network.calm,
-        patience: isOrdered ? 1_500 : 10_000,
-        isOrdered,
-        strike,
-        note: (what) => note(name, what)
-      })
-    const logLine = line(plan.logWeather, true)
-    const chainLine = line(plan.chainWeather, false)
-    const connect = (what: string, log: EventLogShape) =>
-      LogClient.connect({
-        name: what,
-        log,
-        line: logLine,
-        time,
-        dice,
-        server: world,
-        from,
-        deliveries: () => hasFaults() ? plan.deliveries : LogClient.smooth,
-        staleReads: () => hasFaults() ? plan.staleReads : 0
-      })
-    const { chain: mutateChain = identity, ledgerLog: mutateLedgerLog = identity, log: mutateLog = identity } = mutation
-    const bucketLog = mutateLog(connect("log", log))
-    const clientLayer = ChainClient.layer({
-      chain,
-      line: chainLine,
-      dice,
-      signatures,
-      onSend: (raw) => sent.push({ raw, ledgerLength: Effect.runSync(ledgerLog.lastSequence) }),
-      policy: ({ call }) => {
-        if (call.kind !== "idle" && call.name === plan.banned) return { reason: "gas_limit", message: "banned" }
-        if (!hasFaults() || !dice.chance(plan.oddRefusals)) return undefined
-        return { reason: dice.pick(["other", "other", "gas_limit"]), message: "not today" }
-      }
-    })
-    const chainLayer = Layer.effect(Chain, Effect.map(Chain, mutateChain)).pipe(Layer.provideMerge(clientLayer))
-    const ledgerLayer = Layer.unwrap(
-      Effect.map(Chain, (chain) => Ledger.layer(mutateLedgerLog(connect("ledger", ledgerLog), chain)))
-    )
-    const reactions = Layer.effectDiscard(Effect.gen(function*() {
-      yield* Effect.forkScoped(Executor.run)
-      yield* Effect.forkScoped(Keeper.run)
-    }))
-    const program = reactions.pipe(
-      Layer.provide(Steps.layer),
-      Layer.provide([ledgerLayer, Receipts.layer]),
-      Layer.provide([chainLayer, ChainClient.signer(signatures), Layer.succeed(EventLog, bucketLog)]),
-      Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ ...settings, ...mutation.settings })))
-    )
-    note(name, "starts")
-    const fiber = from.fork(Effect.exit(Layer.launch(program)))
-    fiber.addObserver((exit) => {
-      note(name, `ends: ${Exit.isSuccess(exit) && Exit.isFailure(exit.value) ? Cause.pretty(exit.value.cause) : ""}`)
-      from.kill()
-      restart()
-    })
+  const surroundings: ExecutorProcess.Surroundings = {
+    time,
+    dice,
+    plan,
+    mutation,
+    world,
+    log,
+    ledgerLog,
+    chain,
+    signatures: new Map(),
+    hasFaults,
+    isOpen: () => blocksAfter === 0 || plan.isLong,
+    onStart: (process) => executors.add(process),
+    onSend: (raw) => sent.push({ raw, ledgerLength: Effect.runSync(ledgerLog.lastSequence) }),
+    onDefect: (what) => violations.push(what),
+    note
   }
+  const trouble = Trouble.make({ chain, dice, plan, now: time.now, note })
 
   // Clients
 
@@ -240,7 +138,7 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
         Effect.retry({
           times: 8,
           schedule: Schedule.spaced("2 seconds"),
-          while: ({ _tag }) => _tag === "BucketBusy" || _tag === "BucketMissing" || _tag === "BucketExists"
+          while: ({ _tag }) => _tag === "BucketBusy"
         }),
         Effect.result
       )
@@ -255,67 +153,13 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
       note("client", `cancels ${id.slice(-2)}: ${cancelled._tag}`)
     })
 
-  // The chain and its troubles
+  // Blocks, and the end of it all
 
   let isOver = false
   let blocksAfter = 0
-  let funds = 0n
-  const trouble = () => {
-    if (dice.chance(plan.reorganisations)) {
-      // A reorganisation that goes deeper than executors wait for is none that they promise to survive.
-      const depth = dice.whole(1, 5)
-      if (depth < plan.confirmations) {
-        note("chain", `drops ${depth} blocks`)
-        chain.reorganise(depth, dice.pick([0, 0.7, 1]))
-      }
-    }
-    if (dice.chance(plan.drops)) {
-      note("chain", "loses its pool")
-      chain.dropPool(dice.pick([0, 0.5]))
-    }
-    if (dice.chance(plan.stalls)) {
-      const node = dice.pick(chain.nodes as [SimulatedChain.Node])
-      node.stalledUntil = time.now() + dice.between(0, 6 * plan.blockTime)
-    }
-    if (dice.chance(plan.spikes)) {
-      chain.setMarket(plan.rules.calmFee * BigInt(dice.whole(1, 8)), SimulatedChain.gwei * BigInt(dice.whole(1, 5)))
-    }
-    if (dice.chance(plan.elsewhere)) sendFromElsewhere()
-    if (plan.isPoor) {
-      const [balance] = [chain.balanceAt(0)]
-      if (funds === 0n && dice.chance(0.3)) {
-        funds = balance - BigInt(dice.whole(0, 100_000)) * SimulatedChain.gwei
-        note("chain", "the wallet is emptied")
-        chain.pay(-funds)
-      } else if (funds > 0n && dice.chance(0.1)) repay()
-    }
-  }
-  const repay = () => {
-    if (funds > 0n) note("chain", "the wallet is funded")
-    chain.pay(funds)
-    funds = 0n
-  }
-  const sendFromElsewhere = () => {
-    const n = dice.whole(0, chain.nodes.length - 1)
-    const first = chain.head().after.nonce
-    const pending = Math.max(first, chain.pendingAt(n))
-    const nonce = dice.chance(0.5) ? pending : dice.whole(first, pending)
-    const other = chain.pool.get(nonce)?.transaction
-    const kind = dice.pick(["idle", "idle", "create", "delete"])
-    const name = kind === "idle" ? "" : dice.pick(Plan.names)
-    const transaction = SimulatedChain.transactionOf({
-      nonce,
-      call: { kind, name, index: Math.max(0, chain.head().after.list.indexOf(name)) },
-      gasLimit: SimulatedChain.gasOf[kind] + dice.whole(1, 1_000),
-      maxFeePerGas: 2n * (other?.maxFeePerGas ?? chain.head().baseFee),
-      maxPriorityFeePerGas: 2n * (other?.maxPriorityFeePerGas ?? chain.tip())
-    })
-    const answer = chain.receive(n, transaction)
-    note("elsewhere", `sends ${kind} with nonce ${nonce}: ${answer}`)
-  }
   const isSettled = () => {
     if (unanswered > 0) return false
-    if (accepted.some(({ jobId }) => !isTerminal(jobId))) return false
+    if (accepted.some(({ jobId }) => !terminal.has(jobId))) return false
     return chain.head().after.nonce >= nextNonce()
   }
   /** The nonces below are given out. */
@@ -323,28 +167,22 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
     const last = Effect.runSync(Effect.flatMap(ledgerLog.lastSequence, ledgerLog.get))
     return Option.match(last, { onNone: () => 0, onSome: (stored) => nextNonceAfter(stored) })
   }
-  const isTerminal = (id: Job.Id) => terminal.has(id)
-  const terminal = new Set<string>()
+  const terminal = new Set<Job.Id>()
   let read = 0
   const readLog = () => {
     const last = Effect.runSync(log.lastSequence)
     while (read < last) {
       const stored = Effect.runSync(Effect.flatMap(log.get(++read), Effect.fromOption))
-      if (
-        /(Created|Deleted|Failed|Cancelled)\.v1$/.test(stored.headers["ce-type"] ?? "") &&
-        !/Attempt/.test(stored.headers["ce-type"] ?? "")
-      ) {
-        terminal.add(stored.headers["ce-correlationid"] ?? "")
-      }
+      const decoded = codec.decode(stored)
+      // A dead letter is none of the job's events.
+      if (Result.isFailure(decoded)) continue
+      const { event, step } = Bucket.stepOf(decoded.success)
+      if (step === "completed" || step === "failed" || step === "cancelled") terminal.add(event.jobId)
     }
   }
   const tick = () => {
-    if (hasFaults()) trouble()
-    else {
-      repay()
-      chain.setMarket(plan.rules.calmFee, SimulatedChain.gwei)
-      for (const node of chain.nodes) node.stalledUntil = 0
-    }
+    if (hasFaults()) trouble.strike()
+    else trouble.end()
     chain.mine(hasFaults() ? plan.inclusion : 1)
     const { mined, number } = chain.head()
     note(
@@ -368,7 +206,7 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
   }
 
   for (let n = 0; n < plan.executors; n++) {
-    time.after(dice.between(0, 1_500), () => startExecutor(`executor ${n}`))
+    time.after(dice.between(0, 1_500), () => ExecutorProcess.start(`executor ${n}`, surroundings))
   }
   for (const job of plan.jobs) time.after(job.at, () => world.fork(client(job)))
   time.after(plan.blockTime, tick)
