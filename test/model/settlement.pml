@@ -102,7 +102,8 @@ byte most;
  * What executors have read: a job, its nonce, the version, and whether the ledger still ends where it did. They are
  * interchangeable and hold nothing else, so that they are one process with as many places, kept in order: which of them has
  * read what makes no difference. Reading the ledger's end and then the claim is one step here: what came in between would
- * only refuse the append that follows, which forgetting does as well.
+ * only refuse the append that follows, which forgetting does as well. Looking at the chain and recording the job's end is
+ * one step too: what can be trusted of the chain stays as it is, so that whoever saw it earlier decides the same.
  */
 #define IDLE 254
 byte readings[EXECUTORS] = IDLE;
@@ -301,7 +302,7 @@ end:
   :: atomic {
       used < NONCES && stored[used] != NOTHING ->
       if
-      :: isCall(stored[used]) || owner[used] != KEEPER -> what = CALL
+      :: owner[used] != KEEPER -> what = CALL
       :: RAISES && stored[used] >= RAISED && owner[used] != KEEPER -> what = RAISED
       :: stored[used] == TRANSFER -> what = TRANSFER
       :: owner[used] != KEEPER -> what = REVERTED

@@ -59,8 +59,8 @@ export class Ledger extends Context.Service<Ledger, {
   find(jobId: Job.Id): Effect.Effect<Option.Option<Wallet.Claim>, LogUnavailable | GivenUp>
   /**
    * Signs the transaction with the next nonce and stores it. A job that has a claim gets that one again, unless it is the
-   * `spent` one, whose nonce was used without doing what the job asks for. A claim that was cancelled is never followed by
-   * another one.
+   * `spent` one, whose nonce was used without doing what the job asks for. A claim that was changed since is not that one,
+   * because the change may be what used the nonce. A claim that was cancelled is never followed by another one.
    */
   claim(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim): Effect.Effect<Wallet.Claim, LedgerError | GivenUp>
   /**
@@ -235,7 +235,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
         waiting,
         ({ jobId, spent }) =>
           isFirstRound && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
-            Effect.map(Option.filter((claim) => claim.cancelled !== undefined || claim.nonce !== spent?.nonce)),
+            Effect.map(Option.filter((claim) => claim.cancelled !== undefined || !isSame(claim, spent))),
             Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
           ),
         { concurrency: "unbounded" }
@@ -307,7 +307,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     const tail = yield* catchUp
     const existing = yield* find(jobId)
     if (Option.isSome(existing)) {
-      if (existing.value.nonce !== spent?.nonce) return existing
+      if (!isSame(existing.value, spent)) return existing
       if (existing.value.cancelled !== undefined) return Option.none()
     }
     const occurredAt = yield* DateTime.now
@@ -424,6 +424,10 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
 const subjectOf = ({ jobId, nonce }: Pick<Wallet.Claim, "jobId" | "nonce">): string =>
   jobId === undefined ? Wallet.nonceSubject(nonce) : Wallet.claimSubject(jobId)
+
+/** Another version of the claim may be what used its nonce, so that it takes the same transaction to be the same. */
+const isSame = (claim: Wallet.Claim, other: Wallet.Claim | undefined): boolean =>
+  claim.transactionHash === other?.transactionHash
 
 const isStored = (result: Result.Result<Appended, unknown> | undefined): boolean =>
   result !== undefined && Result.isSuccess(result) && !result.success.isDuplicate

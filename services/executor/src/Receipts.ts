@@ -1,12 +1,13 @@
 /**
- * Waits for what the chain does with all claims under way, with one look per block. A transaction may be mined before it
- * is waited for, a reorganisation may move it, and one from elsewhere may use its nonce: so claims whose nonce is used and
- * of which no block has told are also looked up on their own, every 2 s.
+ * Waits for what the chain does with all claims under way, with one look per block, which the chain tells of or is asked
+ * for. A transaction may be mined before it is waited for, a reorganisation may move it, and one from elsewhere may use its
+ * nonce: so claims whose nonce is used and of which no block has told are also looked up on their own, every 2 s.
  */
 import { TransactionHash } from "@akave-async/domain/Chain"
 import * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
-import { Context, DateTime, Deferred, Duration, Effect, Layer, Option, Schedule } from "effect"
+import type { RpcError } from "@akave-async/sdk/Errors"
+import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer, Option, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 
 /** What the chain has done with a nonce: it mined a transaction of the claim, or another one. */
@@ -27,6 +28,7 @@ export class Receipts extends Context.Service<Receipts, {
       /** The last block that was looked at. */
       let seen = yield* chain.blockNumber
 
+      const warn = (error: RpcError) => Effect.logWarning(error.message)
       const isFinal = ({ blockNumber }: { readonly blockNumber: number }) => blockNumber <= seen - confirmations + 1
 
       const tell = (receipts: ReadonlyArray<Receipt>) => {
@@ -48,6 +50,24 @@ export class Receipts extends Context.Service<Receipts, {
           seen += 1
           yield* tell(receipts)
         }
+      })
+
+      /** Whether the chain tells of its heads: from one that it told on, until a look fails or finds one that it did not. */
+      let isTold = false
+      let wasLate = false
+      const follow = Effect.gen(function*() {
+        // From before the look on, so that no head slips through between it and the wait.
+        const head = yield* Effect.forkChild(chain.newHead, { startImmediately: true })
+        const before = seen
+        yield* look.pipe(Effect.tapError(() => Effect.sync(() => isTold = false)), Effect.catch((error) => warn(error)))
+        if (wasLate && seen !== before) isTold = false
+        const told = yield* Effect.timeoutOption(
+          Fiber.join(head),
+          isTold ? Duration.max(pollInterval, toldInterval) : pollInterval
+        )
+        yield* Fiber.interrupt(head)
+        wasLate = Option.isNone(told)
+        isTold ||= !wasLate
       })
 
       const lookUp = Effect.fnUntraced(function*({ answer, claim }: Waiter) {
@@ -73,14 +93,8 @@ export class Receipts extends Context.Service<Receipts, {
         }
       })
 
-      const keep = (task: typeof look, interval: typeof pollInterval) =>
-        task.pipe(
-          Effect.catch((error) => Effect.logWarning(error.message)),
-          Effect.repeat(Schedule.spaced(interval)),
-          Effect.forkScoped
-        )
-      yield* keep(look, pollInterval)
-      yield* keep(sweep, sweepInterval)
+      yield* follow.pipe(Effect.forever, Effect.forkScoped)
+      yield* sweep.pipe(Effect.catch(warn), Effect.repeat(Schedule.spaced(sweepInterval)), Effect.forkScoped)
 
       return Receipts.of({
         await: Effect.fn("Receipts.await")(function*(claim: Wallet.Claim) {
@@ -105,5 +119,7 @@ interface Waiter {
 }
 
 const sweepInterval = Duration.seconds(2)
+/** While heads are told, a look without one is only for those that are not. */
+const toldInterval = Duration.seconds(5)
 /** No block from before this holds a transaction of the claim, though the clocks of executors and chain are apart. */
 export const sinceClaim = (claim: Wallet.Claim): DateTime.Utc => DateTime.subtract(claim.occurredAt, { hours: 2 })

@@ -177,7 +177,7 @@ const make = Effect.gen(function*() {
     if (refusal._tag !== "ContractError" && refusal._tag !== "UnknownRevert") return yield* refusal
     // What makes the contract refuse may be a transaction of this job, sent by another executor a moment ago.
     const rival = yield* ledger.find(job.id)
-    if (Option.isSome(rival) && rival.value.nonce !== spent?.nonce) return claimed(rival.value)
+    if (Option.isSome(rival) && rival.value.transactionHash !== spent?.transactionHash) return claimed(rival.value)
     const own = spent === undefined ? [] : Wallet.hashes(spent)
     return { _tag: "Done", result: yield* adopt(cause, job, refusal, own) } as const
   })
@@ -227,7 +227,7 @@ const make = Effect.gen(function*() {
     existing: Option.Option<Wallet.Claim>,
     spent: Wallet.Claim | undefined
   ) {
-    const claimed = Option.isNone(existing) || existing.value.nonce === spent?.nonce
+    const claimed = Option.isNone(existing) || existing.value.transactionHash === spent?.transactionHash
       ? yield* Effect.mapError(claim(cause, job, spent), (error) => ({ error, spent }))
       : { _tag: "Claimed", claim: existing.value } as const
     if (claimed._tag === "Done") return claimed

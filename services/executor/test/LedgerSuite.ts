@@ -328,6 +328,19 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.strictEqual(last.nonce, 2)
       }))
 
+    test("takes no claim for spent of which another ledger has stored a later transaction", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 0 }
+        const [one, other] = [yield* openLedger(log, world), yield* openLedger(log, world)]
+        const id = jobId(1)
+        const claim = yield* one.claim(id, prepared(id))
+        const [raised] = yield* other.replace([{ claim, fees: { ...fees, maxFeePerGas: 2n * fees.maxFeePerGas } }])
+        assert.isDefined(raised)
+        assert.deepStrictEqual(yield* one.claim(id, prepared(id), claim), raised)
+        assert.deepStrictEqual(yield* one.giveUp(id, claim), Option.some(raised))
+        assert.deepStrictEqual(yield* other.find(id), Option.some(raised))
+      }))
+
     test("gives a job up for all ledgers, unless it has a claim that is not spent", (log) =>
       Effect.gen(function*() {
         const world = { transactionCount: 0 }
@@ -441,7 +454,8 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.deepInclude(raised, { cancelled: reason, earlier: Wallet.hashes(cancelled) })
         world.transactionCount = 4
         assert.deepStrictEqual(yield* ledger.claim(id, prepared(id), claim), raised)
-        assert.deepStrictEqual(yield* ledger.giveUp(id, claim), Option.none())
+        assert.deepStrictEqual(yield* ledger.giveUp(id, claim), Option.some(raised))
+        assert.deepStrictEqual(yield* ledger.giveUp(id, raised), Option.none())
         assert.deepStrictEqual(yield* ledger.find(id), Option.some(raised))
       }))
 

@@ -2,7 +2,7 @@ import { Address, TransactionHash } from "@akave-async/domain/Chain"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Context, DateTime, Effect, Fiber, Layer, Option } from "effect"
+import { ConfigProvider, Context, DateTime, Effect, Fiber, Latch, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { Receipts } from "../src/Receipts.ts"
 
@@ -32,13 +32,24 @@ const receiptOf = (transactionHash: string, blockNumber: number): Receipt => ({
 /** A chain whose blocks hold transactions by hash; `hidden` ones have no receipt, as on a node that is behind. */
 const bench = (confirmations = 1) =>
   Effect.gen(function*() {
-    const world = { blocks: [[]] as Array<ReadonlyArray<string>>, hidden: new Set<string>(), used: 0, looks: 0 }
+    const world = {
+      blocks: [[]] as Array<ReadonlyArray<string>>,
+      hidden: new Set<string>(),
+      used: 0,
+      looks: 0,
+      polls: 0,
+      heads: yield* Latch.make()
+    }
     const find = (hash: string) => world.blocks.findLastIndex((block) => block.includes(hash))
     const chain = Layer.mock(Chain, {
       chainId: 31_337n,
       storageAddress: "",
       accessAddress: "",
-      blockNumber: Effect.sync(() => world.blocks.length - 1),
+      blockNumber: Effect.sync(() => {
+        world.polls += 1
+        return world.blocks.length - 1
+      }),
+      newHead: world.heads.await,
       blockReceipts: (number) =>
         Effect.sync(() => {
           world.looks += 1
@@ -147,4 +158,37 @@ it.effect("takes a missing receipt for nothing while no block shows another tran
     world.hidden.clear()
     yield* TestClock.adjust("5 seconds")
     assert.strictEqual((yield* Fiber.join(waiting))._tag, "Mined")
+  }))
+
+/** A block that the chain tells of. */
+const tell = (world: { readonly heads: Latch.Latch; readonly blocks: Array<ReadonlyArray<string>> }, hash: string) =>
+  Effect.andThen(Effect.sync(() => world.blocks.push([hash])), world.heads.release)
+
+it.effect("looks at a block as soon as it is told of, and then seldom asks for one", () =>
+  Effect.gen(function*() {
+    const { receipts, world } = yield* bench()
+    yield* TestClock.adjust("1 second")
+    assert.isAtLeast(world.polls, 4)
+    for (const n of [1, 2]) {
+      const waiting = yield* Effect.forkScoped(receipts.await(claim(n)), { startImmediately: true })
+      yield* tell(world, hash(n))
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(n), n) })
+    }
+    world.polls = 0
+    yield* TestClock.adjust("20 seconds")
+    assert.strictEqual(world.polls, 4)
+  }))
+
+it.effect("asks for blocks as before when one comes that is not told of", () =>
+  Effect.gen(function*() {
+    const { receipts, world } = yield* bench()
+    yield* tell(world, hash(1))
+    yield* receipts.await(claim(1))
+    const waiting = yield* Effect.forkScoped(receipts.await(claim(2)), { startImmediately: true })
+    world.blocks.push([hash(2)])
+    yield* TestClock.adjust("5 seconds")
+    assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(2), 2) })
+    world.polls = 0
+    yield* TestClock.adjust("1 second")
+    assert.strictEqual(world.polls, 4)
   }))

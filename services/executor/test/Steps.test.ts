@@ -77,7 +77,7 @@ interface World {
   balance: bigint
   /** What a transaction is answered with when it is sent. */
   send: (raw: string) => Effect.Effect<"accepted" | "already_known", TransactionRefused | RpcError>
-  /** The number of the latest block. */
+  /** The number of the latest block. Whatever is mined is in block 9. */
   head: number
   /** How many nonces of the wallet are used. */
   used: number
@@ -118,7 +118,7 @@ const bench = Effect.gen(function*() {
     prepare: Effect.succeed(prepared),
     balance: 10n ** 18n,
     send: () => Effect.succeed("accepted"),
-    head: 9,
+    head: 11,
     used: 4,
     mined: (hash) => isSent(hash) ? "success" : undefined,
     elsewhere: () => undefined,
@@ -626,6 +626,23 @@ describe("a claim that exists", () => {
       assert.deepStrictEqual((yield* claims).map(({ nonce }) => nonce), [4, 5])
       assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted"])
     }))
+
+  /** What the chain may take back is no reason to claim again, or to fail. */
+  for (const use of ["its own transaction, which failed", "a transaction from elsewhere"] as const) {
+    test(`is not spent by ${use}, in a block that is not confirmed`, ({ attempt, claims, executor, tags, world }) =>
+      Effect.gen(function*() {
+        world.head = 10
+        world.mined = () => use === "a transaction from elsewhere" ? undefined : "reverted"
+        world.elsewhere = () => origin.hash
+        world.send = () => {
+          world.used = 5
+          return Effect.fail(refused("nonce_too_low"))
+        }
+        assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+        assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+        assert.lengthOf(yield* claims, 1)
+      }))
+  }
 })
 
 describe("a transaction under way", () => {

@@ -4,8 +4,8 @@ import { EventLog, lost } from "@akave-async/eventing/EventLog"
 import { check, patience } from "@akave-async/platform/HealthCheck"
 import { durabilityConfig } from "@akave-async/platform/Nats"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
+import * as JsonRpc from "@akave-async/sdk/JsonRpc"
 import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
-import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { ReadModel } from "./ReadModel.ts"
 
 export class Health extends Context.Service<Health, {
@@ -17,7 +17,6 @@ export class Health extends Context.Service<Health, {
       const log = yield* EventLog
       const readModel = yield* ReadModel
       const node = yield* AkaveNode
-      const http = yield* HttpClient.HttpClient
       const durability = yield* durabilityConfig
 
       /** Where the log ends, which is never before what the read model has applied. */
@@ -35,15 +34,18 @@ export class Health extends Context.Service<Health, {
         return `at event ${last}; ${yield* durability}`
       })
 
-      const blockNumber = (rpcUrl: string) =>
-        HttpClientRequest.post(rpcUrl).pipe(
-          HttpClientRequest.bodyJsonUnsafe({ jsonrpc: "2.0", id: 1, method: "eth_blockNumber", params: [] }),
-          http.execute,
-          Effect.flatMap(HttpClientResponse.schemaBodyJson(BlockNumber)),
-          Effect.map(({ result }) => Number(result)),
-          // The URL that a client's error names may hold an API key.
-          Effect.mapError(() => new Error("the chain does not answer"))
-        )
+      const blockNumber = Effect.fnUntraced(
+        function*(rpcUrl: string) {
+          const rpc = yield* JsonRpc.make(rpcUrl, patience)
+          const answer = yield* Effect.flatMap(
+            rpc.request("eth_blockNumber", []),
+            Schema.decodeUnknownEffect(BlockNumber)
+          )
+          return Number(answer)
+        },
+        Effect.scoped,
+        Effect.catchTag(["RpcError", "SchemaError"], () => Effect.fail(new Error("the chain does not answer")))
+      )
 
       // The node tells where the chain is; while it is away, the chain is looked for where it was.
       let rpcUrl: string | undefined
@@ -79,4 +81,4 @@ export class Health extends Context.Service<Health, {
   )
 }
 
-const BlockNumber = Schema.Struct({ result: Schema.String.check(Schema.isPattern(/^0x[0-9a-f]+$/)) })
+const BlockNumber = Schema.String.check(Schema.isPattern(/^0x[0-9a-f]+$/))

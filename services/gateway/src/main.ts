@@ -5,7 +5,7 @@ import * as Service from "@akave-async/platform/Service"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Config, Layer } from "effect"
-import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
@@ -30,8 +30,7 @@ Service.main(
     Layer.provide([
       EventLogJetStream.layerConfig,
       Postgres.layerConfig,
-      AkaveNode.layerConfig,
-      FetchHttpClient.layer
+      AkaveNode.layerConfig
     ]),
     Layer.provide(Nats.layerConfig("gateway"))
   )

@@ -144,9 +144,10 @@ const nonceTries = { times: 5, schedule: Schedule.jittered(Schedule.spaced("200 
 
 /**
  * A deletion is prepared anew this often at most. A deletion that is mined moves one bucket, so of those that were prepared
- * on one list at least half succeed: of a thousand that meet, the last one is done at the tenth try.
+ * on one list at least half succeed: of a thousand that meet, the last one is done at the tenth try. A node may tell the
+ * bucket's place in the latest block and simulate on what waits for the next one, so a further try is of use a block later.
  */
-const indexTries = 10
+const indexTries = { times: 10, schedule: Schedule.jittered(Schedule.spaced("1 second")) }
 
 /**
  * Gas units beyond what a call needs now, because what is mined before it can make it dearer. On the devnet the first
@@ -340,7 +341,7 @@ const make = Effect.gen(function*() {
   const deleteBucket = Effect.fn("Buckets.deleteBucket")(function*(name: string, options?: SettleOptions) {
     const sent = submit(prepareDelete({ name, from: wallet.address }), "BucketNonexists")
     const { blockNumber, gasUsed, transactionHash } = yield* carryOut(sent, deleteBucketTopic, options).pipe(
-      Effect.retry({ times: indexTries, while: isListChanged })
+      Effect.retry({ ...indexTries, while: isListChanged })
     )
     return { id: bucketId(name, wallet.address), name, transactionHash, blockNumber, gasUsed }
   })

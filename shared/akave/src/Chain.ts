@@ -3,7 +3,7 @@ import {
   Config,
   Context,
   DateTime,
-  Duration,
+  type Duration,
   Effect,
   Layer,
   Option,
@@ -11,17 +11,18 @@ import {
   Schema,
   SchemaTransformation
 } from "effect"
-import { FetchRequest, JsonRpcProvider, type Network, toQuantity } from "ethers"
+import { toQuantity } from "ethers"
 import { AkaveNode } from "./AkaveNode.ts"
 import { revertOf } from "./ContractErrors.ts"
 import {
   type ContractError,
-  InvalidArgument,
+  type InvalidArgument,
   type NodeError,
   RpcError,
   TransactionRefused,
   UnknownRevert
 } from "./Errors.ts"
+import * as JsonRpc from "./JsonRpc.ts"
 import { classify } from "./Refusals.ts"
 import { transient } from "./Retry.ts"
 
@@ -113,7 +114,7 @@ export interface Call {
 }
 
 export interface ChainOptions {
-  /** URL of the chain's JSON-RPC (http or https), instead of the one that the node tells. */
+  /** URL of the chain's JSON-RPC (http, https, ws or wss), instead of the one that the node tells. */
   readonly rpcUrl?: string
   /** Deadline of each request; 10 seconds by default. */
   readonly timeout?: Duration.Input
@@ -121,7 +122,7 @@ export interface ChainOptions {
 
 /**
  * Every method ends: a request has a deadline, and reads are repeated for about 10 s at most while the trouble may
- * pass. Requests made within 5 ms travel as one JSON-RPC batch of at most 100.
+ * pass. Over HTTP, requests made within 5 ms travel as one JSON-RPC batch of at most 100.
  */
 export class Chain extends Context.Service<Chain, {
   readonly chainId: bigint
@@ -151,6 +152,11 @@ export class Chain extends Context.Service<Chain, {
   /** None while the transaction is not mined. */
   receipt(hash: string): Effect.Effect<Option.Option<Receipt>, RpcError>
   readonly blockNumber: Effect.Effect<number, RpcError>
+  /**
+   * Completes at the next new head, and when heads may have been missed, where the chain's JSON-RPC is a WebSocket. Waits
+   * for ever where heads are not told: over HTTP, and while the WebSocket is lost.
+   */
+  readonly newHead: Effect.Effect<void>
   /** The time that the chain gave this block, in whole seconds. */
   blockTime(number: number): Effect.Effect<DateTime.Utc, RpcError>
   /** The receipts of all transactions of a block; a block that the chain's node does not have is an `RpcError`. */
@@ -194,36 +200,15 @@ export class Chain extends Context.Service<Chain, {
 
 const make = Effect.fnUntraced(function*(options: ChainOptions) {
   const node = yield* AkaveNode
-  const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
   const params = yield* node.connectionParams
-  const request = yield* fetchRequest(options.rpcUrl ?? params.rpcUrl, timeout)
-  const network = yield* detectNetwork(request)
-  const provider = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      new JsonRpcProvider(request, network, {
-        staticNetwork: network,
-        batchMaxCount: 100,
-        batchStallTime: 5,
-        cacheTimeout: -1
-      })
-    ),
-    (provider) => Effect.sync(() => provider.destroy())
-  )
+  const { newHead, request } = yield* JsonRpc.make(options.rpcUrl ?? params.rpcUrl, options.timeout ?? "10 seconds")
 
   const once = <S extends Schema.ConstraintCodec<unknown, unknown>>(
     method: string,
     params: ReadonlyArray<unknown>,
     answer: S
   ): Effect.Effect<S["Type"], RpcError> =>
-    Effect.tryPromise({
-      try: () => provider.send(method, [...params]),
-      catch: (error) => rpcError(method, error)
-    }).pipe(
-      Effect.timeoutOrElse({
-        // The batch waits a little before it travels, and fetch has its own, equal limit.
-        duration: timeout + 500,
-        orElse: () => Effect.fail(new RpcError({ method, code: "TIMEOUT", details: "no answer in time" }))
-      }),
+    request(method, params).pipe(
       Effect.flatMap((json) =>
         Effect.mapError(
           Schema.decodeUnknownEffect(answer)(json),
@@ -242,6 +227,8 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
       Effect.mapError((error) => Option.getOrElse(revertOf(error), () => error)),
       Effect.retry(transient)
     )
+
+  const chainId = yield* read("eth_chainId", [], Amount)
 
   const call = Effect.fn("Chain.call")((call: Call) => run("eth_call", [call, "latest"], Bytes))
 
@@ -361,7 +348,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
   })
 
   return Chain.of({
-    chainId: network.chainId,
+    chainId,
     storageAddress: params.storageAddress,
     accessAddress: params.accessAddress,
     call,
@@ -375,6 +362,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     transactionKnown,
     receipt,
     blockNumber: Effect.withSpan(read("eth_blockNumber", [], Count), "Chain.blockNumber"),
+    newHead,
     blockTime: Effect.fn("Chain.blockTime")((number) =>
       Effect.map(
         read("eth_getBlockByNumber", [toQuantity(number), false], Block),
@@ -392,77 +380,6 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
 
 /** Blocks with all their transactions that are asked for together. */
 const blocksAtOnce = 20
-
-const fetchRequest = Effect.fnUntraced(function*(url: string, timeout: number) {
-  const protocol = URL.parse(url)?.protocol
-  if (protocol !== "http:" && protocol !== "https:") {
-    // The URL itself stays out of the message: it may hold an API key.
-    return yield* new InvalidArgument({
-      field: "rpc url",
-      reason: "the chain's JSON-RPC must be an http or https URL; set AKAVE_RPC_URL if the node tells another kind"
-    })
-  }
-  const request = new FetchRequest(url)
-  request.timeout = timeout
-  // Retries are decided in one place, and not here.
-  request.setThrottleParams({ maxAttempts: 1 })
-  // ethers' own function leaves the socket open when time is up.
-  request.getUrlFunc = async ({ body, headers, method, url }) => {
-    const response = await fetch(url, {
-      method,
-      headers,
-      body: body === null ? null : Buffer.from(body),
-      signal: AbortSignal.timeout(timeout)
-    })
-    return {
-      statusCode: response.status,
-      statusMessage: response.statusText,
-      headers: Object.fromEntries(response.headers),
-      body: new Uint8Array(await response.arrayBuffer())
-    }
-  }
-  return request
-})
-
-const detectNetwork = (request: FetchRequest): Effect.Effect<Network, RpcError> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => new JsonRpcProvider(request)),
-    (provider) =>
-      Effect.tryPromise({ try: () => provider._detectNetwork(), catch: (error) => rpcError("eth_chainId", error) }),
-    (provider) => Effect.sync(() => provider.destroy())
-  ).pipe(Effect.retry(transient))
-
-const JsonRpcError = Schema.Struct({
-  code: Schema.Int,
-  message: Schema.String,
-  data: Schema.optionalKey(Schema.Unknown)
-})
-/** ethers keeps JSON-RPC's error object in one of two places. */
-const Answered = Schema.Union([
-  Schema.Struct({ error: JsonRpcError }),
-  Schema.Struct({ info: Schema.Struct({ error: JsonRpcError }) })
-])
-const isAnswered = Schema.is(Answered)
-
-/**
- * ethers' message and properties hold the URL and the whole request, so only what is needed is taken from them: the
- * error object of JSON-RPC, or the short text and the code of whatever failed.
- */
-const rpcError = (method: string, error: unknown): RpcError => {
-  if (isAnswered(error)) {
-    const cause = "error" in error ? error.error : error.info.error
-    return new RpcError({ method, code: cause.code, details: cause.message, cause })
-  }
-  const root = Predicate.hasProperty(error, "cause") && error.cause !== undefined ? error.cause : error
-  const text = (key: string) =>
-    Predicate.hasProperty(root, key) && typeof root[key] === "string" && root[key] !== "" ? root[key] : undefined
-  const isTimeout = text("name") === "TimeoutError"
-  return new RpcError({
-    method,
-    code: isTimeout ? "TIMEOUT" : text("code") ?? "UNKNOWN",
-    details: isTimeout ? "no answer in time" : text("shortMessage") ?? text("message") ?? "the request failed"
-  })
-}
 
 /** A call that used up its gas is answered with an error of the node, not of a contract: "out of gas" (geth), "OutOfGas" (Anvil). */
 const isOutOfGas = ({ code, details }: RpcError): boolean => typeof code === "number" && /out ?of ?gas/i.test(details)
