@@ -101,7 +101,8 @@ export const run = Effect.gen(function*() {
     for (let n = 0; n < changes.length; n += groupSize) {
       const changed = yield* ledger.replace(changes.slice(n, n + groupSize))
       for (const { jobId, maxFeePerGas, nonce } of changed) {
-        yield* Effect.logInfo("a transaction was replaced").pipe(Effect.annotateLogs({ jobId, nonce, maxFeePerGas }))
+        const fees = { maxFeePerGas: `${maxFeePerGas}` }
+        yield* Effect.logInfo("a transaction was replaced").pipe(Effect.annotateLogs({ jobId, nonce, ...fees }))
       }
       yield* send(changed)
     }
@@ -114,7 +115,11 @@ export const run = Effect.gen(function*() {
     })
     if (changes.length < claims.length) {
       yield* Effect.logWarning("transactions wait at the highest fee that MAX_FEE_PER_GAS allows").pipe(
-        Effect.annotateLogs({ waiting: claims.length - changes.length, cap, wanted: market.maxFeePerGas })
+        Effect.annotateLogs({
+          waiting: claims.length - changes.length,
+          cap: `${cap}`,
+          wanted: `${market.maxFeePerGas}`
+        })
       )
     }
     yield* change(changes)

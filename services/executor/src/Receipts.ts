@@ -122,4 +122,4 @@ const sweepInterval = Duration.seconds(2)
 /** While heads are told, a look without one is only for those that are not. */
 const toldInterval = Duration.seconds(5)
 /** No block from before this holds a transaction of the claim, though the clocks of executors and chain are apart. */
-export const sinceClaim = (claim: Wallet.Claim): DateTime.Utc => DateTime.subtract(claim.occurredAt, { hours: 2 })
+const sinceClaim = (claim: Wallet.Claim): DateTime.Utc => DateTime.subtract(claim.occurredAt, { hours: 2 })
