@@ -12,7 +12,8 @@ export default defineConfig({
             "test/unit/**/*.test.ts"
           ],
           exclude: ["**/*.integration.test.ts", "**/node_modules/**"],
-          testTimeout: 30_000
+          testTimeout: 30_000,
+          maxWorkers: "100%"
         }
       },
       {
@@ -21,6 +22,7 @@ export default defineConfig({
           globalSetup: ["deploy/local/src/vitestGlobalSetup.ts"],
           include: ["{services,shared,deploy}/*/test/**/*.integration.test.ts", "test/integration/**/*.test.ts"],
           exclude: ["**/node_modules/**"],
+          maxWorkers: "100%",
           testTimeout: 60_000,
           hookTimeout: 120_000
         }
