@@ -24,6 +24,7 @@ import {
   transactionOf,
   walletAddress
 } from "./SimulatedChain.ts"
+import type { Process, Time } from "./Time.ts"
 
 /** Every transaction that was signed, by its bytes. */
 export type Signatures = Map<string, Transaction>
@@ -51,6 +52,10 @@ export interface ClientOptions {
   readonly line: Line
   readonly dice: Dice
   readonly signatures: Signatures
+  readonly time: Time
+  readonly from: Process
+  /** How often a new head is told of: 0 where the chain's node is not asked to. */
+  readonly heads: () => number
   /** Called when a node is handed bytes. */
   readonly onSend: (raw: string) => void
   /** What a node refuses a call for, whatever its fees. */
@@ -58,7 +63,7 @@ export interface ClientOptions {
 }
 
 export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
-  const { chain, dice, line, onSend, policy, signatures } = options
+  const { chain, dice, from, heads, line, onSend, policy, signatures, time } = options
 
   /** Asks whichever of the nodes answers. */
   const ask = <A, E = never>(method: string, serve: (node: Node, n: number) => Exit.Exit<A, E | RpcError>) =>
@@ -102,6 +107,15 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
     chainId,
     storageAddress,
     accessAddress: "",
+    newHead: Effect.callback((resume) => {
+      const stop = chain.listen(() => {
+        if (!dice.chance(heads())) return
+        time.after(dice.between(0, 50), () => {
+          if (from.isAlive()) resume(Effect.void)
+        })
+      })
+      return Effect.sync(stop)
+    }),
     fees: ask("fees", ({ head: { baseFee } }) => {
       const tip = chain.tip()
       return Exit.succeed({

@@ -115,6 +115,9 @@ export const start = (name: string, surroundings: Surroundings): void => {
     line: chainLine,
     dice,
     signatures,
+    time,
+    from,
+    heads: () => plan.heads,
     onSend: surroundings.onSend,
     policy: ({ call }) => {
       if (call.kind !== "idle" && call.name === plan.banned) return { reason: "gas_limit", message: "banned" }

@@ -31,6 +31,8 @@ export interface Plan {
   readonly blockTime: number
   readonly chainWeather: Network.Weather
   readonly logWeather: Network.Weather
+  /** How often executors are told of a new block; 0 where they have to ask. */
+  readonly heads: number
   /** How often a copy of the log that is behind answers what need not be asked of its leader. */
   readonly staleReads: number
   readonly deliveries: LogClient.Deliveries
@@ -138,6 +140,7 @@ export const make = (dice: Dice): Plan => {
     blockTime: dice.between(400, 2_500),
     chainWeather: weather(),
     logWeather: weather(),
+    heads: some(0.4, 0.3, 1),
     staleReads: some(0.15, 0.05, 0.3),
     deliveries: {
       held: some(0.3, 0.05, 0.3),

@@ -200,6 +200,8 @@ export const make = (rules: Rules, dice: Dice, now: () => number) => {
     return max(baseFee - baseFee / 8n, feeTarget)
   }
 
+  const listeners = new Set<() => void>()
+
   /** Mines one block. A miner may leave out what it could take: it has not heard of it, or has no room. */
   const mine = (inclusion: number) => {
     const baseFee = nextBaseFee()
@@ -229,6 +231,7 @@ export const make = (rules: Rules, dice: Dice, now: () => number) => {
     // What the nonce has passed by can't be mined any more.
     for (const nonce of pool.keys()) if (nonce < state.nonce) pool.delete(nonce)
     for (const node of nodes) if (node.stalledUntil <= now()) node.head = head
+    for (const listener of Array.from(listeners)) listener()
   }
 
   /** Replaces the last blocks by others. Their transactions go back to the pool, or are lost. */
@@ -306,6 +309,13 @@ export const make = (rules: Rules, dice: Dice, now: () => number) => {
     pool,
     head: () => head,
     mine,
+    /** Calls the listener at every new head, until what this gives is called. */
+    listen: (listener: () => void) => {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
     reorganise,
     receive,
     isKnownTo,
