@@ -120,6 +120,30 @@ const make = Effect.gen(function*() {
   const isPassing = (job: Job.Job, error: ChainFailure) =>
     (error._tag === "ContractError" || error._tag === "UnknownRevert") && operations[job.operation].isPassing(error)
 
+  /** Sees to it that the job gets no claim any more, from any executor, or says how the job goes on. */
+  const giveUp = Effect.fnUntraced(function*(jobId: Job.Id, spent: Wallet.Claim | undefined) {
+    const claimed = yield* Effect.result(ledger.giveUp(jobId, spent))
+    if (Result.isFailure(claimed)) {
+      return claimed.failure._tag === "LogUnavailable" ? yield* claimed.failure : again(retryDelay)
+    }
+    // Another executor has claimed meanwhile: that claim is what the job goes on with.
+    return Option.isSome(claimed.success) ? again(Duration.zero) : undefined
+  })
+
+  /**
+   * Records that what the job asks for is so already. An executor that is late with the same job would do it again as soon
+   * as it is so no more, so that the job is given up first.
+   */
+  const completeAsFound = Effect.fnUntraced(function*(
+    cause: StoredEvent,
+    loaded: Loaded,
+    result: Job.Result,
+    spent: Wallet.Claim | undefined
+  ) {
+    const goesOn = yield* giveUp(jobOf(loaded).id, spent)
+    return goesOn ?? (yield* complete(cause, loaded, result))
+  })
+
   /**
    * Records the failure of an attempt: with a time for the next one, or, where that is no use, as the end of the job. A job
    * ends so only when it is sure that no transaction of it can be mined: it is given up, but for a `spent` claim.
@@ -141,13 +165,8 @@ const make = Effect.gen(function*() {
     const isPatient = error._tag === "InsufficientFunds" || isShort
     const isRetried = isPatient ? !(yield* isOverdue(job)) : error.isRetryable && attempts <= retries
     if (!isRetried) {
-      const claimed = yield* Effect.result(ledger.giveUp(jobId, spent))
-      if (Result.isFailure(claimed)) {
-        return claimed.failure._tag === "LogUnavailable" ? yield* claimed.failure : again(retryDelay)
-      }
-      // Another executor has claimed meanwhile: that claim is what the job goes on with.
-      if (Option.isSome(claimed.success)) return again(Duration.zero)
-      return yield* end(cause, loaded, failure)
+      const goesOn = yield* giveUp(jobId, spent)
+      return goesOn ?? (yield* end(cause, loaded, failure))
     }
     const delay = error._tag === "InsufficientFunds" ? Duration.zero : isShort ? shortDelay : retryDelay
     const retryAt = DateTime.addDuration(yield* DateTime.now, delay)
@@ -290,7 +309,7 @@ const make = Effect.gen(function*() {
         : yield* fail(cause, loaded, error, spent)
     }
     return submitted.success._tag === "Done"
-      ? yield* complete(cause, loaded, submitted.success.result)
+      ? yield* completeAsFound(cause, loaded, submitted.success.result, spent)
       : yield* recordSubmission(cause, loaded, submitted.success.claim)
   })
 
@@ -407,7 +426,7 @@ const make = Effect.gen(function*() {
     const adopted = yield* Effect.result(
       Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(cause, job, refusal, Wallet.hashes(claim)))
     )
-    if (Result.isSuccess(adopted)) return yield* complete(cause, known, adopted.success)
+    if (Result.isSuccess(adopted)) return yield* completeAsFound(cause, known, adopted.success, claim)
     if (adopted.failure._tag === "LogUnavailable") return yield* adopted.failure
     return adopted.failure._tag === "RpcError"
       ? again(shortDelay)

@@ -17,9 +17,11 @@ const first = setting("SIMULATION_FIRST", 1)
 
 /** Runs one of so many equal parts of the seeds; each part is a test file, so that they run side by side. */
 export const suite = (part: number, parts: number) => {
-  const groups = Array.from({ length: Math.ceil(runs / groupSize) }, (_, n) => n).filter((n) => n % parts === part)
+  const from = first + Math.floor(runs * part / parts)
+  const end = first + Math.floor(runs * (part + 1) / parts)
+  const groups = Array.from({ length: Math.ceil((end - from) / groupSize) }, (_, n) => from + n * groupSize)
   describe("a run", () => {
-    it.for(groups.map((n) => [first + n * groupSize, Math.min(runs, (n + 1) * groupSize) + first - 1] as const))(
+    it.for(groups.map((from) => [from, Math.min(end, from + groupSize) - 1] as const))(
       "leaves every job as it must be, with seeds %d to %d",
       { timeout },
       ([from, to]) => {
