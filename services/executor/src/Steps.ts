@@ -313,11 +313,30 @@ const make = Effect.gen(function*() {
       : yield* recordSubmission(cause, loaded, submitted.success.claim)
   })
 
+  /** What the job asks for, where the contract refuses to do it because it is so already. */
+  const foundDone = (cause: StoredEvent, job: Job.Job) =>
+    operations[job.operation].prepare(job).pipe(
+      Effect.as(Option.none<Job.Result>()),
+      Effect.catchTag(
+        ["ContractError", "UnknownRevert"],
+        (refusal) => Effect.map(adopt(cause, job, refusal, []), Option.some)
+      ),
+      Effect.catchTag(["ContractError", "InvalidArgument", "UnknownRevert"], () => Effect.succeedNone)
+    )
+
   /** Ends a job that an executor gave up and then died before it recorded the end. */
   const endGivenUp = Effect.fnUntraced(function*(cause: StoredEvent, jobId: Job.Id) {
-    const error: Job.Failure = { category: "internal", code: "GivenUp", message: "Its attempts are used up" }
+    const loaded = yield* load(log, cause.subject)
     // The name may have another job by now.
-    return yield* Effect.as(record(cause, yield* load(log, cause.subject), Bucket.Fail.make({ jobId, error })), done)
+    if (loaded.state.job?.id === jobId) {
+      const found = yield* Effect.result(foundDone(cause, loaded.state.job))
+      if (Result.isFailure(found)) {
+        return found.failure._tag === "LogUnavailable" ? yield* found.failure : again(retryDelay)
+      }
+      if (Option.isSome(found.success)) return yield* complete(cause, loaded, found.success.value)
+    }
+    const error: Job.Failure = { category: "internal", code: "GivenUp", message: "Its attempts are used up" }
+    return yield* Effect.as(record(cause, loaded, Bucket.Fail.make({ jobId, error })), done)
   })
 
   /** Others have ended the job, or this attempt at it: the job is left alone, the next attempt is made when its time has come. */

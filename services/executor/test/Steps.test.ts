@@ -504,6 +504,30 @@ describe("a bucket that is there already", () => {
       assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
     }))
 
+  test("is adopted by a job that gets no claim any more, though its executor dies in between", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, claims, executor, last, ledger, tags, world } = bench
+      world.prepare = Effect.fail(exists)
+      world.origin = Option.some(origin)
+      const dead = yield* Deferred.make<void>()
+      // What it writes: the start, the ledger's opening, and that the job was given up.
+      let writes = 0
+      const victim = yield* executor(() =>
+        Effect.suspend(() =>
+          ++writes === 3 ? Effect.andThen(Deferred.succeed(dead, undefined), Effect.never) : Effect.void
+        )
+      )
+      yield* Effect.raceFirst(attempt(victim, true), Deferred.await(dead))
+      assert.deepStrictEqual(yield* tags, ["BucketRequested", "BucketStarted"])
+
+      assert.deepStrictEqual(yield* attempt(yield* executor()), done)
+      assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
+      // Another executor that is late with the job does not do it again, whatever has become of the bucket.
+      const late = yield* Effect.flip((yield* ledger).claim(jobId, prepared))
+      assert.strictEqual(late._tag, "GivenUp")
+      assert.lengthOf(yield* claims, 0)
+    }))
+
   test("is adopted without a transaction where the chain tells none", ({ attempt, executor, last, world }) =>
     Effect.gen(function*() {
       world.prepare = Effect.fail(exists)

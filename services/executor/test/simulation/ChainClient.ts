@@ -141,7 +141,6 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
       ask("known", ({ head }, n) => Exit.succeed(chain.isKnownTo(n, hash) || minedIn(head, hash) !== undefined)),
     receipt: (hash) => ask("receipt", ({ head }) => Exit.succeed(receiptOf(head, hash))),
     blockNumber: ask("block number", ({ head }) => Exit.succeed(head.number)),
-    newHead: Effect.never,
     blockTime: (number) =>
       ask("block time", ({ head }) => {
         const block = blockAt(head, number)
