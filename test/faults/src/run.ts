@@ -26,6 +26,8 @@ interface Settings {
   readonly pairs: number
   readonly jobs: number
   readonly rounds: number
+  /** How long faults last, in hundredths of their usual time. */
+  readonly pace: number
   readonly quietWithin: number
 }
 
@@ -39,6 +41,7 @@ const readSettings = Effect.gen(function*() {
           pairs: { type: "string" },
           jobs: { type: "string" },
           rounds: { type: "string" },
+          pace: { type: "string" },
           quiet: { type: "string" }
         }
       }),
@@ -63,6 +66,7 @@ const readSettings = Effect.gen(function*() {
     pairs: yield* count("pairs", 0),
     jobs: yield* count("jobs", 300),
     rounds: yield* count("rounds", 1),
+    pace: yield* count("pace", 100),
     quietWithin: yield* count("quiet", 180)
   }
   return settings
@@ -157,7 +161,12 @@ const run = Effect.gen(function*() {
       const isSound = yield* Effect.gen(function*() {
         yield* Effect.sync(() => mkdirSync(dataDir, { recursive: true }))
         yield* Console.log(`stack ${stacks} (${profile.name}) in ${dataDir}`)
-        const rig = yield* Rig.start({ dataDir, profile, seed: `${settings.seed} ${stacks}` })
+        const rig = yield* Rig.start({
+          dataDir,
+          profile,
+          seed: `${settings.seed} ${stacks}`,
+          pace: settings.pace / 100
+        })
         const notes: Array<Note> = []
         for (let faults = waiting.shift(); faults !== undefined; faults = waiting.shift()) {
           const prefix = `f${outcomes.length}-${settings.seed}`
