@@ -11,7 +11,9 @@ export default defineConfig({
             "{loadtest,proto}/test/**/*.test.ts",
             "test/unit/**/*.test.ts"
           ],
-          exclude: ["**/*.integration.test.ts", "**/node_modules/**"]
+          exclude: ["**/*.integration.test.ts", "**/node_modules/**"],
+          testTimeout: 30_000,
+          maxWorkers: "100%"
         }
       },
       {
@@ -20,6 +22,7 @@ export default defineConfig({
           globalSetup: ["deploy/local/src/vitestGlobalSetup.ts"],
           include: ["{services,shared,deploy}/*/test/**/*.integration.test.ts", "test/integration/**/*.test.ts"],
           exclude: ["**/node_modules/**"],
+          maxWorkers: "100%",
           testTimeout: 60_000,
           hookTimeout: 120_000
         }

@@ -19,6 +19,12 @@ const tasks = {
   test: script("deploy/local/src/test.ts", "test"),
   verify: script("deploy/local/src/test.ts", "verify"),
   "test:integration": script("deploy/local/src/test.ts", "test:integration"),
+  "test:faults": script("test/faults/src/run.ts"),
+  "test:simulation": [
+    join(root, "node_modules/.bin/vitest"),
+    ["run", "--project", "unit", "services/executor/test/simulation"]
+  ],
+  bench: script("test/bench/throughput.ts"),
   loadtest: script("loadtest/src/run.ts"),
   format: [join(root, "node_modules/.bin/dprint"), ["fmt"]]
 }

@@ -31,6 +31,9 @@ export const tryRequest = (url: string, init?: RequestInit): Effect.Effect<Answe
 export const createBucket = (gateway: string, name: string): Effect.Effect<Answer> =>
   request(`${gateway}/buckets`, { method: "POST", body: JSON.stringify({ name }) })
 
+export const deleteBucket = (gateway: string, name: string): Effect.Effect<Answer> =>
+  request(`${gateway}/buckets/${name}`, { method: "DELETE" })
+
 /** Asks until the answer is as wanted, for a minute and a half at most. */
 export const eventually = (
   question: Effect.Effect<Answer>,

@@ -1,16 +1,20 @@
 /** What is in the event log, read beside the product. */
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import { connect } from "@nats-io/transport-node"
-import { Duration, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 
-/** The headers of all events of one job, in order. */
-export const eventsOf = Effect.fnUntraced(function*(natsUrl: string, jobId: string) {
+/** The event log of a stack. */
+export const open = Effect.fnUntraced(function*(natsUrl: string) {
   const connection = yield* Effect.acquireRelease(
     Effect.promise(() => connect({ servers: natsUrl })),
     (connection) => Effect.promise(() => connection.close())
   )
-  const options = { stream: "AKAVE_EVENTS", prefix: "akave.events", replicas: 1, dedupWindow: Duration.minutes(2) }
-  const log = yield* EventLogJetStream.open(connection, options)
+  return yield* EventLogJetStream.attach(connection, { stream: "AKAVE_EVENTS", prefix: "akave.events" })
+})
+
+/** The headers of all events of one job, in order. */
+export const eventsOf = Effect.fnUntraced(function*(natsUrl: string, jobId: string) {
+  const log = yield* open(natsUrl)
   const events = yield* log.subscribe(1).pipe(Stream.take(yield* log.lastSequence), Stream.runCollect)
   return events.map(({ headers }) => headers).filter((headers) => headers["ce-correlationid"] === jobId)
 }, Effect.scoped)

@@ -3,7 +3,8 @@ import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync, spawnSync } from "node:child_process"
-import { existsSync, globSync, readFileSync } from "node:fs"
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { ended } from "../support/Client.ts"
 
@@ -26,6 +27,59 @@ const masked = (value: unknown): unknown =>
 /** The README's example is for a machine with curl; everything else runs without. */
 const hasCurl = spawnSync("curl", ["--version"]).status === 0
 if (!hasCurl) console.warn("curl is not on this machine: the README's example is not run")
+
+const hasSpin = ["spin", "cc"].every((tool) => spawnSync(tool, ["--version"]).error === undefined)
+if (!hasSpin) {
+  console.warn("spin or a C compiler is not on this machine: the commands that check the models are not run")
+}
+
+/** A root script, as a person would run it. */
+const npmRun = (...args: ReadonlyArray<string>) =>
+  spawnSync("npm", ["run", "--silent", ...args], { cwd: repository, encoding: "utf8" })
+
+describe("the documents", () => {
+  it("show how to measure a backlog", () => {
+    const { status, stdout } = npmRun("bench", "--", "--jobs", "20", "--executors", "1")
+    assert.strictEqual(status, 0, stdout)
+    assert.match(stdout, /completed: 20 in .*\n.*nonces without gap: yes/)
+  })
+
+  const guide = read("docs/reliability.md")
+  it("show how to replay a simulated run, and how to run more", () => {
+    const shown = blocks(guide, "console").join("").split("\n").filter((line) => line.startsWith("SIMULATION_"))
+    assert.lengthOf(shown, 2)
+    for (const command of shown) {
+      const { status, stdout } = spawnSync("sh", ["-c", command.replace("=100000", "=100")], {
+        cwd: repository,
+        encoding: "utf8"
+      })
+      assert.strictEqual(status, 0, stdout)
+    }
+  })
+
+  it.skipIf(!hasSpin)("show how to check the models", () => {
+    const [script = ""] = blocks(guide, "sh")
+    const folder = mkdtempSync(join(tmpdir(), "akave-async-model-"))
+    try {
+      const { status, stdout } = spawnSync("sh", ["-ec", script], {
+        cwd: folder,
+        encoding: "utf8",
+        env: { ...process.env, R: repository },
+        maxBuffer: 64 * 1024 * 1024
+      })
+      assert.strictEqual(status, 0, stdout)
+      assert.deepStrictEqual(stdout.match(/errors: \d+/g), ["errors: 0", "errors: 0", "errors: 1"])
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  it("show how to run faults", () => {
+    const { status, stdout } = npmRun("test:faults", "--", "--faults", "2.projector", "--jobs", "10", "--seed", "1")
+    assert.strictEqual(status, 0, stdout)
+    assert.match(stdout, /1 faults? passed, 0 broke an invariant \(seed 1\)/)
+  })
+})
 
 describe("the README", () => {
   it.live.skipIf(!hasCurl)("shows commands that work, and what they print", () =>

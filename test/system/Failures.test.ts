@@ -1,29 +1,42 @@
 import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { Wallet } from "ethers"
+import { JsonRpcProvider, parseEther, toBeHex, Wallet } from "ethers"
 import { readFileSync } from "node:fs"
-import { createBucket, ended, freshName, request } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
 
-it.live("a wallet without funds makes jobs fail after their attempts, and says so; the next ones too", () =>
+it.live("a wallet without funds makes jobs say so and wait, until their time is over or there are funds", () =>
   Effect.gen(function*() {
     const poor = Wallet.createRandom()
     const stack = yield* Stack.started({
       privateKey: Redacted.make(poor.privateKey),
-      env: { executor: { EXECUTOR_RETRY_DELAY: "200 millis", EXECUTOR_RETRIES: "2" } }
+      env: { executor: { JOB_DEADLINE: "5 seconds" } }
     })
-    const { body: accepted } = yield* createBucket(stack.gatewayUrl, freshName())
-    assert.strictEqual(accepted.owner, poor.address)
-    const { body: job } = yield* ended(stack.gatewayUrl, accepted.job_id)
-    assert.deepInclude(job, { status: "failed", attempts: 3, tx_hash: null, result: null })
-    assert.deepInclude(job.error, { category: "insufficient_funds", code: "InsufficientFunds" })
-    assert.include(job.error.message, "send it funds")
+    const setBalance = (ether: string) =>
+      Effect.promise(() =>
+        new JsonRpcProvider(stack.rpcUrl, undefined, { staticNetwork: true }).send("anvil_setBalance", [
+          poor.address,
+          toBeHex(parseEther(ether))
+        ])
+      )
+    const look = (jobId: string) => request(`${stack.gatewayUrl}/jobs/${jobId}`)
+    const name = freshName()
+    const { body: hopeless } = yield* createBucket(stack.gatewayUrl, name)
+    assert.strictEqual(hopeless.owner, poor.address)
+    const { body: told } = yield* eventually(look(hopeless.job_id), ({ body }) => body.error !== null)
+    assert.deepInclude(told, { status: "processing", attempts: 1, tx_hash: null })
+    assert.deepInclude(told.error, { category: "insufficient_funds", code: "InsufficientFunds" })
+    assert.include(told.error.message, "send it funds")
+    const { body: failed } = yield* ended(stack.gatewayUrl, hopeless.job_id)
+    assert.deepInclude(failed, { status: "failed", tx_hash: null, result: null })
+    assert.deepInclude(failed.error, { category: "insufficient_funds", code: "InsufficientFunds" })
 
     // A name whose job failed is free again.
-    const again = yield* createBucket(stack.gatewayUrl, accepted.bucket_name)
-    assert.strictEqual(again.status, 202)
-    yield* ended(stack.gatewayUrl, again.body.job_id)
-    assert.deepStrictEqual((yield* request(`${stack.gatewayUrl}/buckets`)).body.buckets, [])
+    const { body: patient } = yield* createBucket(stack.gatewayUrl, name)
+    yield* eventually(look(patient.job_id), ({ body }) => body.error !== null)
+    yield* setBalance("1")
+    const { body: completed } = yield* ended(stack.gatewayUrl, patient.job_id)
+    assert.deepInclude(completed, { status: "completed", attempts: 2, error: null })
 
     for (const name of ["gateway", "executor", "projector", "devnet"]) {
       assert.notInclude(readFileSync(stack.process(name).logFile, "utf8"), poor.privateKey.slice(2))

@@ -49,6 +49,7 @@ describe("a bucket", () => {
       const { body: { buckets } } = yield* request(`${gateway}/buckets`)
       const listed = buckets.find((bucket: { readonly name: string }) => bucket.name === name)
       assert.deepInclude(listed, { bucket_id: id, owner: stack.ownerAddress, tx_hash: job.tx_hash, job_id: job.job_id })
+      assert.deepStrictEqual((yield* request(`${gateway}/buckets/${name}`)).body, listed)
 
       yield* Effect.gen(function*() {
         const node = yield* AkaveNode
@@ -217,13 +218,20 @@ describe("the description", () => {
       assert.match(description.openapi, /^3\.1/)
       assert.includeMembers(Object.keys(description.paths), [
         "/buckets",
+        "/buckets/{name}",
         "/jobs/{job_id}",
         "/buckets/jobs/{job_id}",
+        "/dead-letters",
+        "/dead-letters/{sequence}",
+        "/dead-letters/{sequence}/redrive",
+        "/dead-letters/redrive",
         "/health",
         "/health/ready"
       ])
       const codes = JSON.stringify(description.paths["/buckets"].post.responses)
       for (const status of ["202", "400", "409", "413", "415", "503"]) assert.include(codes, `"${status}"`)
+      const deletion = JSON.stringify(description.paths["/buckets/{name}"].delete.responses)
+      for (const status of ["202", "400", "404", "409", "503"]) assert.include(deletion, `"${status}"`)
       const page = yield* request(`${gateway}/docs`)
       assert.strictEqual(page.status, 200)
       assert.include(page.body, "Akave Async Gateway")
@@ -291,8 +299,19 @@ describe("a request that is not valid", () => {
     ["GET", "/jobs/019845e1-682f-4b02-a706-3b2422d13aec", 400, "invalid_request"],
     ["GET", "/jobs/019845e1-682f-7b02-a706-3b2422d13aec", 404, "job_not_found"],
     ["GET", "/buckets/jobs/019845e1-682f-7b02-a706-3b2422d13aec", 404, "job_not_found"],
+    ["GET", "/buckets/no-such-bucket", 404, "bucket_not_found"],
+    ["GET", "/buckets/jobs", 404, "bucket_not_found"],
+    ["GET", "/buckets/ab", 400, "invalid_request"],
+    ["GET", "/buckets/My-Bucket", 400, "invalid_request"],
+    ["DELETE", "/buckets/no-such-bucket", 404, "bucket_not_found"],
+    ["DELETE", "/buckets/ab", 400, "invalid_request"],
+    ["DELETE", "/buckets/my.%3E", 400, "invalid_request"],
+    ["DELETE", "/buckets/a..b", 400, "invalid_request"],
+    ["DELETE", "/buckets/192.168.0.1", 400, "invalid_request"],
+    ["DELETE", "/buckets", 404, "route_not_found"],
     ["GET", "/buckets?limit=0", 400, "invalid_request"],
     ["GET", "/buckets?limit=1001", 400, "invalid_request"],
+    ["GET", "/buckets?after=%00", 400, "invalid_request"],
     ["GET", "/buckets?limit=many", 400, "invalid_request"],
     ["GET", "/buckets?page=2", 400, "invalid_request"]
   ]

@@ -215,6 +215,8 @@ export interface Options {
   readonly pidFile: string
   /** How often JetStream's files reach the disk: `always`, or a duration such as `10s`. From server 2.10 on. */
   readonly syncInterval?: string | undefined
+  /** The most that JetStream stores in files, such as `64MB`. */
+  readonly maxFileStore?: string | undefined
 }
 
 /** Servers before 2.10 can't be told and keep to this; newer ones have it as their default. */
@@ -262,7 +264,7 @@ port: ${options.port}
 max_payload: 1MB
 jetstream {
   store_dir: ${JSON.stringify(options.folder)}
-${
+${options.maxFileStore === undefined ? "" : `  max_file_store: ${options.maxFileStore}\n`}${
     options.syncInterval !== undefined && compare(options.binary.version, [2, 10, 0]) >= 0
       ? `  sync_interval: "${options.syncInterval}"\n`
       : ""

@@ -46,6 +46,8 @@ export interface Options {
   readonly privateKey?: Redacted.Redacted | undefined
   /** How often the event log reaches the disk: `always`, or a duration such as `10s`. From nats-server 2.10 on. */
   readonly natsSyncInterval?: string | undefined
+  /** The most that the event log's server stores, such as `64MB`; if it is not named, what the disk allows. */
+  readonly natsMaxFileStore?: string | undefined
   /** False (the standard) for tests: Postgres then never waits for the disk. */
   readonly isDurable?: boolean
 }
@@ -135,6 +137,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       port,
       folder: join(dataDir, "nats"),
       syncInterval: options.natsSyncInterval,
+      maxFileStore: options.natsMaxFileStore,
       ...files("nats")
     })
     services.push({ process, address: natsUrl, needs: [] })
@@ -210,6 +213,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       ...shared,
       AKAVE_NODE_ADDRESS: nodeAddress,
       AKAVE_OWNER_ADDRESS: ownerAddress,
+      ...(options.natsSyncInterval === undefined ? {} : { NATS_SYNC_INTERVAL: options.natsSyncInterval }),
       HOST: Ports.host,
       PORT: `${port}`
     })

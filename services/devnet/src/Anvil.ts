@@ -106,9 +106,10 @@ export class Anvil extends Context.Service<Anvil, {
       yield* rpc("anvil_setLoggingEnabled", [false]).pipe(
         Effect.mapError((error) => new AnvilNotStarted({ detail: error.message }))
       )
-      yield* mine(rpc, config.blockTime).pipe(Effect.forkScoped)
-      yield* holdBaseFee(rpc).pipe(Effect.forkScoped)
+      if (config.holdsBaseFee) yield* holdBaseFee(rpc).pipe(Effect.forkScoped)
       if (Option.isSome(state)) yield* keep(rpc, isRunning, state.value.path)
+      // It ends before the chain is saved for the last time, so that no block is mined that the next run does not know.
+      yield* mine(rpc, config.blockTime).pipe(Effect.forkScoped)
 
       return Anvil.of({ port, rpcUrl, provider, pid, statePath: Option.map(state, ({ path }) => path), rpc, stopped })
     })
@@ -227,7 +228,11 @@ const endWithUs = (pid: number) =>
  * by 1500 states, which take gigabytes after some hours.
  */
 const mine = (rpc: Rpc, blockTime: number) =>
-  rpc("evm_mine", []).pipe(Effect.ignore, Effect.repeat(Schedule.fixed(Duration.seconds(blockTime))))
+  rpc("evm_mine", []).pipe(
+    Effect.ignore,
+    Effect.uninterruptible,
+    Effect.repeat(Schedule.fixed(Duration.seconds(blockTime)))
+  )
 
 /** Full blocks raise the base fee by an eighth each; here it must stay far below the fee caps of clients. */
 const holdBaseFee = (rpc: Rpc) =>

@@ -23,6 +23,8 @@ export const AnvilConfig = Config.all({
   gasLimit: Config.schema(Schema.Int.check(Schema.isGreaterThan(0)), "DEVNET_GAS_LIMIT").pipe(
     Config.withDefault(30_000_000)
   ),
+  /** Whether the base fee is kept where clients pay it; a test of dear blocks says false. */
+  holdsBaseFee: Config.Boolean("DEVNET_HOLD_BASE_FEE").pipe(Config.withDefault(true)),
   /** Where the chain is kept; without it the chain lives in memory. */
   dataDir: optional("DEVNET_DATA_DIR")
 })

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { Clock, Effect, FileSystem, Layer, Schedule } from "effect"
+import { Clock, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
 import { parseEther, toBeHex } from "ethers"
 import { createServer } from "node:net"
 import { Anvil } from "../src/Anvil.ts"
@@ -52,6 +52,41 @@ const isKept = Effect.fnUntraced(function*({ name, owner, receipt, storageAddres
 })
 type Bucket = Effect.Success<ReturnType<typeof createBucket>>
 
+it.live("a chain that is stopped keeps the last block that anybody has seen", () =>
+  Effect.gen(function*() {
+    const kept = onChain({ DEVNET_DATA_DIR: yield* folder, DEVNET_BLOCK_TIME: "0.05" })
+    for (let n = 0; n < 3; n++) {
+      let last = { number: "0x0", hash: "" }
+      const watched = yield* Effect.gen(function*() {
+        const { rpcUrl } = yield* Anvil
+        // A reader of its own, which goes on until the chain is gone.
+        const body = JSON.stringify({
+          jsonrpc: "2.0",
+          id: 1,
+          method: "eth_getBlockByNumber",
+          params: ["latest", false]
+        })
+        const headers = { "content-type": "application/json" }
+        const watching = Effect.tryPromise(async () => {
+          while (true) {
+            const response = await fetch(rpcUrl, { method: "POST", headers, body })
+            last = Object(await response.json()).result
+          }
+        })
+        const fiber = yield* Effect.forkDetach(Effect.exit(watching), { startImmediately: true })
+        const head = Number(last.number)
+        yield* until(Effect.sync(() => Number(last.number)), (number) => number > head + 5)
+        return fiber
+      }).pipe(kept)
+      yield* Fiber.join(watched)
+      const found = yield* Effect.flatMap(
+        Anvil,
+        ({ provider }) => Effect.promise(() => provider.getBlock(Number(last.number)))
+      ).pipe(kept)
+      assert.strictEqual(found?.hash, last.hash)
+    }
+  }).pipe(Effect.provide(NodeServices.layer)))
+
 it.live("a kept chain survives a stop", () =>
   Effect.gen(function*() {
     const kept = onChain({ DEVNET_DATA_DIR: yield* folder })
@@ -96,6 +131,19 @@ it.live("full blocks don't raise the base fee beyond what clients pay", () =>
     yield* until(baseFee, (fee) => fee > 50_000_000_000n)
     yield* until(baseFee, (fee) => fee <= 1_000_000_000n)
   }).pipe(onChain()))
+
+it.live("the base fee follows the blocks where it is not held", () =>
+  Effect.gen(function*() {
+    const { provider, rpc } = yield* Anvil
+    const before = yield* Effect.promise(() => provider.getBlockNumber())
+    yield* rpc("anvil_setNextBlockBaseFeePerGas", [toBeHex(1_000_000_000_000n)])
+    // Blocks of a tenth of a second, each at most an eighth below the one before it: held, it would be set back within ten.
+    const later = yield* until(
+      Effect.promise(() => provider.getBlock("latest")),
+      (block) => (block?.number ?? 0) >= before + 15
+    )
+    assert.isAbove(Number(later?.baseFeePerGas), 10_000_000_000)
+  }).pipe(onChain({ DEVNET_HOLD_BASE_FEE: "false" })))
 
 it.live("a fresh chain has the development accounts, the chain id and the block's size", () =>
   Effect.gen(function*() {

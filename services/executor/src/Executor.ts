@@ -2,10 +2,16 @@
  * The process manager: takes events from the durable consumer that all executors share and takes the step that each asks
  * for. An event is acknowledged when its step is recorded; what a dead executor held comes to another one.
  */
-import type * as Bucket from "@akave-async/domain/Bucket"
-import { codec } from "@akave-async/eventing/BucketEvents"
-import { type Delivery, EventLog, keepInProgress, type LogUnavailable } from "@akave-async/eventing/EventLog"
-import { Cause, Duration, Effect, FiberSet, Result, Schedule, Stream } from "effect"
+import * as Bucket from "@akave-async/domain/Bucket"
+import {
+  type Delivery,
+  EventLog,
+  keepInProgress,
+  type LogUnavailable,
+  type StoredEvent
+} from "@akave-async/eventing/EventLog"
+import { Cause, Duration, Effect, Exit, FiberSet, Option, Result, Schedule, Stream } from "effect"
+import * as DeadLetters from "./DeadLetters.ts"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { type Outcome, Steps } from "./Steps.ts"
 
@@ -22,27 +28,38 @@ export const run = Effect.scoped(Effect.gen(function*() {
 
   const react = (
     event: Bucket.Event,
-    { deliveryCount, event: stored }: Delivery
+    stored: StoredEvent,
+    isFirst: boolean
   ): Effect.Effect<Outcome, LogUnavailable> => {
-    const isFirstDelivery = deliveryCount === 1
-    switch (event._tag) {
-      case "BucketRequested":
-        return steps.attempt(stored, event, isFirstDelivery)
-      case "BucketSubmitted":
-        return steps.settle(stored, event, isFirstDelivery)
+    const told = Bucket.stepOf(event)
+    switch (told.step) {
+      case "requested":
+        return steps.attempt(stored, told, isFirst)
+      case "submitted":
+        return steps.settle(stored, told, isFirst)
       default:
         return Effect.succeed({ _tag: "Done" })
     }
   }
 
+  const setAside = (delivery: Delivery, dead: StoredEvent, reason: string) =>
+    DeadLetters.record(log, dead, reason, delivery.deliveryCount).pipe(Effect.andThen(delivery.term(reason)))
+
   const handle = Effect.fnUntraced(function*(delivery: Delivery) {
-    const decoded = codec.decode(delivery.event)
-    if (Result.isFailure(decoded)) {
-      yield* Effect.logError(decoded.failure.message)
-      return yield* delivery.term(decoded.failure.message)
+    const wanted = yield* DeadLetters.wanted(log, delivery.event)
+    if (Option.isNone(wanted)) return yield* delivery.ack
+    const { event, isRedriven, stored } = wanted.value
+    if (Result.isFailure(event)) return yield* setAside(delivery, stored, event.failure.message)
+    const isFirst = delivery.deliveryCount === 1 && !isRedriven
+    const exit = yield* Effect.exit(keepInProgress(delivery, ackWait)(react(event.success, stored, isFirst)))
+    if (Exit.isSuccess(exit)) {
+      return yield* exit.value._tag === "Done" ? delivery.ack : delivery.nak(exit.value.after)
     }
-    const outcome = yield* react(decoded.success, delivery).pipe(keepInProgress(delivery, ackWait))
-    yield* outcome._tag === "Done" ? delivery.ack : delivery.nak(outcome.after)
+    // A step that dies each time would be delivered for ever.
+    if (Cause.hasDies(exit.cause) && delivery.deliveryCount >= DeadLetters.maxDeliveries) {
+      return yield* setAside(delivery, stored, Cause.pretty(exit.cause))
+    }
+    return yield* Effect.failCause(exit.cause)
   }, (handling, delivery) =>
     handling.pipe(
       Effect.onError((cause) => {

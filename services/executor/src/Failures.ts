@@ -1,14 +1,14 @@
 /** What failed on the way to the chain, in the words of a job. */
 import type * as Job from "@akave-async/domain/Job"
+import type * as Wallet from "@akave-async/domain/Wallet"
 import type {
   ContractError,
   InvalidArgument,
   RpcError,
   TransactionRefused,
-  TransactionReverted,
   UnknownRevert
 } from "@akave-async/sdk/Errors"
-import { Schema } from "effect"
+import { Data, Duration, Schema } from "effect"
 
 /** The wallet can't pay for the transaction. */
 export class InsufficientFunds extends Schema.TaggedError<InsufficientFunds>()("InsufficientFunds", {
@@ -32,19 +32,32 @@ export class ForeignOwner extends Schema.TaggedError<ForeignOwner>()("ForeignOwn
   readonly isRetryable = false
 }
 
+/** The chain did not use the job's nonce in time, so it was used up without effect. */
+export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("DeadlinePassed", {
+  deadline: Schema.Duration
+}) {
+  override readonly message = `The transaction was not mined within ${
+    Duration.format(this.deadline)
+  } and was withdrawn; ask for it again`
+  readonly isRetryable = false
+}
+
 /** The bytes of a claim did not get to the chain's node, as far as is known. */
-export class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { cause: Schema.Defect() }) {
-  override readonly message = `The transaction was not sent: ${this.cause instanceof Error ? this.cause.message : ""}`
+export class NotSent extends Data.TaggedError("NotSent")<{
+  readonly claim: Wallet.Claim
+  readonly cause: RpcError | TransactionRefused
+}> {
+  override readonly message = `The transaction was not sent: ${this.cause.message}`
 }
 
 export type ChainFailure =
   | ContractError
+  | DeadlinePassed
   | ForeignOwner
   | InsufficientFunds
   | InvalidArgument
   | RpcError
   | TransactionRefused
-  | TransactionReverted
   | UnknownRevert
 
 export const toFailure = (error: ChainFailure): Job.Failure => {
@@ -54,12 +67,6 @@ export const toFailure = (error: ChainFailure): Job.Failure => {
       return { category: "reverted", code: error.name, message }
     case "UnknownRevert":
       return { category: "reverted", code: "UnknownRevert", message }
-    case "TransactionReverted":
-      return {
-        category: "reverted",
-        code: error.cause?._tag === "ContractError" ? error.cause.name : "Reverted",
-        message
-      }
     case "TransactionRefused":
       return error.reason === "insufficient_funds"
         ? { category: "insufficient_funds", code: "InsufficientFunds", message }
@@ -68,6 +75,8 @@ export const toFailure = (error: ChainFailure): Job.Failure => {
       return { category: "network", code: "ChainUnreachable", message }
     case "InsufficientFunds":
       return { category: "insufficient_funds", code: "InsufficientFunds", message }
+    case "DeadlinePassed":
+      return { category: "chain_timeout", code: "DeadlinePassed", message }
     case "ForeignOwner":
     case "InvalidArgument":
       return { category: "invalid_request", code: error._tag, message }

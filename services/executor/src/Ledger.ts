@@ -9,11 +9,12 @@ import { Address, TransactionHash } from "@akave-async/domain/Chain"
 import type * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
-import { type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { type Appended, type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Fees } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
-import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
+import { type Prepared, preparedOf, Wallet as Signer } from "@akave-async/sdk/Wallet"
 import {
+  type Config,
   Context,
   DateTime,
   Deferred,
@@ -27,6 +28,7 @@ import {
   Schedule,
   Schema
 } from "effect"
+import { ExecutorConfig } from "./ExecutorConfig.ts"
 
 export type LedgerError = LogUnavailable | RpcError
 
@@ -35,14 +37,30 @@ export class GivenUp extends Schema.TaggedError<GivenUp>()("GivenUp", { jobId: S
   override readonly message = `Job ${this.jobId} was given up`
 }
 
+/** What the ledger has given out from some nonce on. */
+export interface Issued {
+  /** By nonce. One that is missing was used from elsewhere when the ledger passed it by. */
+  readonly claims: ReadonlyMap<number, Wallet.Claim>
+  readonly nextNonce: number
+}
+
+/** A change to a claim: other fees for its transaction, or a transaction that only uses up its nonce. */
+export interface Replacement {
+  readonly claim: Wallet.Claim
+  readonly fees: Fees
+  /** How the claim's job fails, where it is to have no effect on chain any more. */
+  readonly cancelled?: Job.Failure
+}
+
 export class Ledger extends Context.Service<Ledger, {
   /** The wallet's address. */
   readonly signer: Address
-  /** The claim of a job, if it has one. */
+  /** The claim of a job as it is now, if it has one. */
   find(jobId: Job.Id): Effect.Effect<Option.Option<Wallet.Claim>, LogUnavailable | GivenUp>
   /**
    * Signs the transaction with the next nonce and stores it. A job that has a claim gets that one again, unless it is the
-   * `spent` one: a claim whose nonce was used by a transaction from elsewhere, so that it can never be mined.
+   * `spent` one, whose nonce was used without doing what the job asks for. A claim that was changed since is not that one,
+   * because the change may be what used the nonce. A claim that was cancelled is never followed by another one.
    */
   claim(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim): Effect.Effect<Wallet.Claim, LedgerError | GivenUp>
   /**
@@ -50,10 +68,29 @@ export class Ledger extends Context.Service<Ledger, {
    * it is the `spent` one, and then the job can't be given up.
    */
   giveUp(jobId: Job.Id, spent?: Wallet.Claim): Effect.Effect<Option.Option<Wallet.Claim>, LedgerError>
+  /** What a new claim offers for its gas: what the chain asks for, as far as the cap allows. */
+  readonly offer: Effect.Effect<Fees, RpcError>
+  /** The next nonce to be given out. */
+  readonly nextNonce: Effect.Effect<number, LedgerError>
+  /** The claims from this nonce on, as they are now. */
+  issued(from: number): Effect.Effect<Issued, LedgerError>
+  /**
+   * Signs and stores other transactions for nonces that were given out. Gives the claims that were changed so. One that
+   * another executor has changed meanwhile, or whose storing was not confirmed, is left for another look.
+   */
+  replace(changes: ReadonlyArray<Replacement>): Effect.Effect<ReadonlyArray<Wallet.Claim>, LedgerError>
+  /**
+   * Takes a claim's effect back as far as that is possible: its nonce gets a transaction that does nothing, and the chain
+   * mines one or the other. Gives the claim as it is then; another executor may have changed it first.
+   */
+  cancel(claim: Wallet.Claim, reason: Job.Failure): Effect.Effect<Wallet.Claim, LedgerError>
+  /** Stores a transaction that only uses up a nonce which no claim has. None: another executor was first. */
+  fill(nonce: number): Effect.Effect<Option.Option<Wallet.Claim>, LedgerError>
 }>()("@akave-async/executor/Ledger") {
   /** The ledger on this log, which holds nothing else. */
-  static readonly layer = (log: EventLogShape): Layer.Layer<Ledger, LedgerError, Chain | Signer> =>
-    Layer.effect(Ledger, make(log))
+  static readonly layer = (
+    log: EventLogShape
+  ): Layer.Layer<Ledger, LedgerError | Config.ConfigError, Chain | Signer> => Layer.effect(Ledger, make(log))
 }
 
 /** Claims signed and stored in one turn: a turn holds up this process for some ten milliseconds. */
@@ -65,6 +102,10 @@ const reread = Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 s
 const rivals = Schedule.jittered(Schedule.spaced("20 millis")).pipe(Schedule.upTo({ duration: "5 seconds" }))
 /** The base fee moves by an eighth a block at most, and an offer outlives several such moves. */
 const feesTtl = Duration.millis(500)
+/** What a transfer of nothing to oneself needs, in gas units. */
+const transferGas = 21_000n
+/** Events that are read together on the way back through the ledger. */
+const readAtOnce = 200
 
 const codec = CloudEvent.make(Wallet.Event)
 const source = "/akave/executor"
@@ -83,13 +124,23 @@ interface Tail {
   readonly nextNonce: number
 }
 
+/** An event that is ready to be appended, with its id. */
+interface Draft {
+  readonly id: string
+  /** Whether it must be the first one on its subject. */
+  readonly isFirst?: boolean
+  readonly event: typeof Wallet.NonceClaimed.Type | typeof Wallet.TransactionReplaced.Type
+}
+
 const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const chain = yield* Chain
   const wallet = yield* Signer
+  const { maxFeePerGas: cap } = yield* ExecutorConfig
   const signer = Address.make(wallet.address)
   const requests = yield* Queue.bounded<Request>(groupSize * 16)
 
-  const fees = yield* Effect.cachedWithTTL(chain.fees, (exit) => Exit.isSuccess(exit) ? feesTtl : 0)
+  const market = yield* Effect.cachedWithTTL(chain.fees, (exit) => Exit.isSuccess(exit) ? feesTtl : 0)
+  const offer = Effect.map(market, (market): Fees => ({ ...market, ...Wallet.capped(market, cap) }))
 
   const decode = (stored: StoredEvent): Effect.Effect<Wallet.Event> =>
     Effect.orDie(Effect.fromResult(codec.decode(stored)))
@@ -97,8 +148,8 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const find = Effect.fn("Ledger.find")(function*(jobId: Job.Id) {
     const stored = yield* log.last(Wallet.claimSubject(jobId))
     if (Option.isNone(stored)) return Option.none()
-    const event = yield* decode(stored.value)
-    return event._tag === "NonceClaimed" ? Option.some(event) : yield* new GivenUp({ jobId })
+    const claim = Wallet.claimOf(yield* decode(stored.value))
+    return claim === undefined ? yield* new GivenUp({ jobId }) : Option.some(claim)
   })
 
   /** Opens the ledger of a wallet that has none, with the transactions that it has sent so far. */
@@ -123,59 +174,72 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       yield* open
       return yield* catchUp
     }
-    const stored = yield* Effect.flatMap(log.get(sequence), Effect.fromOption).pipe(
+    const stored = yield* eventAt(sequence)
+    const nextNonce = Wallet.evolve(Wallet.initial, yield* decode(stored)) ?? 0
+    return { sequence, nextNonce, id: stored.headers["nats-msg-id"] ?? "" }
+  })
+
+  const eventAt = (sequence: number) =>
+    Effect.flatMap(log.get(sequence), Effect.fromOption).pipe(
       Effect.catchTag(
         "NoSuchElementError",
         (cause) => Effect.fail(new LogUnavailable({ operation: "read ledger", cause }))
       )
     )
-    const nextNonce = Wallet.evolve(Wallet.initial, yield* decode(stored)) ?? 0
-    return { sequence, nextNonce, id: stored.headers["nats-msg-id"] ?? "" }
-  })
 
-  /** Signs and appends claims for these requests behind the tail; each is stored or refused on its own. */
-  const append = Effect.fnUntraced(function*(tail: Tail, fees: Fees, group: ReadonlyArray<Request>) {
-    const occurredAt = yield* DateTime.now
-    const claims = yield* Effect.forEach(group, ({ jobId, prepared, spent }, n) =>
-      Effect.gen(function*() {
-        const signed = yield* wallet.sign(prepared, { nonce: tail.nextNonce + n, fees })
-        const event = Wallet.NonceClaimed.make({
-          jobId,
-          signer,
-          nonce: signed.nonce,
-          transaction: signed.raw,
-          transactionHash: TransactionHash.make(signed.hash),
-          ...fees,
-          occurredAt
-        })
-        const metadata = { id: claimId(jobId, spent), source, subject: signer, time: occurredAt, correlationId: jobId }
-        return { event, encoded: yield* Effect.orDie(codec.encode(event, metadata)) }
-      }))
-    const results = yield* Effect.forEach(
-      claims,
-      ({ encoded, event }, n) =>
-        Effect.result(log.append(Wallet.claimSubject(event.jobId), {
-          lastSequence: tail.sequence + n,
-          lastId: claims[n - 1]?.encoded.id ?? tail.id
-        }, encoded)),
+  /** Signs a transaction for a nonce, in the words of the ledger's events. */
+  const sign = (prepared: Prepared, nonce: number, fees: Fees) =>
+    Effect.map(wallet.sign(prepared, { nonce, fees }), ({ hash, raw }) => ({
+      signer,
+      nonce,
+      transaction: raw,
+      transactionHash: TransactionHash.make(hash),
+      maxFeePerGas: fees.maxFeePerGas,
+      maxPriorityFeePerGas: fees.maxPriorityFeePerGas
+    }))
+
+  /** Appends events behind the tail, each expecting the one before it; each is stored or refused on its own. */
+  const append = Effect.fnUntraced(function*(tail: Tail, drafts: ReadonlyArray<Draft>) {
+    const encoded = yield* Effect.forEach(drafts, ({ event, id, isFirst = false }) => {
+      const correlation = event.jobId === undefined ? {} : { correlationId: event.jobId }
+      return codec.encode(event, { id, source, subject: signer, time: event.occurredAt, ...correlation }).pipe(
+        Effect.orDie,
+        Effect.map((encoded) => ({ encoded, subject: subjectOf(event), onSubject: isFirst ? { revision: 0 } : {} }))
+      )
+    })
+    return yield* Effect.forEach(
+      encoded,
+      ({ encoded: event, onSubject, subject }, n) => {
+        const last = { lastSequence: tail.sequence + n, lastId: encoded[n - 1]?.encoded.id ?? tail.id }
+        const expected = { ...last, ...onSubject }
+        return Effect.result(log.append(subject, expected, event))
+      },
       { concurrency: "unbounded" }
     )
-    return claims.map(({ event }, n) => ({ event, result: results[n] }))
   })
 
-  /** Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. */
-  const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>) {
+  /**
+   * Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. Of a
+   * group that `isNew` nothing was appended yet.
+   */
+  const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>, isNew: boolean) {
     let waiting = group
+    let isFirstRound = isNew
     while (waiting.length > 0) {
-      const [offer, used] = yield* Effect.all([fees, chain.transactionCount(signer, "latest")], { concurrency: 2 })
+      const [fees, used] = yield* Effect.all([offer, chain.transactionCount(signer, "latest")], { concurrency: 2 })
       // From here to the append a rival's turn undoes this one, so the chain is asked before.
       // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
       const tail = yield* catchUp
-      const known = yield* Effect.forEach(waiting, ({ jobId, spent }) =>
-        find(jobId).pipe(
-          Effect.map(Option.filter(({ transactionHash }) => transactionHash !== spent?.transactionHash)),
-          Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
-        ), { concurrency: "unbounded" })
+      // As a rule nobody has claimed for a job yet; if somebody has, the append is refused and the next round looks.
+      const known = yield* Effect.forEach(
+        waiting,
+        ({ jobId, spent }) =>
+          isFirstRound && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
+            Effect.map(Option.filter((claim) => claim.cancelled !== undefined || !isSame(claim, spent))),
+            Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
+          ),
+        { concurrency: "unbounded" }
+      )
       const unclaimed: Array<Request> = []
       for (const [n, request] of waiting.entries()) {
         const claim = known[n] ?? Option.none()
@@ -184,15 +248,26 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
         else unclaimed.push(request)
       }
       waiting = unclaimed
+      isFirstRound = false
       // A wallet that was used from elsewhere is further than its ledger.
       const nextNonce = Math.max(tail.nextNonce, used)
-      const written = yield* append({ ...tail, nextNonce }, offer, waiting)
+      const occurredAt = yield* DateTime.now
+      const drafts = yield* Effect.forEach(
+        waiting,
+        ({ jobId, prepared, spent }, n) =>
+          Effect.map(sign(prepared, nextNonce + n, fees), (transaction) => ({
+            id: claimId(jobId, spent),
+            isFirst: spent === undefined,
+            event: Wallet.NonceClaimed.make({ jobId, ...transaction, occurredAt })
+          }))
+      )
+      const results = yield* append(tail, drafts)
       let noAnswer: LogUnavailable | undefined
       const unanswered: Array<Request> = []
       for (const [n, request] of waiting.entries()) {
-        const { event, result } = written[n] ?? {}
-        if (event !== undefined && result !== undefined && Result.isSuccess(result) && !result.success.isDuplicate) {
-          yield* Deferred.succeed(request.answer, event)
+        const [draft, result] = [drafts[n], results[n]]
+        if (draft !== undefined && result !== undefined && isStored(result)) {
+          yield* Deferred.succeed(request.answer, Wallet.claimOf(draft.event))
           continue
         }
         unanswered.push(request)
@@ -209,8 +284,8 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   yield* Queue.takeBetween(requests, 1, groupSize).pipe(
     Effect.flatMap((group) =>
-      serve(group).pipe(
-        Effect.retry(reread),
+      serve(group, true).pipe(
+        Effect.catch(() => Effect.retry(serve(group, false), reread)),
         // Whatever ends a turn ends the wait of its jobs, and the next turn is taken.
         Effect.onError((cause) =>
           Effect.forEach(group, ({ answer }) => Deferred.failCause(answer, cause), { discard: true })
@@ -231,7 +306,10 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const giveUp = Effect.fn("Ledger.giveUp")(function*(jobId: Job.Id, spent?: Wallet.Claim) {
     const tail = yield* catchUp
     const existing = yield* find(jobId)
-    if (Option.isSome(existing) && existing.value.transactionHash !== spent?.transactionHash) return existing
+    if (Option.isSome(existing)) {
+      if (!isSame(existing.value, spent)) return existing
+      if (existing.value.cancelled !== undefined) return Option.none()
+    }
     const occurredAt = yield* DateTime.now
     const event = Wallet.ClaimForgone.make({ jobId, signer, nextNonce: tail.nextNonce, occurredAt })
     const metadata = { id: `${jobId}.forgone`, source, subject: signer, time: occurredAt, correlationId: jobId }
@@ -246,8 +324,113 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       Effect.catchTag("WrongRevision", (cause) => Effect.fail(new LogUnavailable({ operation: "give up", cause })))
     ))
 
-  return Ledger.of({ signer, find, claim, giveUp })
+  const issued = Effect.fn("Ledger.issued")(function*(from: number) {
+    const { nextNonce, sequence } = yield* catchUp
+    const claims = new Map<number, Wallet.Claim>()
+    // Claims stand in the order of their nonces, and what replaces one stands after it.
+    for (let last = nextNonce > from ? sequence : 0; last > 0; last -= readAtOnce) {
+      const sequences = Array.from({ length: Math.min(last, readAtOnce) }, (_, n) => last - n)
+      for (const stored of yield* Effect.forEach(sequences, eventAt, { concurrency: "unbounded" })) {
+        const event = yield* decode(stored)
+        const claim = Wallet.claimOf(event)
+        if (claim !== undefined && claim.nonce >= from && !claims.has(claim.nonce)) claims.set(claim.nonce, claim)
+        if (event._tag === "NonceClaimed" && event.nonce <= from) return { claims, nextNonce }
+      }
+    }
+    return { claims, nextNonce }
+  })
+
+  const latest = Effect.fnUntraced(function*(subject: string) {
+    const stored = yield* log.last(subject)
+    return Option.isNone(stored) ? undefined : Wallet.claimOf(yield* decode(stored.value))
+  })
+
+  /** The claim, unless it was changed since. One that its job has left behind, with a nonce of its own, is nobody's now. */
+  const asItStands = Effect.fnUntraced(function*(claim: Wallet.Claim) {
+    const last = yield* latest(subjectOf(claim))
+    if (last?.nonce === claim.nonce) return last.transactionHash === claim.transactionHash ? claim : undefined
+    const { cancelled: _, jobId: __, ...rest } = claim
+    const abandoned: Wallet.Claim = rest
+    return (yield* latest(Wallet.nonceSubject(claim.nonce))) === undefined ? abandoned : undefined
+  })
+
+  const replace = Effect.fn("Ledger.replace")(function*(changes: ReadonlyArray<Replacement>) {
+    // As for new claims: what changes a claim after the tail was read refuses what is appended behind that tail.
+    const tail = yield* catchUp
+    const occurredAt = yield* DateTime.now
+    const now = yield* Effect.forEach(changes, ({ claim }) => asItStands(claim), { concurrency: "unbounded" })
+    const drafts = yield* Effect.forEach(
+      changes.flatMap(({ cancelled, fees }, n) => {
+        const claim = now[n]
+        return claim === undefined ? [] : [{ cancelled, claim, fees }]
+      }),
+      Effect.fnUntraced(function*({ cancelled, claim, fees }) {
+        const { isLegacy, ...had } = preparedOf(claim.transaction)
+        const prepared = claim.jobId === undefined || cancelled !== undefined ? idle(had.chainId) : had
+        const transaction = yield* sign(prepared, claim.nonce, { ...fees, isLegacy })
+        const ofJob = claim.jobId === undefined ? {} : { jobId: claim.jobId }
+        const reason = cancelled ?? claim.cancelled
+        return {
+          id: `${claim.transactionHash}.replaced`,
+          event: Wallet.TransactionReplaced.make({
+            ...ofJob,
+            ...(claim.jobId === undefined || reason === undefined ? {} : { cancelled: reason }),
+            ...transaction,
+            earlier: Wallet.hashes(claim),
+            nextNonce: tail.nextNonce,
+            occurredAt
+          })
+        }
+      })
+    )
+    const results = yield* append(tail, drafts)
+    return drafts.filter((_, n) => isStored(results[n])).map(({ event }) => Wallet.claimOf(event))
+  })
+
+  const cancel = Effect.fn("Ledger.cancel")(function*(claim: Wallet.Claim, cancelled: Job.Failure) {
+    const fees = yield* offer
+    // A transfer is cheap, so that this step may go beyond the cap.
+    const raised = Wallet.raise(claim, fees, 2n * (claim.maxFeePerGas + 1n)) ?? fees
+    const [stored] = yield* replace([{ claim, fees: { ...fees, ...raised }, cancelled }])
+    const now = stored ?? (yield* latest(subjectOf(claim))) ?? claim
+    if (now.transactionHash === claim.transactionHash) {
+      return yield* new LogUnavailable({ operation: "cancel", cause: "rivals were first" })
+    }
+    return now
+  }, Effect.retry({ while: (error) => error._tag === "LogUnavailable", schedule: rivals }))
+
+  const fill = Effect.fn("Ledger.fill")(function*(nonce: number) {
+    const fees = yield* offer
+    const tail = yield* catchUp
+    const occurredAt = yield* DateTime.now
+    const transaction = yield* sign(idle(chain.chainId), nonce, fees)
+    const event = Wallet.TransactionReplaced.make({
+      ...transaction,
+      earlier: [],
+      nextNonce: tail.nextNonce,
+      occurredAt
+    })
+    const [result] = yield* append(tail, [{ id: `${signer}.nonce.${nonce}`, event }])
+    return isStored(result) ? Option.some(Wallet.claimOf(event)) : Option.none()
+  })
+
+  /** A transfer of nothing to oneself. */
+  const idle = (chainId: bigint): Prepared => ({ to: signer, data: "0x", gasLimit: transferGas, chainId })
+
+  const nextNonce = Effect.map(catchUp, (tail) => tail.nextNonce)
+
+  return Ledger.of({ signer, find, claim, giveUp, offer, nextNonce, issued, replace, cancel, fill })
 })
+
+const subjectOf = ({ jobId, nonce }: Pick<Wallet.Claim, "jobId" | "nonce">): string =>
+  jobId === undefined ? Wallet.nonceSubject(nonce) : Wallet.claimSubject(jobId)
+
+/** Another version of the claim may be what used its nonce, so that it takes the same transaction to be the same. */
+const isSame = (claim: Wallet.Claim, other: Wallet.Claim | undefined): boolean =>
+  claim.transactionHash === other?.transactionHash
+
+const isStored = (result: Result.Result<Appended, unknown> | undefined): boolean =>
+  result !== undefined && Result.isSuccess(result) && !result.success.isDuplicate
 
 /** One claim of a job has one id, and so has the one that follows a spent claim. */
 const claimId = (jobId: Job.Id, spent: Wallet.Claim | undefined): string =>

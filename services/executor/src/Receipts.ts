@@ -1,14 +1,23 @@
 /**
- * Waits for the receipts of all transactions under way with one look per block. A transaction may be mined before it is
- * waited for, and a reorganisation may move it, so all are also looked up on their own: at first, and then every 10 s.
+ * Waits for what the chain does with all claims under way, with one look per block, which the chain tells of or is asked
+ * for. A transaction may be mined before it is waited for, a reorganisation may move it, and one from elsewhere may use its
+ * nonce: so claims whose nonce is used and of which no block has told are also looked up on their own, every 2 s.
  */
+import { TransactionHash } from "@akave-async/domain/Chain"
+import * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
-import { Context, Deferred, Duration, Effect, Layer, Option, Schedule } from "effect"
+import type { RpcError } from "@akave-async/sdk/Errors"
+import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer, Option, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 
+/** What the chain has done with a nonce: it mined a transaction of the claim, or another one. */
+export type Settlement =
+  | { readonly _tag: "Mined"; readonly receipt: Receipt }
+  | { readonly _tag: "Elsewhere"; readonly transactionHash: TransactionHash }
+
 export class Receipts extends Context.Service<Receipts, {
-  /** The receipt of this transaction, once as many blocks confirm it as are configured. Waits for ever. */
-  await(hash: string): Effect.Effect<Receipt>
+  /** What became of a claim, once as many blocks confirm it as are configured. Waits for ever. */
+  await(claim: Wallet.Claim): Effect.Effect<Settlement>
 }>()("@akave-async/executor/Receipts") {
   static readonly layer = Layer.effect(
     Receipts,
@@ -19,15 +28,18 @@ export class Receipts extends Context.Service<Receipts, {
       /** The last block that was looked at. */
       let seen = yield* chain.blockNumber
 
+      const warn = (error: RpcError) => Effect.logWarning(error.message)
+      const isFinal = ({ blockNumber }: { readonly blockNumber: number }) => blockNumber <= seen - confirmations + 1
+
       const tell = (receipts: ReadonlyArray<Receipt>) => {
-        const byHash = new Map(receipts.map((receipt) => [receipt.transactionHash, receipt]))
-        return Effect.forEach(waiting, ({ answer, hash }) => {
-          const receipt = byHash.get(hash)
-          const isFinal = receipt !== undefined && receipt.blockNumber <= seen - confirmations + 1
-          return isFinal ? Deferred.succeed(answer, receipt) : Effect.void
+        const byHash = new Map<string, Receipt>(receipts.filter(isFinal).map((one) => [one.transactionHash, one]))
+        return Effect.forEach(waiting, ({ answer, claim }) => {
+          const receipt = Wallet.hashes(claim).map((hash) => byHash.get(hash)).find((one) => one !== undefined)
+          return receipt === undefined ? Effect.void : Deferred.succeed(answer, { _tag: "Mined", receipt })
         }, { discard: true })
       }
-      const lookUp = (hash: string) => Effect.map(chain.receipt(hash), Option.toArray)
+      const receiptsOf = (claim: Wallet.Claim) =>
+        Effect.map(Effect.forEach(Wallet.hashes(claim), chain.receipt), (found) => found.flatMap(Option.toArray))
 
       const look = Effect.gen(function*() {
         const head = yield* chain.blockNumber
@@ -39,24 +51,56 @@ export class Receipts extends Context.Service<Receipts, {
           yield* tell(receipts)
         }
       })
-      const sweep = Effect.gen(function*() {
-        const hashes = new Set(Array.from(waiting, ({ hash }) => hash))
-        yield* tell((yield* Effect.forEach(hashes, lookUp, { concurrency: "unbounded" })).flat())
-      })
-      const keep = (task: typeof look, interval: typeof pollInterval) =>
-        task.pipe(
-          Effect.catch((error) => Effect.logWarning(error.message)),
-          Effect.repeat(Schedule.spaced(interval)),
-          Effect.forkScoped
+
+      /** Whether the chain tells of its heads: from one that it told on, until a look fails or finds one that it did not. */
+      let isTold = false
+      let wasLate = false
+      const follow = Effect.gen(function*() {
+        // From before the look on, so that no head slips through between it and the wait.
+        const head = yield* Effect.forkChild(chain.newHead, { startImmediately: true })
+        const before = seen
+        yield* look.pipe(Effect.tapError(() => Effect.sync(() => isTold = false)), Effect.catch((error) => warn(error)))
+        if (wasLate && seen !== before) isTold = false
+        const told = yield* Effect.timeoutOption(
+          Fiber.join(head),
+          isTold ? Duration.max(pollInterval, toldInterval) : pollInterval
         )
-      yield* keep(look, pollInterval)
-      yield* keep(sweep, sweepInterval)
+        yield* Fiber.interrupt(head)
+        wasLate = Option.isNone(told)
+        isTold ||= !wasLate
+      })
+
+      const lookUp = Effect.fnUntraced(function*({ answer, claim }: Waiter) {
+        const receipts = yield* receiptsOf(claim)
+        yield* tell(receipts)
+        if (receipts.length > 0) return
+        // That there is no receipt may be news from a node that is behind; another transaction in a block is proof.
+        const mined = yield* chain.minedAt({ ...claim, address: claim.signer, since: sinceClaim(claim) })
+        if (Option.isNone(mined) || !isFinal(mined.value)) return
+        const transactionHash = TransactionHash.make(mined.value.hash)
+        if (Wallet.hashes(claim).includes(transactionHash)) return
+        yield* Deferred.succeed(answer, { _tag: "Elsewhere", transactionHash })
+      })
+
+      const sweep = Effect.gen(function*() {
+        const signers = new Set(Array.from(waiting, ({ claim }) => claim.signer))
+        for (const signer of signers) {
+          const used = yield* chain.transactionCount(signer, "latest")
+          const untold = Array.from(waiting).filter(({ claim }) => claim.signer === signer && claim.nonce < used)
+          // The look at the block comes first, as a rule.
+          yield* Effect.forEach(untold.filter((waiter) => waiter.isOverdue), lookUp, { concurrency: 20, discard: true })
+          for (const waiter of untold) waiter.isOverdue = true
+        }
+      })
+
+      yield* follow.pipe(Effect.forever, Effect.forkScoped)
+      yield* sweep.pipe(Effect.catch(warn), Effect.repeat(Schedule.spaced(sweepInterval)), Effect.forkScoped)
 
       return Receipts.of({
-        await: Effect.fn("Receipts.await")(function*(hash: string) {
-          const waiter: Waiter = { hash, answer: yield* Deferred.make<Receipt>() }
+        await: Effect.fn("Receipts.await")(function*(claim: Wallet.Claim) {
+          const waiter: Waiter = { claim, answer: yield* Deferred.make<Settlement>(), isOverdue: false }
           waiting.add(waiter)
-          return yield* Effect.flatMap(lookUp(hash), tell).pipe(
+          return yield* Effect.flatMap(receiptsOf(claim), tell).pipe(
             Effect.ignore,
             Effect.andThen(Deferred.await(waiter.answer)),
             Effect.ensuring(Effect.sync(() => waiting.delete(waiter)))
@@ -68,8 +112,14 @@ export class Receipts extends Context.Service<Receipts, {
 }
 
 interface Waiter {
-  readonly hash: string
-  readonly answer: Deferred.Deferred<Receipt>
+  readonly claim: Wallet.Claim
+  readonly answer: Deferred.Deferred<Settlement>
+  /** Whether its nonce was used when all were last looked through. */
+  isOverdue: boolean
 }
 
-const sweepInterval = Duration.seconds(10)
+const sweepInterval = Duration.seconds(2)
+/** While heads are told, a look without one is only for those that are not. */
+const toldInterval = Duration.seconds(5)
+/** No block from before this holds a transaction of the claim, though the clocks of executors and chain are apart. */
+const sinceClaim = (claim: Wallet.Claim): DateTime.Utc => DateTime.subtract(claim.occurredAt, { hours: 2 })

@@ -5,18 +5,19 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { TransactionHash } from "@akave-async/domain/Chain"
 import type * as Job from "@akave-async/domain/Job"
-import type * as Wallet from "@akave-async/domain/Wallet"
+import * as Wallet from "@akave-async/domain/Wallet"
 import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
-import type { ContractError, UnknownRevert } from "@akave-async/sdk/Errors"
+import { RpcError } from "@akave-async/sdk/Errors"
 import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Failpoint } from "./Failpoint.ts"
-import { type ChainFailure, ForeignOwner, InsufficientFunds, NotSent, toFailure } from "./Failures.ts"
+import { type ChainFailure, DeadlinePassed, ForeignOwner, InsufficientFunds, NotSent, toFailure } from "./Failures.ts"
 import { Ledger } from "./Ledger.ts"
-import type { Operation } from "./Operation.ts"
+import type { Operation, Refusal } from "./Operation.ts"
 import * as CreateBucket from "./operations/CreateBucket.ts"
+import * as DeleteBucket from "./operations/DeleteBucket.ts"
 import { Receipts } from "./Receipts.ts"
 
 /** What becomes of the event that a step reacted to: it is done, or it is wanted again after a time. */
@@ -28,23 +29,26 @@ export class Steps extends Context.Service<Steps, {
   /** Makes the next attempt at a job that was requested, up to a transaction that the chain's node has. */
   attempt(
     cause: StoredEvent,
-    event: typeof Bucket.BucketRequested.Type,
+    told: StepOf<"requested">,
     isFirstDelivery: boolean
   ): Effect.Effect<Outcome, LogUnavailable>
-  /** Waits for the receipt of a transaction that was sent, and records how the job ends. */
+  /** Waits until the chain has used the nonce of a transaction that was sent, and records what follows for the job. */
   settle(
     cause: StoredEvent,
-    event: typeof Bucket.BucketSubmitted.Type,
+    told: StepOf<"submitted">,
     isFirstDelivery: boolean
   ): Effect.Effect<Outcome, LogUnavailable>
 }>()("@akave-async/executor/Steps") {
   static readonly layer = Layer.effect(Steps, Effect.suspend(() => make))
 }
+type StepOf<Name extends Bucket.Step["step"]> = Extract<Bucket.Step, { readonly step: Name }>
 
-/** Jobs that come within this time look at the wallet's balance together. */
+/** Jobs that come within this time look at the wallet's balance together, and those that wait for funds look so often. */
 const fundsTtl = Duration.seconds(1)
-/** How often a transaction that is not mined is shown to the chain's node again. */
-const rebroadcastInterval = Duration.seconds(15)
+/** After this a claim that did not get out is tried again, and what the contract refuses only for a moment. */
+const shortDelay = Duration.seconds(2)
+/** How often a job that waits for the chain looks whether its claim was changed. */
+const lookInterval = Duration.seconds(5)
 
 const make = Effect.gen(function*() {
   const log = yield* EventLog
@@ -52,12 +56,15 @@ const make = Effect.gen(function*() {
   const ledger = yield* Ledger
   const receipts = yield* Receipts
   const failpoint = yield* Failpoint
-  const { retries, retryDelay } = yield* ExecutorConfig
+  const { confirmations, deadline, retries, retryDelay } = yield* ExecutorConfig
   const funds = yield* Effect.cachedWithTTL(
-    Effect.all([chain.balance(ledger.signer), chain.fees], { concurrency: 2 }),
+    chain.balance(ledger.signer),
     (exit) => Exit.isSuccess(exit) ? fundsTtl : 0
   )
-  const operations: Record<Job.Operation, Operation> = { "bucket.create": yield* CreateBucket.make }
+  const operations: Record<Job.Operation, Operation> = {
+    "bucket.create": yield* CreateBucket.make,
+    "bucket.delete": yield* DeleteBucket.make
+  }
 
   /** Records a step as what follows from the event that it reacts to. */
   const record = (cause: StoredEvent, known: Loaded, command: Bucket.Command) =>
@@ -67,7 +74,7 @@ const make = Effect.gen(function*() {
       traceparent: cause.headers["traceparent"]
     }).pipe(
       // An executor's commands can only come too late; any other rejection is a defect of its steps.
-      Effect.catchTag(["BucketBusy", "BucketExists", "TooLateToCancel"], Effect.die)
+      Effect.catchTag(["BucketBusy", "BucketExists", "BucketMissing", "TooLateToCancel"], Effect.die)
     )
 
   const jobOf = ({ state }: Loaded): Job.Job => {
@@ -75,16 +82,67 @@ const make = Effect.gen(function*() {
     return state.job
   }
 
-  /** Others have ended the job, or this attempt at it: the job is left alone, the next attempt is made when its time has come. */
-  const leaveToOthers = {
-    JobOver: () => Effect.succeed(done),
-    OutOfOrder: (error: Bucket.OutOfOrder) => Effect.as(Effect.logWarning(error.message), again(retryDelay))
-  }
+  const complete = (cause: StoredEvent, loaded: Loaded, result: Job.Result) =>
+    Effect.as(record(cause, loaded, Bucket.Complete.make({ jobId: jobOf(loaded).id, ...result })), done)
+  const end = (cause: StoredEvent, loaded: Loaded, error: Job.Failure) =>
+    Effect.as(record(cause, loaded, Bucket.Fail.make({ jobId: jobOf(loaded).id, error })), done)
 
-  const complete = (cause: StoredEvent, loaded: Loaded, result: Job.Result) => {
-    const jobId = jobOf(loaded).id
-    return record(cause, loaded, Bucket.Complete.make({ jobId, ...result }))
+  /** How long the job still has by this clock, counted from its first attempt. */
+  const remaining = (job: Job.Job) => {
+    const begin = job.startedAt === undefined ? job.createdAt : DateTime.max(job.createdAt, job.startedAt)
+    return Effect.map(DateTime.now, (now) => DateTime.distance(now, DateTime.addDuration(begin, deadline)))
   }
+  /** Whether the job's time is over by this clock and by the chain's: one of them may have jumped. */
+  const isOverdue = Effect.fnUntraced(function*(job: Job.Job) {
+    const left = yield* remaining(job)
+    if (Duration.isGreaterThan(left, Duration.zero)) return false
+    return yield* Effect.flatMap(chain.blockNumber, chain.blockTime).pipe(
+      Effect.map((head) => {
+        const begin = job.startedAt ?? job.createdAt
+        return Duration.isGreaterThanOrEqualTo(DateTime.distance(begin, head), deadline)
+      }),
+      // A chain that does not answer has no say.
+      Effect.orElseSucceed(() => true)
+    )
+  })
+
+  /** How long the job waits in place. By its own clock its time may be over while the chain's stands still. */
+  const patience = (job: Job.Job) => Effect.map(remaining(job), (left) => Duration.max(left, shortDelay))
+
+  /** Ends as soon as the wallet can pay this much, in wei. */
+  const untilFunded = (needed: bigint) =>
+    funds.pipe(
+      Effect.map((balance) => balance >= needed),
+      Effect.orElseSucceed(() => false),
+      Effect.repeat({ until: (isEnough) => isEnough, schedule: Schedule.spaced(fundsTtl) })
+    )
+
+  const isPassing = (job: Job.Job, error: ChainFailure) =>
+    (error._tag === "ContractError" || error._tag === "UnknownRevert") && operations[job.operation].isPassing(error)
+
+  /** Sees to it that the job gets no claim any more, from any executor, or says how the job goes on. */
+  const giveUp = Effect.fnUntraced(function*(jobId: Job.Id, spent: Wallet.Claim | undefined) {
+    const claimed = yield* Effect.result(ledger.giveUp(jobId, spent))
+    if (Result.isFailure(claimed)) {
+      return claimed.failure._tag === "LogUnavailable" ? yield* claimed.failure : again(retryDelay)
+    }
+    // Another executor has claimed meanwhile: that claim is what the job goes on with.
+    return Option.isSome(claimed.success) ? again(Duration.zero) : undefined
+  })
+
+  /**
+   * Records that what the job asks for is so already. An executor that is late with the same job would do it again as soon
+   * as it is so no more, so that the job is given up first.
+   */
+  const completeAsFound = Effect.fnUntraced(function*(
+    cause: StoredEvent,
+    loaded: Loaded,
+    result: Job.Result,
+    spent: Wallet.Claim | undefined
+  ) {
+    const goesOn = yield* giveUp(jobOf(loaded).id, spent)
+    return goesOn ?? (yield* complete(cause, loaded, result))
+  })
 
   /**
    * Records the failure of an attempt: with a time for the next one, or, where that is no use, as the end of the job. A job
@@ -96,39 +154,41 @@ const make = Effect.gen(function*() {
     error: ChainFailure,
     spent: Wallet.Claim | undefined
   ) {
-    const { attempts, id: jobId } = jobOf(loaded)
+    const job = jobOf(loaded)
+    const { attempts, id: jobId } = job
     const failure = toFailure(error)
     yield* Effect.logWarning(failure.message).pipe(
       Effect.annotateLogs({ jobId, attempt: attempts, code: failure.code })
     )
-    if (!error.isRetryable || attempts > retries) {
-      const claimed = yield* Effect.result(ledger.giveUp(jobId, spent))
-      if (Result.isFailure(claimed)) {
-        return claimed.failure._tag === "LogUnavailable" ? yield* claimed.failure : again(retryDelay)
-      }
-      // Another executor has claimed meanwhile: that claim is what the job goes on with.
-      if (Option.isSome(claimed.success)) return again(Duration.zero)
-      yield* record(cause, loaded, Bucket.Fail.make({ jobId, error: failure }))
-      return done
+    const isShort = isPassing(job, error)
+    // Funds are waited for, and what passes by itself, as long as the job has time.
+    const isPatient = error._tag === "InsufficientFunds" || isShort
+    const isRetried = isPatient ? !(yield* isOverdue(job)) : error.isRetryable && attempts <= retries
+    if (!isRetried) {
+      const goesOn = yield* giveUp(jobId, spent)
+      return goesOn ?? (yield* end(cause, loaded, failure))
     }
-    const retryAt = DateTime.addDuration(yield* DateTime.now, retryDelay)
+    const delay = error._tag === "InsufficientFunds" ? Duration.zero : isShort ? shortDelay : retryDelay
+    const retryAt = DateTime.addDuration(yield* DateTime.now, delay)
     yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId, error: failure, retryAt }))
-    return again(retryDelay)
+    if (error._tag !== "InsufficientFunds") return again(delay)
+    yield* Effect.timeoutOption(untilFunded(error.needed), yield* patience(job))
+    return again(Duration.zero)
   })
 
   /**
    * A claim for the job: the one that it has, or a new one if it has none or only a spent one. Or the job's result, where
    * the contract says that nothing is left to do.
    */
-  const claim = Effect.fnUntraced(function*(job: Job.Job, spent?: Wallet.Claim) {
+  const claim = Effect.fnUntraced(function*(cause: StoredEvent, job: Job.Job, spent?: Wallet.Claim) {
     const claimed = (claim: Wallet.Claim) => ({ _tag: "Claimed", claim }) as const
     if (job.owner.toLowerCase() !== ledger.signer.toLowerCase()) {
       return yield* new ForeignOwner({ owner: job.owner, signer: ledger.signer })
     }
     const prepared = yield* Effect.result(operations[job.operation].prepare(job))
     if (Result.isSuccess(prepared)) {
-      const [balance, fees] = yield* funds
-      const needed = prepared.success.gasLimit * fees.maxFeePerGas
+      const [balance, { maxFeePerGas }] = yield* Effect.all([funds, ledger.offer], { concurrency: 2 })
+      const needed = prepared.success.gasLimit * maxFeePerGas
       if (balance < needed) return yield* new InsufficientFunds({ address: ledger.signer, balance, needed })
       return claimed(yield* ledger.claim(job.id, prepared.success, spent))
     }
@@ -137,163 +197,309 @@ const make = Effect.gen(function*() {
     // What makes the contract refuse may be a transaction of this job, sent by another executor a moment ago.
     const rival = yield* ledger.find(job.id)
     if (Option.isSome(rival) && rival.value.transactionHash !== spent?.transactionHash) return claimed(rival.value)
-    return { _tag: "Done", result: yield* adopt(job, refusal, spent?.transactionHash) } as const
+    const own = spent === undefined ? [] : Wallet.hashes(spent)
+    return { _tag: "Done", result: yield* adopt(cause, job, refusal, own) } as const
   })
 
   /** What the job asks for is so already, which is its result; anything else that the contract refuses is an error. */
-  const adopt = Effect.fnUntraced(
-    function*(job: Job.Job, refusal: ContractError | UnknownRevert, own: TransactionHash | undefined) {
-      const adopted = yield* operations[job.operation].adopt(job, refusal, own)
-      return Option.isSome(adopted) ? adopted.value : yield* refusal
-    }
-  )
+  const adopt = Effect.fnUntraced(function*(
+    cause: StoredEvent,
+    job: Job.Job,
+    refusal: Refusal,
+    own: ReadonlyArray<TransactionHash>
+  ) {
+    const { state } = yield* load(log, cause.subject)
+    const look = operations[job.operation].adopt(job, refusal, own, state.blockNumber)
+    const first = yield* look
+    if (Option.isNone(first)) return yield* refusal
+    // What others did is no more final than what the job does itself: it counts when it is confirmed and still so.
+    const { blockNumber = 0 } = first.value
+    yield* Effect.repeat(chain.blockNumber, {
+      until: (head) => head >= blockNumber + confirmations - 1,
+      schedule: Schedule.spaced(shortDelay)
+    })
+    const last = confirmations === 1 ? first : yield* look
+    if (Option.isSome(last) && last.value.transactionHash === first.value.transactionHash) return last.value
+    return yield* new RpcError({ method: "eth_getLogs", code: "STALE", details: "a reorganisation took it back" })
+  })
 
-  /** Sends the claimed bytes. False: their nonce was used by a transaction from elsewhere, so they can't be mined. */
+  /** What the chain has mined of a claim, as far as its node shows it. */
+  const minedOf = (claim: Wallet.Claim) =>
+    Effect.map(Effect.forEach(Wallet.hashes(claim), chain.receipt), (found) => found.flatMap(Option.toArray)[0])
+
+  /**
+   * Sends the claimed bytes. What the node refuses is as good as sent, because the keeper sees to it, and what else has used
+   * the nonce is told by the receipts, which wait until that is final. But the want of funds is the job's to tell.
+   */
   const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim) {
     const sent = yield* Effect.result(chain.send(claim.transaction))
-    if (Result.isSuccess(sent)) return true
-    if (sent.failure._tag !== "TransactionRefused" || sent.failure.reason !== "nonce_too_low") {
-      return yield* sent.failure
-    }
-    return Option.isSome(yield* chain.receipt(claim.transactionHash))
+    if (Result.isSuccess(sent)) return
+    const { failure } = sent
+    if (failure._tag === "RpcError") return yield* failure
+    if (failure.reason === "insufficient_funds" && (yield* minedOf(claim)) === undefined) return yield* failure
   })
 
   /** Sends what the job has claimed, with a new claim where that one is spent. */
-  const submit = Effect.fnUntraced(function*(job: Job.Job, existing: Option.Option<Wallet.Claim>) {
-    const claimAfter = (spent?: Wallet.Claim) => Effect.mapError(claim(job, spent), (error) => ({ error, spent }))
-    let claimed = Option.isSome(existing) ? { _tag: "Claimed", claim: existing.value } as const : yield* claimAfter()
-    while (claimed._tag === "Claimed") {
-      const current: Wallet.Claim = claimed.claim
-      yield* failpoint.hit("claimed")
-      const isSent = yield* Effect.mapError(broadcast(current), (cause) => ({
-        error: new NotSent({ cause }),
-        spent: undefined
-      }))
-      yield* failpoint.hit("sent")
-      if (isSent) return { _tag: "Sent", claim: current } as const
-      yield* Effect.logWarning(`nonce ${current.nonce} was used from elsewhere`).pipe(
-        Effect.annotateLogs({ jobId: job.id })
-      )
-      claimed = yield* claimAfter(current)
+  const submit = Effect.fnUntraced(function*(
+    cause: StoredEvent,
+    job: Job.Job,
+    existing: Option.Option<Wallet.Claim>,
+    spent: Wallet.Claim | undefined
+  ) {
+    const claimed = Option.isNone(existing) || existing.value.transactionHash === spent?.transactionHash
+      ? yield* Effect.mapError(claim(cause, job, spent), (error) => ({ error, spent }))
+      : { _tag: "Claimed", claim: existing.value } as const
+    if (claimed._tag === "Done") return claimed
+    const current: Wallet.Claim = claimed.claim
+    yield* failpoint.hit("claimed")
+    // Nothing is sent for a cancelled claim: its end is the job's, whatever is mined.
+    if (current.cancelled !== undefined) return { _tag: "Sent", claim: current } as const
+    yield* Effect.mapError(broadcast(current), (cause) => ({
+      error: new NotSent({ cause, claim: current }),
+      spent: undefined
+    }))
+    yield* failpoint.hit("sent")
+    return { _tag: "Sent", claim: current } as const
+  })
+
+  /** Records the transaction that the job's nonce has now. */
+  const recordSubmission = Effect.fnUntraced(function*(cause: StoredEvent, loaded: Loaded, claim: Wallet.Claim) {
+    const { maxFeePerGas, maxPriorityFeePerGas, nonce, signer, transactionHash } = claim
+    const submission = { transactionHash, nonce, signer, maxFeePerGas, maxPriorityFeePerGas }
+    yield* record(cause, loaded, Bucket.RecordSubmission.make({ jobId: jobOf(loaded).id, ...submission }))
+    yield* failpoint.hit("submitted")
+    // What was recorded before has no further event that would settle it.
+    return jobOf(loaded).transactionHash === transactionHash ? again(shortDelay) : done
+  })
+
+  /** The claim stands and its bytes may be on their way, so the job can't fail for this: they are sent again. */
+  const notSent = Effect.fnUntraced(function*(cause: StoredEvent, loaded: Loaded, error: NotSent) {
+    const job = jobOf(loaded)
+    yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: job.id }))
+    if (yield* isOverdue(job)) {
+      const cancelled = yield* Effect.result(ledger.cancel(error.claim, toFailure(new DeadlinePassed({ deadline }))))
+      return Result.isSuccess(cancelled)
+        ? yield* recordSubmission(cause, loaded, cancelled.success)
+        : again(shortDelay)
     }
-    return claimed
+    if (error.cause._tag === "RpcError") return again(shortDelay)
+    const retryAt = yield* DateTime.now
+    yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId: job.id, error: toFailure(error.cause), retryAt }))
+    const untilPaid = Effect.retry(chain.send(error.claim.transaction), {
+      while: (error) => error._tag === "TransactionRefused" && error.reason === "insufficient_funds",
+      schedule: Schedule.spaced(shortDelay)
+    })
+    yield* Effect.timeoutOption(Effect.ignore(untilPaid), yield* patience(job))
+    return again(Duration.zero)
   })
 
   /** Sends the job's transaction and records it, or records why there is none to send. */
-  const submitAndRecord = Effect.fnUntraced(
-    function*(cause: StoredEvent, loaded: Loaded, existing: Option.Option<Wallet.Claim>) {
-      const submitted = yield* Effect.result(submit(jobOf(loaded), existing))
-      if (Result.isFailure(submitted)) {
-        const { error, spent } = submitted.failure
-        if (error._tag === "LogUnavailable" || error._tag === "GivenUp") return yield* error
-        if (error._tag !== "NotSent") return yield* fail(cause, loaded, error, spent)
-        // The claim stands and its bytes may be on their way, so the job can't fail any more: they are sent again.
-        yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: jobOf(loaded).id }))
-        return again(retryDelay)
-      }
-      if (submitted.success._tag === "Done") {
-        yield* complete(cause, loaded, submitted.success.result)
-        return done
-      }
-      const { _tag, occurredAt: _, transaction: __, ...submission } = submitted.success.claim
-      yield* record(cause, loaded, Bucket.RecordSubmission.make(submission))
-      yield* failpoint.hit("submitted")
-      return done
+  const submitAndRecord = Effect.fnUntraced(function*(
+    cause: StoredEvent,
+    loaded: Loaded,
+    existing: Option.Option<Wallet.Claim>,
+    spent?: Wallet.Claim
+  ) {
+    const submitted = yield* Effect.result(submit(cause, jobOf(loaded), existing, spent))
+    if (Result.isFailure(submitted)) {
+      const { error, spent } = submitted.failure
+      if (error._tag === "LogUnavailable" || error._tag === "GivenUp") return yield* error
+      return error._tag === "NotSent"
+        ? yield* notSent(cause, loaded, error)
+        : yield* fail(cause, loaded, error, spent)
     }
-  )
+    return submitted.success._tag === "Done"
+      ? yield* completeAsFound(cause, loaded, submitted.success.result, spent)
+      : yield* recordSubmission(cause, loaded, submitted.success.claim)
+  })
+
+  /** What the job asks for, where the contract refuses to do it because it is so already. */
+  const foundDone = (cause: StoredEvent, job: Job.Job) =>
+    operations[job.operation].prepare(job).pipe(
+      Effect.as(Option.none<Job.Result>()),
+      Effect.catchTag(
+        ["ContractError", "UnknownRevert"],
+        (refusal) => Effect.map(adopt(cause, job, refusal, []), Option.some)
+      ),
+      Effect.catchTag(["ContractError", "InvalidArgument", "UnknownRevert"], () => Effect.succeedNone)
+    )
 
   /** Ends a job that an executor gave up and then died before it recorded the end. */
   const endGivenUp = Effect.fnUntraced(function*(cause: StoredEvent, jobId: Job.Id) {
+    const loaded = yield* load(log, cause.subject)
+    // The name may have another job by now.
+    if (loaded.state.job?.id === jobId) {
+      const found = yield* Effect.result(foundDone(cause, loaded.state.job))
+      if (Result.isFailure(found)) {
+        return found.failure._tag === "LogUnavailable" ? yield* found.failure : again(retryDelay)
+      }
+      if (Option.isSome(found.success)) return yield* complete(cause, loaded, found.success.value)
+    }
     const error: Job.Failure = { category: "internal", code: "GivenUp", message: "Its attempts are used up" }
-    yield* record(cause, yield* load(log, cause.subject), Bucket.Fail.make({ jobId, error }))
-    return done
+    return yield* Effect.as(record(cause, loaded, Bucket.Fail.make({ jobId, error })), done)
   })
 
+  /** Others have ended the job, or this attempt at it: the job is left alone, the next attempt is made when its time has come. */
+  const leaveToOthers = {
+    JobOver: () => Effect.succeed(done),
+    OutOfOrder: (error: Bucket.OutOfOrder) => Effect.as(Effect.logWarning(error.message), again(retryDelay))
+  }
+
   const attempt: Steps["Service"]["attempt"] = Effect.fn("Steps.attempt")(
-    function*(cause, event, isFirstDelivery) {
+    function*(cause, { event }, isFirstDelivery) {
       const { jobId } = event
       yield* Effect.annotateCurrentSpan({ "job.id": jobId })
       // Nobody has touched a job at its first delivery, as a rule; if somebody has, the append is refused.
       const known: Loaded = isFirstDelivery
         ? { state: Bucket.evolve(Bucket.initial, event), revision: cause.sequence }
         : yield* load(log, cause.subject)
-
-      const wait = known.state.job?.id === jobId ? known.state.job.retryAt : undefined
-      if (wait !== undefined) {
-        const remaining = DateTime.distance(yield* DateTime.now, wait)
-        if (Duration.isGreaterThan(remaining, Duration.zero)) return again(remaining)
-      }
+      // What was submitted is settled as such.
+      if (known.state.job?.id === jobId && known.state.job.transactionHash !== undefined) return done
+      const wait = yield* waitOf(known, jobId)
+      if (wait !== undefined) return again(wait)
 
       yield* failpoint.hit("delivered")
       const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
       yield* failpoint.hit("started")
+      if (jobOf(started).transactionHash !== undefined) return done
       // A job that others may have worked on may have a claim.
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
       return yield* submitAndRecord(cause, started, existing)
     },
-    (attempting, cause, { jobId }) =>
-      attempting.pipe(
-        Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)),
-        Effect.catchTags(leaveToOthers)
-      )
+    (attempting, cause, { event: { jobId } }) =>
+      attempting.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
   )
 
-  /** Shows the job's transaction to the chain's node again, now and then, while it does not know it; ends if it is spent. */
-  const untilSpent = (claim: Wallet.Claim, atOnce: boolean) =>
-    Effect.gen(function*() {
-      return !(yield* chain.transactionKnown(claim.transactionHash)) && !(yield* broadcast(claim))
-    }).pipe(
-      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), false)),
-      Effect.repeat({ until: (isSpent) => isSpent, schedule: Schedule.spaced(rebroadcastInterval) }),
-      atOnce ? (effect) => effect : Effect.delay(rebroadcastInterval),
-      Effect.as(Option.none<Receipt>())
+  /** How long the job may not be tried again. */
+  const waitOf = ({ state: { job } }: Loaded, jobId: Job.Id) =>
+    Effect.map(DateTime.now, (now) =>
+      job?.id === jobId && job.retryAt !== undefined && Bucket.mustWait(job, now)
+        ? DateTime.distance(now, job.retryAt)
+        : undefined)
+
+  /** Whether the chain has used the claim's nonce without doing what the job asks for. */
+  const isSpent = (claim: Wallet.Claim) =>
+    Effect.map(Effect.timeoutOption(receipts.await(claim), shortDelay), (settled) => {
+      if (Option.isNone(settled) || claim.cancelled !== undefined) return false
+      return settled.value._tag === "Mined"
+        ? settled.value.receipt.status === "reverted"
+        : !Wallet.hashes(claim).includes(settled.value.transactionHash)
+    })
+
+  /** What comes first: the chain uses the nonce, another executor changes the claim, or the job's time is over. */
+  const nextOf = (job: Job.Job, claim: Wallet.Claim) => {
+    const changed = ledger.find(job.id).pipe(
+      Effect.map((now) => Option.isNone(now) || now.value.transactionHash !== claim.transactionHash),
+      Effect.catchTag("LogUnavailable", () => Effect.succeed(false)),
+      Effect.delay(lookInterval),
+      Effect.repeat({ until: (isChanged) => isChanged }),
+      Effect.as({ _tag: "Changed" } as const)
     )
+    const overdue = Effect.flatMap(remaining(job), Effect.sleep).pipe(
+      Effect.andThen(Effect.repeat(isOverdue(job), { until: (is) => is, schedule: Schedule.spaced(lookInterval) })),
+      Effect.as({ _tag: "Overdue" } as const)
+    )
+    return Effect.raceFirst(
+      Effect.raceFirst(receipts.await(claim), changed),
+      claim.cancelled === undefined ? overdue : Effect.never
+    )
+  }
+
+  /** Records that a transaction has done what the job asks for. */
+  const succeed = Effect.fnUntraced(function*(cause: StoredEvent, known: Loaded, receipt: Receipt) {
+    const job = jobOf(known)
+    yield* failpoint.hit("receipt-seen")
+    yield* complete(cause, known, operations[job.operation].result(job, receipt))
+    yield* failpoint.hit("completed")
+    return done
+  })
+
+  /**
+   * A transaction that was just sent is mined in the next blocks, as a rule, and then all that has to be known stands in
+   * the event that tells of it. None: it takes a closer look.
+   */
+  const settleAtOnce = Effect.fnUntraced(function*(cause: StoredEvent, told: StepOf<"submitted">) {
+    const claim = { ...told.event, transaction: "0x", earlier: [] }
+    const settled = yield* Effect.timeoutOption(receipts.await(claim), lookInterval)
+    if (Option.isNone(settled) || settled.value._tag !== "Mined") return Option.none()
+    const { receipt } = settled.value
+    if (receipt.status === "reverted" || receipt.to?.toLowerCase() === ledger.signer.toLowerCase()) return Option.none()
+    const state = { ...Bucket.initial, job: Bucket.jobAfter(cause.subject, told) }
+    return Option.some(yield* succeed(cause, { state, revision: cause.sequence }, receipt))
+  })
+
+  /** Records what a mined transaction of the job means for it. */
+  const settleMined = Effect.fnUntraced(function*(
+    cause: StoredEvent,
+    known: Loaded,
+    claim: Wallet.Claim,
+    receipt: Receipt
+  ) {
+    const job = jobOf(known)
+    if (receipt.to?.toLowerCase() === ledger.signer.toLowerCase()) {
+      // A transfer to oneself, which did nothing but use up the nonce.
+      if (claim.cancelled !== undefined) return yield* end(cause, known, claim.cancelled)
+      return again(Duration.zero)
+    }
+    if (receipt.status === "success") return yield* succeed(cause, known, receipt)
+    const adopted = yield* Effect.result(
+      Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(cause, job, refusal, Wallet.hashes(claim)))
+    )
+    if (Result.isSuccess(adopted)) return yield* completeAsFound(cause, known, adopted.success, claim)
+    if (adopted.failure._tag === "LogUnavailable") return yield* adopted.failure
+    return adopted.failure._tag === "RpcError"
+      ? again(shortDelay)
+      : yield* fail(cause, known, adopted.failure, claim)
+  })
 
   const settle: Steps["Service"]["settle"] = Effect.fn("Steps.settle")(
-    function*(cause, { jobId, transactionHash }, isFirstDelivery) {
+    function*(cause, told, isFirstDelivery) {
+      const { jobId, transactionHash } = told.event
       yield* Effect.annotateCurrentSpan({ "job.id": jobId, "transaction.hash": transactionHash })
+      const atOnce = isFirstDelivery ? yield* settleAtOnce(cause, told) : Option.none()
+      if (Option.isSome(atOnce)) return atOnce.value
       const known = yield* load(log, cause.subject)
-      const isCurrent = known.state.job?.id === jobId && known.state.job.transactionHash === transactionHash
-      if (!isCurrent || known.state.job.status !== "processing") return done
-      const job = known.state.job
+      const { job } = known.state
+      // What was sent after this has an event of its own.
+      if (job?.id !== jobId || job.transactionHash !== transactionHash || job.status !== "processing") return done
 
       const claimed = yield* ledger.find(jobId)
       if (Option.isNone(claimed)) return yield* Effect.die(new Error(`job ${jobId} has a transaction and no claim`))
+      const claim = claimed.value
 
-      // The transaction may have been given up by an executor that died: what it claimed instead is not recorded yet.
-      const mined = claimed.value.transactionHash === transactionHash
-        ? yield* Effect.raceFirst(
-          Effect.map(receipts.await(transactionHash), Option.some),
-          untilSpent(claimed.value, !isFirstDelivery)
-        )
-        : Option.none<Receipt>()
-      if (Option.isNone(mined)) {
+      // The attempt ended without effect, or an executor died before it recorded what it has claimed since.
+      if (job.attemptFailed || claim.transactionHash !== transactionHash) {
+        const wait = yield* waitOf(known, jobId)
+        if (wait !== undefined) return again(wait)
         const started = yield* record(cause, known, Bucket.StartAttempt.make({ jobId }))
-        return yield* submitAndRecord(cause, started, claimed)
+        const spent = claim.transactionHash === transactionHash && (yield* isSpent(claim)) ? claim : undefined
+        return yield* submitAndRecord(cause, started, claimed, spent)
       }
-      const receipt = mined.value
-      yield* failpoint.hit("receipt-seen")
-      if (receipt.status === "success") {
-        yield* complete(cause, known, operations[job.operation].result(job, receipt))
-        yield* failpoint.hit("completed")
-        return done
+
+      const next = yield* nextOf(job, claim)
+      switch (next._tag) {
+        case "Mined":
+          return yield* settleMined(cause, known, claim, next.receipt)
+        case "Changed":
+          return again(Duration.zero)
+        case "Overdue": {
+          yield* Effect.logWarning("the deadline has passed; the nonce is used up").pipe(Effect.annotateLogs({ jobId }))
+          const cancelled = yield* Effect.result(ledger.cancel(claim, toFailure(new DeadlinePassed({ deadline }))))
+          if (Result.isFailure(cancelled)) return again(shortDelay)
+          yield* Effect.ignore(chain.send(cancelled.success.transaction))
+          return yield* recordSubmission(cause, known, cancelled.success)
+        }
+        case "Elsewhere": {
+          const now = yield* ledger.find(jobId)
+          const isOwn = Option.isSome(now) && Wallet.hashes(now.value).includes(next.transactionHash)
+          if (isOwn || Option.isNone(now)) return again(Duration.zero)
+          if (now.value.cancelled !== undefined) return yield* end(cause, known, now.value.cancelled)
+          return yield* submitAndRecord(cause, known, now, claim)
+        }
       }
-      const adopted = yield* Effect.result(
-        Effect.flatMap(chain.explainRevert(receipt), (refusal) => adopt(job, refusal, undefined))
-      )
-      if (Result.isFailure(adopted)) {
-        return adopted.failure._tag === "RpcError"
-          ? again(retryDelay)
-          : yield* fail(cause, known, adopted.failure, claimed.value)
-      }
-      yield* complete(cause, known, adopted.success)
-      return done
     },
-    (settling, cause, { jobId }) =>
-      settling.pipe(
-        Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)),
-        Effect.catchTags(leaveToOthers)
-      )
+    (settling, cause, { event: { jobId } }) =>
+      settling.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
   )
 
   return Steps.of({ attempt, settle })

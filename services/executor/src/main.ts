@@ -8,10 +8,12 @@ import { Buckets } from "@akave-async/sdk/Buckets"
 import { Chain } from "@akave-async/sdk/Chain"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import { NodeServices } from "@effect/platform-node"
-import { Config, Effect, Layer, Schedule } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import * as Executor from "./Executor.ts"
 import * as Failpoint from "./Failpoint.ts"
+import * as Keeper from "./Keeper.ts"
 import { Ledger } from "./Ledger.ts"
+import { LedgerLog } from "./LedgerLog.ts"
 import { Receipts } from "./Receipts.ts"
 import { Steps } from "./Steps.ts"
 
@@ -24,29 +26,24 @@ const NodeAnswers = Layer.effectDiscard(Effect.gen(function*() {
   )
 }))
 
-const WalletLedger = Layer.unwrap(Effect.gen(function*() {
-  const connection = yield* Nats
-  const { address } = yield* Wallet
-  const prefix = yield* Config.NonEmptyString("WALLET_PREFIX").pipe(Config.withDefault("akave.wallet"))
-  const stream = yield* Config.NonEmptyString("WALLET_STREAM").pipe(Config.withDefault("AKAVE_WALLET"))
-  const log = yield* EventLogJetStream.open(connection, {
-    ...yield* EventLogJetStream.configured,
-    stream: `${stream}_${address.toLowerCase()}`,
-    prefix: `${prefix}.${address.toLowerCase()}`
-  })
-  return Ledger.layer(log)
-}))
+const WalletLedger = Layer.unwrap(LedgerLog.use((log) => Effect.succeed(Ledger.layer(log))))
 
 const Reactions = Layer.effectDiscard(Effect.gen(function*() {
   yield* Effect.forkScoped(Executor.run)
+  yield* Effect.forkScoped(Keeper.run)
   const { signer } = yield* Ledger
   yield* Service.ready({ signer })
 }))
 
 const Health = Layer.unwrap(Effect.gen(function*() {
   const log = yield* EventLog
+  const ledger = yield* LedgerLog
   const chain = yield* Chain
-  return HealthServer.layer({ event_log: log.lastSequence, chain: chain.blockNumber })
+  return HealthServer.layer({
+    event_log: log.lastSequence,
+    ledger: ledger.lastSequence,
+    chain: chain.blockNumber
+  })
 }))
 
 Service.main(
@@ -54,6 +51,7 @@ Service.main(
   Layer.merge(Reactions, Health).pipe(
     Layer.provide(Steps.layer),
     Layer.provide([WalletLedger, Receipts.layer, Buckets.layer, Failpoint.layerConfig]),
+    Layer.provide(LedgerLog.layerConfig),
     Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),
     Layer.provide([AkaveNode.layerConfig, Wallet.layerConfig, EventLogJetStream.layerConfig]),
     Layer.provide([Nats.layerConfig("executor"), NodeServices.layer])

@@ -10,6 +10,7 @@ import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
 import { assert, describe, it } from "@effect/vitest"
 import {
   Cause,
+  ConfigProvider,
   Context,
   Deferred,
   Effect,
@@ -49,7 +50,8 @@ interface World {
 
 const openLedger = (
   log: EventLogShape,
-  world: World
+  world: World,
+  settings: Readonly<Record<string, string>> = {}
 ): Effect.Effect<Ledger["Service"], unknown, Scope.Scope> => {
   const chain = Layer.mock(Chain, {
     chainId: 31_337n,
@@ -58,7 +60,10 @@ const openLedger = (
     fees: Effect.succeed(fees),
     transactionCount: () => Effect.sync(() => world.transactionCount)
   })
-  const layer = Ledger.layer(log).pipe(Layer.provide([chain, Signer.layer(privateKey)]))
+  const layer = Ledger.layer(log).pipe(
+    Layer.provide([chain, Signer.layer(privateKey)]),
+    Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))
+  )
   return Effect.map(Layer.build(Layer.fresh(layer)), Context.get(Ledger))
 }
 
@@ -72,13 +77,17 @@ const eventsOf = (log: EventLogShape) =>
       Effect.map((events) => events.map((stored) => Result.getOrThrow(codec.decode(stored))))
     ))
 const claimsOf = (log: EventLogShape) =>
-  Effect.map(eventsOf(log), (events) => events.filter((event) => event._tag === "NonceClaimed"))
+  Effect.map(
+    eventsOf(log),
+    (events) => events.filter((event) => event._tag === "NonceClaimed").map((event) => Wallet.claimOf(event))
+  )
 
 const range = (from: number, count: number) => Array.from({ length: count }, (_, n) => from + n)
 const nonces = (claims: ReadonlyArray<Wallet.Claim>) => claims.map(({ nonce }) => nonce)
 
 /** The bytes of a claim are a transaction of its nonce, hash, fees and signer, and do what was asked for. */
 const assertSigned = (claim: Wallet.Claim) => {
+  assert.isDefined(claim.jobId)
   const { data, from, hash, maxFeePerGas, maxPriorityFeePerGas, nonce } = Transaction.from(claim.transaction)
   assert.deepStrictEqual({ data, from, hash, maxFeePerGas, maxPriorityFeePerGas, nonce }, {
     ...fees,
@@ -126,7 +135,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.strictEqual(claim.nonce, 7)
         const [opened, ...claims] = yield* eventsOf(log)
         assert.isTrue(opened?._tag === "WalletOpened" && opened.nextNonce === 7 && opened.signer === signer)
-        assert.deepStrictEqual(claims, [claim])
+        assert.deepStrictEqual(claims.map(Wallet.claimOf), [claim])
       }))
 
     test("is opened once by ledgers that start together", (log) =>
@@ -160,7 +169,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.deepStrictEqual(given.toSorted((a, b) => a.nonce - b.nonce), stored)
         for (const claim of given) {
           assertSigned(claim)
-          const found = yield* (ledgers[claim.nonce % 3] as Ledger["Service"]).find(claim.jobId)
+          const found = yield* (ledgers[claim.nonce % 3] as Ledger["Service"]).find(claim.jobId as Job.Id)
           assert.deepStrictEqual(found, Option.some(claim))
         }
       }))
@@ -319,6 +328,19 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.strictEqual(last.nonce, 2)
       }))
 
+    test("takes no claim for spent of which another ledger has stored a later transaction", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 0 }
+        const [one, other] = [yield* openLedger(log, world), yield* openLedger(log, world)]
+        const id = jobId(1)
+        const claim = yield* one.claim(id, prepared(id))
+        const [raised] = yield* other.replace([{ claim, fees: { ...fees, maxFeePerGas: 2n * fees.maxFeePerGas } }])
+        assert.isDefined(raised)
+        assert.deepStrictEqual(yield* one.claim(id, prepared(id), claim), raised)
+        assert.deepStrictEqual(yield* one.giveUp(id, claim), Option.some(raised))
+        assert.deepStrictEqual(yield* other.find(id), Option.some(raised))
+      }))
+
     test("gives a job up for all ledgers, unless it has a claim that is not spent", (log) =>
       Effect.gen(function*() {
         const world = { transactionCount: 0 }
@@ -356,6 +378,144 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const claims = yield* claimsOf(log)
         assert.lengthOf(claims, outcomes.filter(([claim]) => Result.isSuccess(claim)).length)
         assert.deepStrictEqual(nonces(claims), range(0, claims.length))
+      }))
+
+    test("offers no more than the cap, whatever the chain asks for", (log) =>
+      Effect.gen(function*() {
+        const ledger = yield* openLedger(log, { transactionCount: 0 }, { MAX_FEE_PER_GAS: "2000000000" })
+        const claim = yield* ledger.claim(jobId(1), prepared(jobId(1)))
+        assert.strictEqual(claim.maxFeePerGas, 2_000_000_000n)
+        assert.strictEqual(claim.maxPriorityFeePerGas, 1_000_000_000n)
+      }))
+
+    test("replaces a claim's transaction by the same call with other fees, and tells of the earlier one", (log) =>
+      Effect.gen(function*() {
+        const [one, other] = [
+          yield* openLedger(log, { transactionCount: 5 }),
+          yield* openLedger(log, { transactionCount: 5 })
+        ]
+        const id = jobId(1)
+        const claim = yield* one.claim(id, prepared(id))
+        yield* one.claim(jobId(2), prepared(jobId(2)))
+        const raised = { maxFeePerGas: 4_000_000_000n, maxPriorityFeePerGas: 2_000_000_000n }
+        const [changed] = yield* other.replace([{ claim, fees: raised }])
+        assert.isDefined(changed)
+        assert.deepInclude(changed, { ...raised, jobId: id, nonce: 5, earlier: [claim.transactionHash] })
+        const { data, from, hash, maxFeePerGas, nonce, to } = Transaction.from(changed.transaction)
+        assert.deepStrictEqual({ data, from, hash, maxFeePerGas, nonce, to }, {
+          data: prepared(id).data,
+          from: signer,
+          hash: changed.transactionHash,
+          maxFeePerGas: raised.maxFeePerGas,
+          nonce: 5,
+          to: prepared(id).to
+        })
+        assert.deepStrictEqual(yield* one.find(id), Option.some(changed))
+        assert.deepStrictEqual(yield* one.claim(id, prepared(id)), changed)
+        // A change of what is no longer so is no change.
+        assert.deepStrictEqual(yield* one.replace([{ claim, fees: raised }]), [])
+        assert.strictEqual((yield* one.claim(jobId(3), prepared(jobId(3)))).nonce, 7)
+      }))
+
+    test("lets one of many changes to a claim count", (log) =>
+      Effect.gen(function*() {
+        const ledgers = yield* Effect.all([1, 2, 3].map(() => openLedger(log, { transactionCount: 0 })))
+        const claims = yield* Effect.forEach(
+          jobs(20),
+          (id) => (ledgers[0] as Ledger["Service"]).claim(id, prepared(id)),
+          { concurrency: "unbounded" }
+        )
+        const changes = claims.map((claim) => ({ claim, fees: { ...fees, maxFeePerGas: 4_000_000_000n } }))
+        const changed = yield* Effect.forEach(ledgers, (ledger) => ledger.replace(changes), {
+          concurrency: "unbounded"
+        })
+        assert.isAtLeast(changed.flat().length, 1)
+        assert.strictEqual(new Set(changed.flat().map(({ nonce }) => nonce)).size, changed.flat().length)
+        const { claims: now, nextNonce } = yield* (ledgers[1] as Ledger["Service"]).issued(0)
+        assert.strictEqual(nextNonce, 20)
+        assert.deepStrictEqual(nonces(Array.from(now.values())).toSorted((a, b) => a - b), range(0, 20))
+        for (const one of changed.flat()) assert.deepStrictEqual(now.get(one.nonce), one)
+      }))
+
+    test("cancels a claim by a transfer of nothing to the wallet itself, and gives its job no other one", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 3 }
+        const ledger = yield* openLedger(log, world, { MAX_FEE_PER_GAS: "3000000000" })
+        const id = jobId(1)
+        const claim = yield* ledger.claim(id, prepared(id))
+        const reason: Job.Failure = { category: "chain_timeout", code: "DeadlinePassed", message: "too late" }
+        const cancelled = yield* ledger.cancel(claim, reason)
+        assert.deepInclude(cancelled, { nonce: 3, earlier: [claim.transactionHash], cancelled: reason })
+        const { data, to, value } = Transaction.from(cancelled.transaction)
+        assert.deepStrictEqual({ data, to, value }, { data: "0x", to: signer, value: 0n })
+        // It must outbid the one that it replaces, though that one offered all that the cap allows.
+        assert.isTrue(cancelled.maxFeePerGas >= (claim.maxFeePerGas * 1125n) / 1000n)
+        const [raised] = yield* ledger.replace([{ claim: cancelled, fees: { ...fees, maxFeePerGas: 9_000_000_000n } }])
+        assert.deepInclude(raised, { cancelled: reason, earlier: Wallet.hashes(cancelled) })
+        world.transactionCount = 4
+        assert.deepStrictEqual(yield* ledger.claim(id, prepared(id), claim), raised)
+        assert.deepStrictEqual(yield* ledger.giveUp(id, claim), Option.some(raised))
+        assert.deepStrictEqual(yield* ledger.giveUp(id, raised), Option.none())
+        assert.deepStrictEqual(yield* ledger.find(id), Option.some(raised))
+      }))
+
+    test("tells what was given out from a nonce on, as it is now", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 2 }
+        const ledger = yield* openLedger(log, world)
+        const first = yield* Effect.forEach(jobs(4), (id) => ledger.claim(id, prepared(id)))
+        world.transactionCount = 10
+        const after = yield* ledger.claim(jobId(9), prepared(jobId(9)))
+        const [raised] = yield* ledger.replace(
+          first.slice(1, 2).map((claim) => ({ claim, fees: { ...fees, maxFeePerGas: 9_000_000_000n } }))
+        )
+        yield* ledger.giveUp(jobId(8))
+        assert.deepStrictEqual(yield* ledger.issued(11), { claims: new Map(), nextNonce: 11 })
+        assert.deepStrictEqual(yield* ledger.issued(10), { claims: new Map([[10, after]]), nextNonce: 11 })
+        const { claims } = yield* ledger.issued(3)
+        assert.deepStrictEqual(
+          Array.from(claims.values()).toSorted((a, b) => a.nonce - b.nonce),
+          [raised, ...first.slice(2), after]
+        )
+        assert.strictEqual(yield* ledger.nextNonce, 11)
+      }))
+
+    test("uses up a nonce that its job has left behind, instead of raising its fees", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 0 }
+        const ledger = yield* openLedger(log, world)
+        const id = jobId(1)
+        const left = yield* ledger.claim(id, prepared(id))
+        world.transactionCount = 1
+        const next = yield* ledger.claim(id, prepared(id), left)
+        // A reorganisation has taken back the transaction that had used the nonce.
+        const raised = { ...fees, maxFeePerGas: 9_000_000_000n }
+        const [used] = yield* ledger.replace([{ claim: left, fees: raised }])
+        assert.isDefined(used)
+        assert.deepInclude(used, { nonce: left.nonce, earlier: [left.transactionHash] })
+        assert.notProperty(used, "jobId")
+        assert.strictEqual(Transaction.from(used.transaction).to, signer)
+        assert.deepStrictEqual(yield* ledger.find(id), Option.some(next))
+        assert.deepStrictEqual(yield* ledger.replace([{ claim: left, fees: raised }]), [])
+        const [again] = yield* ledger.replace([{ claim: used, fees: { ...fees, maxFeePerGas: 20_000_000_000n } }])
+        assert.deepInclude(again, { nonce: left.nonce, earlier: Wallet.hashes(used) })
+        const { claims } = yield* ledger.issued(0)
+        assert.deepStrictEqual(claims, new Map([[0, again], [1, next]]) as typeof claims)
+      }))
+
+    test("uses up a nonce that no claim has, once", (log) =>
+      Effect.gen(function*() {
+        const world = { transactionCount: 2 }
+        const [one, other] = [yield* openLedger(log, world), yield* openLedger(log, world)]
+        yield* one.claim(jobId(1), prepared(jobId(1)))
+        world.transactionCount = 4
+        yield* one.claim(jobId(2), prepared(jobId(2)))
+        const filled = yield* Effect.all([one.fill(3), other.fill(3)], { concurrency: "unbounded" })
+        assert.lengthOf(filled.flatMap(Option.toArray), 1)
+        const { claims } = yield* one.issued(2)
+        assert.deepStrictEqual(Array.from(claims.keys()).toSorted((a, b) => a - b), [2, 3, 4])
+        assert.deepInclude(claims.get(3), { nonce: 3, earlier: [] })
+        assert.notProperty(claims.get(3), "jobId")
       }))
 
     test("is continued by another ledger without a gap when one is killed in the middle of many claims", (log) =>

@@ -9,7 +9,14 @@ import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { bucketId, Buckets } from "@akave-async/sdk/Buckets"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
-import { ContractError, InvalidArgument, RpcError, TransactionRefused, UnknownRevert } from "@akave-async/sdk/Errors"
+import {
+  ContractError,
+  InvalidArgument,
+  type RefusalReason,
+  RpcError,
+  TransactionRefused,
+  UnknownRevert
+} from "@akave-async/sdk/Errors"
 import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
 import { assert, describe, it } from "@effect/vitest"
 import {
@@ -29,6 +36,7 @@ import {
   Stream
 } from "effect"
 import { TestClock } from "effect/testing"
+import { Transaction } from "ethers"
 import { Ledger } from "../src/Ledger.ts"
 import { Receipts } from "../src/Receipts.ts"
 import { type Outcome, Steps } from "../src/Steps.ts"
@@ -43,6 +51,9 @@ const subject = Bucket.subject(owner, name)
 const id = BucketId.make(bucketId(name, owner))
 const retries = 2
 const retryDelay = Duration.seconds(10)
+const shortDelay = Duration.seconds(2)
+const deadline = Duration.minutes(5)
+const confirmations = 3
 const fees = { maxFeePerGas: 3_000_000_000n, maxPriorityFeePerGas: 1_000_000_000n }
 const prepared: Prepared = {
   to: "0x5FbDB2315678afecb367f032d93F642f64180aa3",
@@ -56,8 +67,9 @@ const again = (after: Duration.Duration): Outcome => ({ _tag: "Again", after })
 
 const exists = new ContractError({ name: "BucketAlreadyExists", selector: "0x497ef2c2" })
 const away = new RpcError({ method: "eth_call", code: "ECONNREFUSED", details: "the chain is away" })
-const refused = (reason: "nonce_too_low" | "insufficient_funds") => new TransactionRefused({ reason, message: reason })
+const refused = (reason: RefusalReason) => new TransactionRefused({ reason, message: reason })
 const origin = { hash: TransactionHash.make(`0x${"0a".repeat(32)}`), blockNumber: 3 }
+const lost = { hash: TransactionHash.make(`0x${"0c".repeat(32)}`), blockNumber: 3 }
 
 /** What the chain answers. */
 interface World {
@@ -65,12 +77,18 @@ interface World {
   balance: bigint
   /** What a transaction is answered with when it is sent. */
   send: (raw: string) => Effect.Effect<"accepted" | "already_known", TransactionRefused | RpcError>
-  /** Whether the chain's node knows the transactions that were accepted. */
-  known: boolean
+  /** The number of the latest block. Whatever is mined is in block 9. */
+  head: number
+  /** How many nonces of the wallet are used. */
+  used: number
   /** Says for each transaction whether it is mined, and how it went. */
   mined: (hash: string) => Receipt["status"] | undefined
+  /** What has used a nonce, where it is no transaction of ours. */
+  elsewhere: (nonce: number) => TransactionHash | undefined
   origin: Option.Option<{ readonly hash: string; readonly blockNumber: number }>
   revert: ContractError | UnknownRevert
+  /** The time of the latest block, where it is not now. */
+  chainTime: DateTime.Utc | undefined
 }
 
 const receiptOf = (hash: string, status: Receipt["status"]): Receipt => ({
@@ -94,16 +112,25 @@ const walletCodec = CloudEvent.make(Wallet.Event)
 const bench = Effect.gen(function*() {
   const log = yield* EventLogMemory.open
   const ledgerLog = yield* EventLogMemory.open
+  const sent: Array<string> = []
+  const isSent = (hash: string) => sent.some((raw) => Transaction.from(raw).hash === hash)
   const world: World = {
     prepare: Effect.succeed(prepared),
     balance: 10n ** 18n,
     send: () => Effect.succeed("accepted"),
-    known: true,
-    mined: () => "success",
+    head: 11,
+    used: 4,
+    mined: (hash) => isSent(hash) ? "success" : undefined,
+    elsewhere: () => undefined,
     origin: Option.none(),
-    revert: new UnknownRevert({ data: "0x" })
+    revert: new UnknownRevert({ data: "0x" }),
+    chainTime: undefined
   }
-  const sent: Array<string> = []
+  /** The receipt with the address that the transaction of this hash went to. */
+  const toSelf = (receipt: Receipt): Receipt => {
+    const transaction = sent.map((raw) => Transaction.from(raw)).find(({ hash }) => hash === receipt.transactionHash)
+    return { ...receipt, to: transaction?.to ?? receipt.to }
+  }
   const receipt = (hash: string) =>
     Effect.sync(() => Option.map(Option.fromNullishOr(world.mined(hash)), (status) => receiptOf(hash, status)))
 
@@ -118,14 +145,19 @@ const bench = Effect.gen(function*() {
       storageAddress: prepared.to,
       accessAddress: "",
       fees: Effect.succeed(fees),
-      transactionCount: () => Effect.succeed(4),
+      transactionCount: () => Effect.sync(() => world.used),
       balance: () => Effect.sync(() => world.balance),
       send: (raw) =>
         Effect.suspend(() => world.send(raw)).pipe(
           Effect.tap(Effect.sync(() => sent.push(raw))),
           Effect.tap(probe("send"))
         ),
-      transactionKnown: () => Effect.sync(() => world.known),
+      blockNumber: Effect.sync(() => world.head),
+      blockTime: () => world.chainTime === undefined ? DateTime.now : Effect.succeed(world.chainTime),
+      minedAt: ({ nonce }) =>
+        Effect.sync(() =>
+          Option.map(Option.fromNullishOr(world.elsewhere(nonce)), (hash) => ({ hash, blockNumber: 9 }))
+        ),
       receipt,
       explainRevert: () => Effect.sync(() => world.revert)
     })
@@ -135,19 +167,41 @@ const bench = Effect.gen(function*() {
       creationTransaction: () => Effect.sync(() => world.origin)
     })
     const receipts = Layer.mock(Receipts, {
-      await: (hash) =>
-        Effect.flatMap(receipt(hash), Option.match({ onNone: () => Effect.never, onSome: Effect.succeed }))
+      await: Effect.fnUntraced(function*(claim) {
+        const [mined] = (yield* Effect.forEach(Wallet.hashes(claim), receipt)).flatMap(Option.toArray)
+        if (mined !== undefined) return { _tag: "Mined", receipt: toSelf(mined) } as const
+        const transactionHash = world.elsewhere(claim.nonce)
+        return transactionHash === undefined ? yield* Effect.never : { _tag: "Elsewhere", transactionHash } as const
+      })
     })
     const layer = Steps.layer.pipe(
       Layer.provide([Ledger.layer(probed(ledgerLog)), receipts, buckets]),
       Layer.provide([chain, Signer.layer(privateKey), Layer.succeed(EventLog, probed(log))]),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+        CONFIRMATIONS: `${confirmations}`,
+        JOB_DEADLINE: `${Duration.toMillis(deadline)} millis`,
         EXECUTOR_RETRIES: `${retries}`,
         EXECUTOR_RETRY_DELAY: `${Duration.toMillis(retryDelay)} millis`
       })))
     )
     return Effect.map(Layer.build(Layer.fresh(layer)), Context.get(Steps))
   }
+
+  /** The ledger as another executor has it. */
+  const ledger = Effect.suspend(() => {
+    const chain = Layer.mock(Chain, {
+      chainId: 31_337n,
+      storageAddress: "",
+      accessAddress: "",
+      fees: Effect.succeed(fees),
+      transactionCount: () => Effect.sync(() => world.used)
+    })
+    const layer = Ledger.layer(ledgerLog).pipe(
+      Layer.provide([chain, Signer.layer(privateKey)]),
+      Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({})))
+    )
+    return Effect.map(Layer.build(Layer.fresh(layer)), Context.get(Ledger))
+  })
 
   const append = Effect.fnUntraced(function*(event: Bucket.Event) {
     const { revision } = yield* log.read(subject)
@@ -167,36 +221,33 @@ const bench = Effect.gen(function*() {
   )
   const tags = Effect.map(events, (all) => all.map(({ event }) => event._tag))
   const last = Effect.map(events, (all) => all.at(-1)?.event)
+  /** What the ledger has stored: claims, and what has replaced them. */
   const claims = Effect.flatMap(ledgerLog.lastSequence, (last) =>
     ledgerLog.subscribe(1).pipe(
       Stream.take(last),
       Stream.runCollect,
-      Effect.map((all) =>
-        all.map((stored) => Result.getOrThrow(walletCodec.decode(stored))).filter((event) =>
-          event._tag === "NonceClaimed"
-        )
-      )
+      Effect.map((all) => all.flatMap((stored) => Wallet.claimOf(Result.getOrThrow(walletCodec.decode(stored))) ?? []))
     ))
 
   const attempt = Effect.fnUntraced(function*(steps: Steps["Service"], isFirstDelivery = false) {
     for (const { event, stored } of yield* events) {
-      if (event._tag === "BucketRequested" && event.jobId === jobId) {
-        return yield* steps.attempt(stored, event, isFirstDelivery)
-      }
+      const told = Bucket.stepOf(event)
+      if (told.step === "requested" && event.jobId === jobId) return yield* steps.attempt(stored, told, isFirstDelivery)
     }
     return yield* Effect.die("nothing was requested")
   })
   /** Settles the first transaction that was recorded, or the one at this place. */
   const settle = Effect.fnUntraced(function*(steps: Steps["Service"], isFirstDelivery = false, n = 0) {
-    const submissions = (yield* events).flatMap(({ event, stored }) =>
-      event._tag === "BucketSubmitted" ? [{ event, stored }] : []
-    )
-    const { event, stored } = yield* Effect.fromNullishOr(submissions[n])
-    return yield* steps.settle(stored, event, isFirstDelivery)
+    const submissions = (yield* events).flatMap(({ event, stored }) => {
+      const told = Bucket.stepOf(event)
+      return told.step === "submitted" ? [{ stored, told }] : []
+    })
+    const { stored, told } = yield* Effect.fromNullishOr(submissions[n])
+    return yield* steps.settle(stored, told, isFirstDelivery)
   })
 
   yield* given(Bucket.RequestBucket.make({ jobId, name, owner }))
-  return { world, sent, log, ledgerLog, executor, append, given, events, tags, last, claims, attempt, settle }
+  return { world, sent, log, ledgerLog, ledger, executor, append, given, events, tags, last, claims, attempt, settle }
 })
 const errorOf = (event: Bucket.Event | undefined): Job.Failure | undefined =>
   event?._tag === "BucketAttemptFailed" || event?._tag === "BucketFailed" ? event.error : undefined
@@ -311,19 +362,54 @@ describe("an attempt that fails", () => {
       assert.lengthOf(yield* claims, 0)
     }))
 
-  test("waits for funds as long as it has retries, and claims nothing", ({ attempt, claims, executor, last, world }) =>
+  test("waits for funds, says so, and goes on when they are there", ({ attempt, claims, executor, last, tags, world }) =>
     Effect.gen(function*() {
       const steps = yield* executor()
       world.balance = prepared.gasLimit * fees.maxFeePerGas - 1n
-      assert.deepStrictEqual(yield* attempt(steps, true), again(retryDelay))
+      const waiting = yield* Effect.forkScoped(attempt(steps, true))
+      yield* TestClock.adjust("4 minutes")
       const failed = yield* last
       assert.strictEqual(failed?._tag, "BucketAttemptFailed")
       assert.strictEqual(errorOf(failed)?.category, "insufficient_funds")
-      assert.lengthOf(yield* claims, 0)
-      yield* TestClock.adjust(retryDelay)
+      assert.deepStrictEqual(yield* tags, ["BucketRequested", "BucketStarted", "BucketAttemptFailed"])
+      assert.isUndefined(waiting.pollUnsafe())
       world.balance += 1n
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Fiber.join(waiting), again(Duration.zero))
+      assert.lengthOf(yield* claims, 0)
       assert.deepStrictEqual(yield* attempt(steps), done)
       assert.lengthOf(yield* claims, 1)
+    }))
+
+  test("waits for funds until the job's time is over", ({ attempt, claims, executor, last, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      world.balance = 0n
+      const waiting = yield* Effect.forkScoped(attempt(steps, true))
+      yield* TestClock.adjust(deadline)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), again(Duration.zero))
+      assert.deepStrictEqual(yield* attempt(steps), done)
+      const failed = yield* last
+      assert.strictEqual(failed?._tag, "BucketFailed")
+      assert.strictEqual(errorOf(failed)?.category, "insufficient_funds")
+      assert.lengthOf(yield* claims, 0)
+    }))
+
+  test("fills the log with nothing while its time is over by one clock only", ({ attempt, executor, tags, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      world.balance = 0n
+      world.chainTime = yield* DateTime.now
+      yield* Effect.forkScoped(attempt(steps, true))
+      yield* TestClock.adjust(deadline)
+      for (let n = 0; n < 3; n++) {
+        const attempting = yield* Effect.forkScoped(attempt(steps))
+        yield* TestClock.adjust(Duration.seconds(1))
+        assert.isUndefined(attempting.pollUnsafe())
+        yield* TestClock.adjust(Duration.seconds(1))
+        assert.deepStrictEqual(yield* Fiber.join(attempting), again(Duration.zero))
+      }
+      assert.lengthOf((yield* tags).filter((tag) => tag === "BucketAttemptFailed"), 4)
     }))
 
   for (
@@ -371,7 +457,9 @@ it.effect("refuses a job for a wallet that is not the executors' own", () =>
     })
     yield* log.append(foreign, { revision: 0 }, encoded)
     const stored = yield* Effect.flatMap(log.last(foreign), Effect.fromOption)
-    assert.deepStrictEqual(yield* (yield* executor()).attempt(stored, event, true), done)
+    const told = Bucket.stepOf(event)
+    if (told.step !== "requested") throw new Error("a request is the first step")
+    assert.deepStrictEqual(yield* (yield* executor()).attempt(stored, told, true), done)
     const { job } = (yield* load(log, foreign)).state
     assert.strictEqual(job?.status, "failed")
     assert.deepInclude(job?.error, { category: "invalid_request", code: "ForeignOwner" })
@@ -392,6 +480,51 @@ describe("a bucket that is there already", () => {
         bucketId: id,
         transactionHash: origin.hash
       })
+      assert.lengthOf(yield* claims, 0)
+    }))
+
+  test("is adopted once its transaction is confirmed, and not if a reorganisation takes it back", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, executor, last, world } = bench
+      const steps = yield* executor()
+      world.prepare = Effect.fail(exists)
+      world.origin = Option.some(lost)
+      world.head = 3
+      const adopting = yield* Effect.forkScoped(attempt(steps, true))
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(adopting.pollUnsafe())
+      world.origin = Option.some({ ...origin, blockNumber: 4 })
+      world.head = 5
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(adopting), again(retryDelay))
+      assert.strictEqual(errorOf(yield* last)?.category, "network")
+      world.head = 6
+      yield* TestClock.adjust(retryDelay)
+      assert.deepStrictEqual(yield* attempt(steps), done)
+      assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
+    }))
+
+  test("is adopted by a job that gets no claim any more, though its executor dies in between", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, claims, executor, last, ledger, tags, world } = bench
+      world.prepare = Effect.fail(exists)
+      world.origin = Option.some(origin)
+      const dead = yield* Deferred.make<void>()
+      // What it writes: the start, the ledger's opening, and that the job was given up.
+      let writes = 0
+      const victim = yield* executor(() =>
+        Effect.suspend(() =>
+          ++writes === 3 ? Effect.andThen(Deferred.succeed(dead, undefined), Effect.never) : Effect.void
+        )
+      )
+      yield* Effect.raceFirst(attempt(victim, true), Deferred.await(dead))
+      assert.deepStrictEqual(yield* tags, ["BucketRequested", "BucketStarted"])
+
+      assert.deepStrictEqual(yield* attempt(yield* executor()), done)
+      assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
+      // Another executor that is late with the job does not do it again, whatever has become of the bucket.
+      const late = yield* Effect.flip((yield* ledger).claim(jobId, prepared))
+      assert.strictEqual(late._tag, "GivenUp")
       assert.lengthOf(yield* claims, 0)
     }))
 
@@ -430,78 +563,121 @@ describe("a bucket that is there already", () => {
 })
 
 describe("a claim that exists", () => {
-  for (const error of [away, refused("insufficient_funds")]) {
-    test(`keeps the job from failing while its bytes can't be sent (${error._tag})`, (bench) =>
+  test("keeps the job from failing while its bytes can't be sent", (bench) =>
+    Effect.gen(function*() {
+      const steps = yield* bench.executor()
+      bench.world.send = () => Effect.fail(away)
+      bench.world.mined = () => undefined
+      for (let n = 0; n <= retries + 2; n++) {
+        assert.deepStrictEqual(yield* bench.attempt(steps, n === 0), again(shortDelay))
+        yield* TestClock.adjust(retryDelay)
+      }
+      assert.deepStrictEqual(yield* bench.tags, ["BucketRequested", "BucketStarted"])
+      const [claim] = yield* bench.claims
+      bench.world.send = () => Effect.succeed("accepted")
+      assert.deepStrictEqual(yield* bench.attempt(steps), done)
+      assert.deepStrictEqual(yield* bench.tags, created.slice(0, 3))
+      assert.deepStrictEqual(bench.sent, [claim?.transaction])
+      assert.lengthOf(yield* bench.claims, 1)
+    }))
+
+  test("waits for funds with the job, which says so", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, claims, executor, last, tags, world } = bench
+      const steps = yield* executor()
+      world.mined = () => undefined
+      world.send = () => Effect.fail(refused("insufficient_funds"))
+      const waiting = yield* Effect.forkScoped(attempt(steps, true))
+      yield* TestClock.adjust("4 minutes")
+      assert.strictEqual(errorOf(yield* last)?.category, "insufficient_funds")
+      assert.isUndefined(waiting.pollUnsafe())
+      world.send = () => Effect.succeed("accepted")
+      yield* TestClock.adjust(shortDelay)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), again(Duration.zero))
+      assert.deepStrictEqual(yield* attempt(steps), done)
+      assert.deepStrictEqual((yield* tags).slice(2), ["BucketAttemptFailed", "BucketStarted", "BucketSubmitted"])
+      assert.lengthOf(yield* claims, 1)
+    }))
+
+  for (
+    const reason of ["underpriced", "replacement_underpriced", "fee_below_base_fee", "nonce_too_high", "other"] as const
+  ) {
+    test(`is the keeper's when the chain's node refuses it as ${reason}`, ({ attempt, claims, executor, tags, world }) =>
       Effect.gen(function*() {
-        const steps = yield* bench.executor()
-        bench.world.send = () => Effect.fail(error)
-        for (let n = 0; n <= retries + 2; n++) {
-          assert.deepStrictEqual(yield* bench.attempt(steps, n === 0), again(retryDelay))
-          yield* TestClock.adjust(retryDelay)
-        }
-        assert.deepStrictEqual(yield* bench.tags, ["BucketRequested", "BucketStarted"])
-        const [claim] = yield* bench.claims
-        bench.world.send = () => Effect.succeed("accepted")
-        assert.deepStrictEqual(yield* bench.attempt(steps), done)
-        assert.deepStrictEqual(yield* bench.tags, created.slice(0, 3))
-        assert.deepStrictEqual(bench.sent, [claim?.transaction])
-        assert.lengthOf(yield* bench.claims, 1)
+        world.mined = () => undefined
+        world.send = () => Effect.fail(refused(reason))
+        assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+        assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+        assert.lengthOf(yield* claims, 1)
       }))
   }
 
+  test("is not spent because a node that is behind shows no receipt", ({ attempt, claims, executor, tags, world }) =>
+    Effect.gen(function*() {
+      world.mined = () => undefined
+      world.send = () => {
+        world.used = 5
+        return Effect.fail(refused("nonce_too_low"))
+      }
+      assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+      assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+      assert.lengthOf(yield* claims, 1)
+    }))
+
   test("counts as sent when its nonce is used by its own transaction", ({ attempt, claims, executor, tags, world }) =>
     Effect.gen(function*() {
+      world.mined = () => "success"
       world.send = () => Effect.fail(refused("nonce_too_low"))
       assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
       assert.deepStrictEqual(yield* tags, created.slice(0, 3))
       assert.lengthOf(yield* claims, 1)
     }))
 
-  test("is followed by another when its nonce was used from elsewhere", ({ attempt, claims, executor, last, sent, world }) =>
+  test("is recorded though its nonce was used from elsewhere, and what follows waits until that is final", (bench) =>
     Effect.gen(function*() {
+      const { attempt, claims, executor, settle, tags, world } = bench
       world.mined = () => undefined
-      let isSpent = true
-      world.send = () =>
-        Effect.suspend(() => {
-          const answer = isSpent ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted" as const)
-          isSpent = false
-          return answer
-        })
-      assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
-      const [spent, next] = yield* claims
-      assert.deepStrictEqual([spent?.nonce, next?.nonce], [4, 5])
-      assert.deepStrictEqual(sent, [next?.transaction])
-      const submitted = yield* last
-      assert.isDefined(next)
-      assert.deepInclude(submitted, { _tag: "BucketSubmitted", transactionHash: next.transactionHash })
+      world.send = (raw) => {
+        world.used = 5
+        return Transaction.from(raw).nonce === 4 ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted")
+      }
+      const steps = yield* executor()
+      assert.deepStrictEqual(yield* attempt(steps, true), done)
+      assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+      assert.lengthOf(yield* claims, 1)
+      world.elsewhere = (nonce) => nonce === 4 ? origin.hash : undefined
+      assert.deepStrictEqual(yield* settle(steps), done)
+      assert.deepStrictEqual((yield* claims).map(({ nonce }) => nonce), [4, 5])
+      assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted"])
     }))
+
+  /** What the chain may take back is no reason to claim again, or to fail. */
+  for (const use of ["its own transaction, which failed", "a transaction from elsewhere"] as const) {
+    test(`is not spent by ${use}, in a block that is not confirmed`, ({ attempt, claims, executor, tags, world }) =>
+      Effect.gen(function*() {
+        world.head = 10
+        world.mined = () => use === "a transaction from elsewhere" ? undefined : "reverted"
+        world.elsewhere = () => origin.hash
+        world.send = () => {
+          world.used = 5
+          return Effect.fail(refused("nonce_too_low"))
+        }
+        assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)
+        assert.deepStrictEqual(yield* tags, created.slice(0, 3))
+        assert.lengthOf(yield* claims, 1)
+      }))
+  }
 })
 
 describe("a transaction under way", () => {
-  test("is sent again when the chain's node forgot it", ({ attempt, claims, executor, sent, settle, tags, world }) =>
-    Effect.gen(function*() {
-      const steps = yield* executor()
-      yield* attempt(steps, true)
-      world.known = false
-      world.mined = () => undefined
-      const settling = yield* Effect.forkScoped(settle(steps))
-      yield* TestClock.adjust("40 seconds")
-      const [claim] = yield* claims
-      assert.isAtLeast(sent.length, 3)
-      assert.deepStrictEqual(new Set(sent), new Set([claim?.transaction]))
-      assert.deepStrictEqual(yield* tags, created.slice(0, 3))
-      yield* Fiber.interrupt(settling)
-    }))
-
   test("is replaced by another when its nonce was used from elsewhere", ({ attempt, claims, executor, settle, tags, world }) =>
     Effect.gen(function*() {
       const steps = yield* executor()
       yield* attempt(steps, true)
       const [spent] = yield* claims
-      world.known = false
+      world.used = 5
       world.mined = (hash) => hash === spent?.transactionHash ? undefined : "success"
-      world.send = (raw) =>
-        raw === spent?.transaction ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted")
+      world.elsewhere = (nonce) => nonce === spent?.nonce ? origin.hash : undefined
       assert.deepStrictEqual(yield* settle(steps), done)
       assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted"])
       assert.lengthOf(yield* claims, 2)
@@ -516,10 +692,9 @@ describe("a transaction under way", () => {
       const { claims, executor, settle, tags, world } = bench
       yield* bench.attempt(yield* executor(), true)
       const [spent] = yield* claims
-      world.known = false
+      world.used = 5
       world.mined = () => undefined
-      world.send = (raw) =>
-        raw === spent?.transaction ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted")
+      world.elsewhere = (nonce) => nonce === spent?.nonce ? origin.hash : undefined
       const dead = yield* Deferred.make<void>()
       const victim = yield* executor((what) =>
         what === "send" ? Effect.andThen(Deferred.succeed(dead, undefined), Effect.never) : Effect.void
@@ -540,8 +715,9 @@ describe("a transaction under way", () => {
       const steps = yield* bench.executor()
       yield* bench.attempt(steps, true)
       const [spent] = yield* bench.claims
-      bench.world.known = false
+      bench.world.used = 5
       bench.world.mined = () => undefined
+      bench.world.elsewhere = (nonce) => nonce === spent?.nonce ? origin.hash : undefined
       bench.world.send = (raw) =>
         raw === spent?.transaction ? Effect.fail(refused("nonce_too_low")) : Effect.succeed("accepted")
       bench.world.prepare = Effect.fail(away)
@@ -551,6 +727,71 @@ describe("a transaction under way", () => {
       assert.deepStrictEqual(yield* bench.settle(steps), done)
       assert.deepStrictEqual((yield* bench.tags).slice(3), ["BucketAttemptFailed", "BucketStarted", "BucketSubmitted"])
       assert.lengthOf(yield* bench.claims, 2)
+    }))
+
+  test("is followed where the fees of its nonce were raised", ({ attempt, claims, executor, ledger, settle, tags, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      yield* attempt(steps, true)
+      const [claim] = yield* claims
+      assert.isDefined(claim)
+      world.mined = () => undefined
+      const settling = yield* Effect.forkScoped(settle(steps))
+      yield* TestClock.adjust("1 second")
+      const [raised] = yield* (yield* ledger).replace([{ claim, fees: { ...fees, maxFeePerGas: 9_000_000_000n } }])
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(settling), again(Duration.zero))
+      assert.deepStrictEqual(yield* settle(steps), done)
+      assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted"])
+      // Whichever of the two is mined, it is the job's.
+      world.mined = (hash) => hash === claim.transactionHash ? "success" : undefined
+      assert.deepStrictEqual(yield* settle(steps), done)
+      assert.deepStrictEqual(yield* settle(steps, false, 1), done)
+      assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted", "BucketCreated"])
+      assert.isDefined(raised)
+    }))
+
+  for (const winner of ["the call", "the transfer", "another transaction"] as const) {
+    test(`is withdrawn when the job's time is over, and ${winner} of the same nonce decides`, (bench) =>
+      Effect.gen(function*() {
+        const { attempt, claims, executor, last, sent, settle, tags, world } = bench
+        const steps = yield* executor()
+        yield* attempt(steps, true)
+        world.mined = () => undefined
+        const settling = yield* Effect.forkScoped(settle(steps))
+        yield* TestClock.adjust(Duration.subtract(deadline, Duration.seconds(1)))
+        assert.isUndefined(settling.pollUnsafe())
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(yield* Fiber.join(settling), done)
+        const [call, transfer] = yield* claims
+        assert.strictEqual(transfer?.nonce, call?.nonce)
+        assert.deepStrictEqual<ReadonlyArray<unknown> | undefined>(transfer?.earlier, [call?.transactionHash])
+        assert.deepStrictEqual(sent, [call?.transaction, transfer?.transaction])
+        assert.deepStrictEqual(yield* tags, [...created.slice(0, 3), "BucketSubmitted"])
+
+        if (winner === "another transaction") world.elsewhere = () => origin.hash
+        const mined = winner === "the call" ? call : winner === "the transfer" ? transfer : undefined
+        world.mined = (hash) => hash === mined?.transactionHash ? "success" : undefined
+        assert.deepStrictEqual(yield* settle(steps, false, 1), done)
+        const end = yield* last
+        if (winner === "the call") assert.deepInclude(end, { _tag: "BucketCreated", adopted: false })
+        else assert.deepInclude(errorOf(end), { category: "chain_timeout", code: "DeadlinePassed" })
+        assert.lengthOf(yield* claims, 2)
+      }))
+  }
+
+  test("keeps its time though one clock has jumped", ({ attempt, executor, settle, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      yield* attempt(steps, true)
+      world.mined = () => undefined
+      world.chainTime = yield* DateTime.now
+      const settling = yield* Effect.forkScoped(settle(steps))
+      yield* TestClock.adjust(Duration.times(deadline, 3))
+      assert.isUndefined(settling.pollUnsafe())
+      world.chainTime = undefined
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(settling), done)
     }))
 
   test("fails the job with the contract's own reason when it is mined and reverts", ({ attempt, executor, last, settle, tags, world }) =>
@@ -702,6 +943,27 @@ describe("every step", () => {
       }))
   }
 })
+
+test("a job that was given up does not end the next job on its name", (bench) =>
+  Effect.gen(function*() {
+    const { attempt, executor, given, ledger, log } = bench
+    // Given up, ended and asked for again by others, while this executor stands between its start and its claim.
+    let isStarted = false
+    const others = Effect.gen(function*() {
+      isStarted = true
+      yield* (yield* ledger).giveUp(jobId)
+      yield* given(
+        Bucket.Fail.make({ jobId, error: failure }),
+        Bucket.RequestBucket.make({ jobId: other, name, owner }),
+        Bucket.StartAttempt.make({ jobId: other })
+      )
+    })
+    const steps = yield* executor(() => isStarted ? Effect.void : Effect.scoped(Effect.orDie(others)))
+    assert.deepStrictEqual(yield* attempt(steps), done)
+    assert.isTrue(isStarted)
+    const { job } = (yield* load(log, subject)).state
+    assert.deepInclude(job, { id: other, status: "processing" })
+  }))
 
 describe("a job that an executor is about to fail for good", () => {
   const hopeless = new RpcError({ method: "eth_estimateGas", code: -32602, details: "invalid params" })

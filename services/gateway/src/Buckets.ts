@@ -12,6 +12,8 @@ import { v7 as uuidv7 } from "uuid"
 export class Buckets extends Context.Service<Buckets, {
   /** Stores the request for a bucket and gives the job that will create it. */
   request(name: BucketName): Effect.Effect<Job.Job, Bucket.Rejection | LogUnavailable>
+  /** Stores the request for a bucket's deletion and gives the job that will delete it. */
+  requestDeletion(name: BucketName): Effect.Effect<Job.Job, Bucket.Rejection | LogUnavailable>
   /** Cancels a job that no executor has started, and gives it as it is then. */
   cancel(job: Job.Job): Effect.Effect<Job.Job, Bucket.Rejection | LogUnavailable>
 }>()("@akave-async/gateway/Buckets") {
@@ -27,12 +29,23 @@ export class Buckets extends Context.Service<Buckets, {
         return yield* Effect.orDie(Effect.fromNullishOr(state.job))
       })
 
-      const request = Effect.fn("Buckets.request")(function*(name: BucketName) {
+      const newJob = Effect.fnUntraced(function*(name: BucketName) {
         const jobId = yield* Effect.sync(() => Job.Id.make(uuidv7()))
         yield* Effect.annotateCurrentSpan({ "job.id": jobId, "bucket.name": name })
+        return { jobId, name, owner }
+      })
+
+      const request = Effect.fn("Buckets.request")(function*(name: BucketName) {
+        const command = Bucket.RequestBucket.make(yield* newJob(name))
         // A name that was never asked for is the usual case, and then one append is all there is to do.
         const unknown = { state: Bucket.initial, revision: 0 }
-        return yield* run(Bucket.subject(owner, name), unknown, Bucket.RequestBucket.make({ jobId, name, owner }))
+        return yield* run(Bucket.subject(owner, name), unknown, command)
+      })
+
+      const requestDeletion = Effect.fn("Buckets.requestDeletion")(function*(name: BucketName) {
+        const command = Bucket.RequestBucketDeletion.make(yield* newJob(name))
+        const subject = Bucket.subject(owner, name)
+        return yield* run(subject, yield* load(log, subject), command)
       })
 
       const cancel = Effect.fn("Buckets.cancel")(function*({ bucketName, id: jobId, owner }: Job.Job) {
@@ -42,7 +55,7 @@ export class Buckets extends Context.Service<Buckets, {
         return yield* run(subject, yield* load(log, subject), command)
       })
 
-      return Buckets.of({ request, cancel })
+      return Buckets.of({ request, requestDeletion, cancel })
     })
   )
 }

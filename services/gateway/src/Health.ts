@@ -1,10 +1,11 @@
 /** Whether what the gateway depends on is there. */
 import type { Readiness } from "@akave-async/api/Resources"
-import { EventLog } from "@akave-async/eventing/EventLog"
+import { EventLog, lost } from "@akave-async/eventing/EventLog"
 import { check, patience } from "@akave-async/platform/HealthCheck"
+import { durabilityConfig } from "@akave-async/platform/Nats"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
+import * as JsonRpc from "@akave-async/sdk/JsonRpc"
 import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
-import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { ReadModel } from "./ReadModel.ts"
 
 export class Health extends Context.Service<Health, {
@@ -16,17 +17,35 @@ export class Health extends Context.Service<Health, {
       const log = yield* EventLog
       const readModel = yield* ReadModel
       const node = yield* AkaveNode
-      const http = yield* HttpClient.HttpClient
+      const durability = yield* durabilityConfig
 
-      const blockNumber = (rpcUrl: string) =>
-        HttpClientRequest.post(rpcUrl).pipe(
-          HttpClientRequest.bodyJsonUnsafe({ jsonrpc: "2.0", id: 1, method: "eth_blockNumber", params: [] }),
-          http.execute,
-          Effect.flatMap(HttpClientResponse.schemaBodyJson(BlockNumber)),
-          Effect.map(({ result }) => Number(result)),
-          // The URL that a client's error names may hold an API key.
-          Effect.mapError(() => new Error("the chain does not answer"))
+      /** Where the log ends, which is never before what the read model has applied. */
+      const eventLog = Effect.gen(function*() {
+        // The read model is asked first: it goes on meanwhile. While it is away, the log is taken as it is.
+        const applied = yield* Effect.timeout(readModel.checkpoint, patience / 3).pipe(
+          Effect.catch(() => Effect.succeed(0))
         )
+        const last = yield* log.lastSequence
+        if (last < applied) {
+          const loss =
+            `The event log ends at event ${last}, and the read model has applied ${applied} events: restore it`
+          return yield* lost("compare", loss)
+        }
+        return `at event ${last}; ${yield* durability}`
+      })
+
+      const blockNumber = Effect.fnUntraced(
+        function*(rpcUrl: string) {
+          const rpc = yield* JsonRpc.make(rpcUrl, patience)
+          const answer = yield* Effect.flatMap(
+            rpc.request("eth_blockNumber", []),
+            Schema.decodeUnknownEffect(BlockNumber)
+          )
+          return Number(answer)
+        },
+        Effect.scoped,
+        Effect.catchTag(["RpcError", "SchemaError"], () => Effect.fail(new Error("the chain does not answer")))
+      )
 
       // The node tells where the chain is; while it is away, the chain is looked for where it was.
       let rpcUrl: string | undefined
@@ -47,7 +66,7 @@ export class Health extends Context.Service<Health, {
 
       const readiness = Effect.fn("Health.readiness")(function*() {
         const { projection_lag_ms, ...dependencies } = yield* Effect.all({
-          event_log: check(log.lastSequence, (sequence) => `at event ${sequence}`),
+          event_log: check(eventLog, (told) => told),
           read_model: check(readModel.checkpoint, (sequence) => `at event ${sequence}`),
           node: check(node.ping),
           chain: check(chain, (block) => `at block ${block}`),
@@ -62,4 +81,4 @@ export class Health extends Context.Service<Health, {
   )
 }
 
-const BlockNumber = Schema.Struct({ result: Schema.String.check(Schema.isPattern(/^0x[0-9a-f]+$/)) })
+const BlockNumber = Schema.String.check(Schema.isPattern(/^0x[0-9a-f]+$/))

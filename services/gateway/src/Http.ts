@@ -2,6 +2,7 @@
 import { Api, Validation } from "@akave-async/api/Api"
 import * as Problems from "@akave-async/api/Problems"
 import { jobResource } from "@akave-async/api/Resources"
+import type * as Bucket from "@akave-async/domain/Bucket"
 import type * as Job from "@akave-async/domain/Job"
 import { Cause, Effect, Layer, Option, SchemaIssue, type Types } from "effect"
 import {
@@ -14,17 +15,10 @@ import {
 } from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware, HttpApiScalar, HttpApiSchema } from "effect/http-api"
 import { Buckets } from "./Buckets.ts"
+import { DeadLettersHttp } from "./DeadLettersHttp.ts"
 import { Health } from "./Health.ts"
 import { ReadModel } from "./ReadModel.ts"
-
-const logUnavailable = () =>
-  new Problems.EventLogUnavailable({
-    detail: "The request was not stored. Try again after the time in Retry-After"
-  })
-const modelUnavailable = (error: { readonly message: string }) =>
-  new Problems.ReadModelUnavailable({
-    detail: `${error.message}. Requests are still accepted; ask again after the time in Retry-After`
-  })
+import { logUnavailable, lookupFailures } from "./Unavailable.ts"
 
 const findJob = Effect.fn(
   function*(id: Job.Id) {
@@ -37,14 +31,21 @@ const findJob = Effect.fn(
     }
     return job.value
   },
-  Effect.catchTags({
-    LogUnavailable: modelUnavailable,
-    ReadModelBehind: modelUnavailable,
-    SqlError: () => modelUnavailable({ message: "The database does not answer" })
-  })
+  Effect.catchTags(lookupFailures)
 )
 
+/** The answer to a request that was stored. */
+const accepted = (job: Job.Job) =>
+  HttpApiSchema.withHeaders({ body: jobResource(job), headers: { location: `/jobs/${job.id}` } })
+
 const getJob = (id: Job.Id) => Effect.map(findJob(id), jobResource)
+
+const bucketBusy = ({ jobId, message }: Bucket.BucketBusy) =>
+  new Problems.BucketBusy({ detail: message, job_id: jobId })
+const bucketNotFound = ({ name }: { readonly name: string }) =>
+  new Problems.BucketNotFound({
+    detail: `No bucket ${name} was created by a job, or it was deleted. GET /buckets lists those that are there`
+  })
 
 const BucketsHttp = HttpApiBuilder.group(
   Api,
@@ -57,23 +58,41 @@ const BucketsHttp = HttpApiBuilder.group(
     return handlers.handleAll({
       create: Effect.fnUntraced(
         function*({ payload }) {
-          const job = yield* buckets.request(payload.name)
-          return HttpApiSchema.withHeaders({ body: jobResource(job), headers: { location: `/jobs/${job.id}` } })
+          return accepted(yield* buckets.request(payload.name))
         },
         Effect.catchTags({
           BucketExists: ({ bucketId, jobId, message }) =>
             new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId }),
-          BucketBusy: ({ jobId, message }) => new Problems.BucketBusy({ detail: message, job_id: jobId }),
+          BucketBusy: bucketBusy,
           LogUnavailable: logUnavailable,
+          BucketMissing: Effect.die,
           JobOver: Effect.die,
           TooLateToCancel: Effect.die,
           OutOfOrder: Effect.die
         })
       ),
+      delete: Effect.fnUntraced(
+        function*({ params }) {
+          return accepted(yield* buckets.requestDeletion(params.name))
+        },
+        Effect.catchTags({
+          BucketMissing: bucketNotFound,
+          BucketBusy: bucketBusy,
+          LogUnavailable: logUnavailable,
+          BucketExists: Effect.die,
+          JobOver: Effect.die,
+          TooLateToCancel: Effect.die,
+          OutOfOrder: Effect.die
+        })
+      ),
+      get: Effect.fnUntraced(function*({ params }) {
+        const bucket = yield* readModel.bucket(params.name)
+        return Option.isSome(bucket) ? bucket.value : yield* bucketNotFound(params)
+      }, Effect.catchTags(lookupFailures)),
       list: Effect.fnUntraced(function*({ query }) {
         const page = yield* readModel.buckets(query)
         return { buckets: page, next: page.length < query.limit ? null : page.at(-1)?.name ?? null }
-      }, Effect.catchTag("SqlError", () => modelUnavailable({ message: "The database does not answer" }))),
+      }, Effect.catchTags({ SqlError: lookupFailures.SqlError })),
       job: ({ params }) => Effect.provideContext(getJob(params.job_id), context)
     })
   })
@@ -100,6 +119,7 @@ const JobsHttp = HttpApiBuilder.group(
           LogUnavailable: logUnavailable,
           BucketBusy: Effect.die,
           BucketExists: Effect.die,
+          BucketMissing: Effect.die,
           OutOfOrder: Effect.die
         })
       )
@@ -125,7 +145,7 @@ const HealthHttp = HttpApiBuilder.group(
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
+export const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
   if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
   const errors = issues(error.cause.issue).issues.map(({ message, path = [] }) => ({
     path: path.map((segment) => {
@@ -204,6 +224,6 @@ export const routes = Layer.mergeAll(
   HttpApiScalar.layer(Api, { path: "/docs" }),
   Edge
 ).pipe(
-  Layer.provide([BucketsHttp, JobsHttp, HealthHttp]),
+  Layer.provide([BucketsHttp, JobsHttp, DeadLettersHttp, HealthHttp]),
   Layer.provide(ValidationHttp)
 )

@@ -1,8 +1,12 @@
 /** Queries on the tables that the projector keeps. */
 import * as Resources from "@akave-async/api/Resources"
+import type { BucketName } from "@akave-async/domain/BucketName"
+import { Address } from "@akave-async/domain/Chain"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
-import { Context, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { bucketId } from "@akave-async/sdk/Buckets"
+import { Config, Context, Effect, Layer, Option, Schedule, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 
 /** The read model has not applied an event that the answer may depend on. */
@@ -18,11 +22,28 @@ export interface Page {
   readonly limit: number
 }
 
+export interface DeadLetterQuery extends Resources.DeadLetterFilter {
+  readonly status: DeadLetter.Status
+  readonly after?: DeadLetter.Sequence
+  readonly limit: number
+}
+
+/** Why a thing can't be looked up. */
+export type LookupError = SqlError.SqlError | LogUnavailable | ReadModelBehind
+
 export class ReadModel extends Context.Service<ReadModel, {
   /** A job. None is certain: whatever the log held when this was called has been looked at. */
-  job(id: Job.Id): Effect.Effect<Option.Option<Job.Job>, SqlError.SqlError | LogUnavailable | ReadModelBehind>
+  job(id: Job.Id): Effect.Effect<Option.Option<Job.Job>, LookupError>
+  /** A bucket of the owner that this gateway is for. None is as certain as for {@link job}. */
+  bucket(name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets after a name, by name. */
   buckets(page: Page): Effect.Effect<ReadonlyArray<Resources.BucketResource>, SqlError.SqlError>
+  /** A dead letter. None is as certain as for {@link job}. */
+  deadLetter(sequence: DeadLetter.Sequence): Effect.Effect<Option.Option<DeadLetter.DeadLetter>, LookupError>
+  /** Dead letters after a sequence, by sequence. */
+  deadLetters(query: DeadLetterQuery): Effect.Effect<ReadonlyArray<DeadLetter.DeadLetter>, SqlError.SqlError>
+  /** Waits until all that the log holds when this is called is applied. */
+  readonly caughtUp: Effect.Effect<void, LookupError>
   /** The sequence of the last event applied. */
   readonly checkpoint: Effect.Effect<number, SqlError.SqlError>
 }>()("@akave-async/gateway/ReadModel") {
@@ -31,31 +52,45 @@ export class ReadModel extends Context.Service<ReadModel, {
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const log = yield* EventLog
-
-      const find = Effect.fnUntraced(function*(id: Job.Id) {
-        const [row] = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = ${id}`
-        return row === undefined ? Option.none() : Option.some(yield* Effect.orDie(decodeJob(row.job)))
-      })
+      const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
 
       const checkpoint = Effect.map(
         sql<{ sequence: number }>`select sequence from projection_checkpoint where name = 'events'`,
         ([row]) => row?.sequence ?? 0
       )
 
-      const caughtUp = (wanted: number) =>
+      const caughtUp = Effect.flatMap(log.lastSequence, (wanted) =>
         Effect.flatMap(
           checkpoint,
           (applied) => applied >= wanted ? Effect.void : Effect.fail(new ReadModelBehind({ applied, wanted }))
         ).pipe(
           Effect.retry({ while: (error) => error._tag === "ReadModelBehind", schedule: catchUp })
-        )
+        ))
 
-      const job = Effect.fn("ReadModel.job")(function*(id: Job.Id) {
-        const found = yield* find(id)
+      /** What is not found is looked for once more, when the read model has come to where the log is now. */
+      const certain = Effect.fnUntraced(function*<A>(find: Effect.Effect<Option.Option<A>, SqlError.SqlError>) {
+        const found = yield* find
         if (Option.isSome(found)) return found
-        yield* Effect.flatMap(log.lastSequence, caughtUp)
-        return yield* find(id)
+        yield* caughtUp
+        return yield* find
       })
+
+      const job = Effect.fn("ReadModel.job")((id: Job.Id) =>
+        certain(Effect.gen(function*() {
+          const [row] = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = ${id}`
+          return row === undefined ? Option.none() : Option.some(yield* Effect.orDie(decodeJob(row.job)))
+        }))
+      )
+
+      const bucket = Effect.fn("ReadModel.bucket")((name: BucketName) =>
+        certain(Effect.gen(function*() {
+          const rows = yield* sql`
+            select name, bucket_id, owner, tx_hash, job_id, created_at from buckets
+            where bucket_id = ${bucketId(name, owner)}`
+          const [found] = yield* Effect.orDie(decodeBuckets(rows))
+          return Option.fromUndefinedOr(found)
+        }))
+      )
 
       const buckets = Effect.fn("ReadModel.buckets")(function*({ after, limit }: Page) {
         const rows = yield* sql`
@@ -64,7 +99,28 @@ export class ReadModel extends Context.Service<ReadModel, {
         return yield* Effect.orDie(decodeBuckets(rows))
       })
 
-      return ReadModel.of({ job, buckets, checkpoint })
+      const deadLetter = Effect.fn("ReadModel.deadLetter")((sequence: DeadLetter.Sequence) =>
+        certain(Effect.gen(function*() {
+          const rows = yield* sql<{ letter: unknown }>`select letter from dead_letters where sequence = ${sequence}`
+          const [found] = yield* Effect.orDie(decodeLetters(rows))
+          return Option.map(Option.fromUndefinedOr(found), ({ letter }) => letter)
+        }))
+      )
+
+      const deadLetters = Effect.fn("ReadModel.deadLetters")(
+        function*({ after, limit, reason, status, subject, type }: DeadLetterQuery) {
+          const rows = yield* sql<{ letter: unknown }>`
+            select letter from dead_letters
+            where status = ${status} and sequence > ${after ?? 0}
+              and type = coalesce(${type ?? null}::text, type)
+              and starts_with(subject, ${subject ?? ""})
+              and position(${reason ?? ""} in reason) > 0
+            order by sequence limit ${limit}`
+          return Array.from(yield* Effect.orDie(decodeLetters(rows)), ({ letter }) => letter)
+        }
+      )
+
+      return ReadModel.of({ job, bucket, buckets, deadLetter, deadLetters, caughtUp, checkpoint })
     })
   )
 }
@@ -73,6 +129,9 @@ export class ReadModel extends Context.Service<ReadModel, {
 const catchUp = Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "2 seconds" }))
 
 const decodeJob = Schema.decodeUnknownEffect(Schema.toCodecJson(Job.Job))
+const decodeLetters = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Struct({ letter: Schema.toCodecJson(DeadLetter.DeadLetter) }))
+)
 const decodeBuckets = Schema.decodeUnknownEffect(
   Schema.Array(Resources.BucketResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromDate })))
 )

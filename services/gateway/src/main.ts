@@ -5,9 +5,10 @@ import * as Service from "@akave-async/platform/Service"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Config, Layer } from "effect"
-import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { Buckets } from "./Buckets.ts"
+import { DeadLetters } from "./DeadLetters.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
 import { ReadModel } from "./ReadModel.ts"
@@ -24,12 +25,13 @@ Service.main(
   Layer.mergeAll(HttpRouter.serve(Http.routes, { disableLogger: true, disableListenLog: true }), Ready).pipe(
     Layer.provide(Server),
     Layer.provide(Health.layer),
+    Layer.provide(DeadLetters.layer),
     Layer.provide([Buckets.layer, ReadModel.layer]),
     Layer.provide([
-      Layer.provide(EventLogJetStream.layerConfig, Nats.layerConfig("gateway")),
+      EventLogJetStream.layerConfig,
       Postgres.layerConfig,
-      AkaveNode.layerConfig,
-      FetchHttpClient.layer
-    ])
+      AkaveNode.layerConfig
+    ]),
+    Layer.provide(Nats.layerConfig("gateway"))
   )
 )

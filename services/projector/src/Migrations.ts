@@ -70,13 +70,31 @@ const readModel = Effect.gen(function*() {
     values ('events', 0, decode(repeat('00', 32), 'hex'))`
 })
 
+const deadLetters = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    create table dead_letters (
+      -- The sequence of the event that died.
+      sequence bigint primary key,
+      subject text not null,
+      type text not null,
+      reason text not null,
+      status text not null,
+      -- The sequence of the letter's last event.
+      revision bigint not null,
+      -- The dead letter as the fold of its events.
+      letter jsonb not null
+    )`
+  yield* sql`create index dead_letters_status on dead_letters (status, sequence)`
+})
+
 /** Creates or updates the read model's tables. Several projectors may start at once: the losers of that race try again. */
 export const migrate = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const [setting] = yield* sql<{ schema: string }>`select current_setting('search_path') as schema`
   yield* sql`create schema if not exists ${sql(setting?.schema ?? "public")}`
   yield* Migrator.make({})({
-    loader: Migrator.fromRecord({ "0001_read_model": readModel }),
+    loader: Migrator.fromRecord({ "0001_read_model": readModel, "0002_dead_letters": deadLetters }),
     table: "schema_migrations"
   })
 }).pipe(Effect.retry({ times: 5, schedule: Schedule.spaced("500 millis") }))

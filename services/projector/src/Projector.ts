@@ -2,9 +2,12 @@
  * Folds the log into Postgres, up to 1,000 events a transaction. The checkpoint moves in the same transaction and only
  * from the value it was read at, so several projectors can run: what one has applied, the others skip.
  */
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
-import { Effect, Schedule, Schema, Stream } from "effect"
+import { EventLog, lost, type StoredEvent } from "@akave-async/eventing/EventLog"
+import * as HashChain from "@akave-async/eventing/HashChain"
+import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Projection from "./Projection.ts"
 
@@ -16,6 +19,8 @@ class CheckpointBehind
 }
 
 const decodeJobs = Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson(Job.Job)))
+
+const decodeLetters = Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson(DeadLetter.DeadLetter)))
 
 const checkpoint = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -30,6 +35,24 @@ const toJson = (rows: ReadonlyArray<unknown>): string =>
     rows,
     (_, value) => typeof value === "string" ? value.toWellFormed().replaceAll("\0", "\ufffd") : value
   )
+
+/** Most batches have none, and then nothing is asked of the database. */
+const applyDeadLetters = Effect.fnUntraced(function*(events: Projection.Batch["deadLetterEvents"]) {
+  if (events.length === 0) return
+  const sql = yield* SqlClient.SqlClient
+  const sequences = [...new Set(events.map(({ event }) => event.sequence))]
+  const known = yield* sql<{ letter: unknown }>`
+    select letter from dead_letters where sequence = any(${sequences}::bigint[])`
+  const before = yield* Effect.orDie(decodeLetters(known.map(({ letter }) => letter)))
+  const rows = Projection.deadLetterRows(new Map(before.map((letter) => [letter.sequence, letter])), events)
+  yield* sql`
+    insert into dead_letters (sequence, subject, type, reason, status, revision, letter)
+    select sequence, subject, type, reason, status, revision, letter
+    from jsonb_to_recordset(${toJson(rows)}::jsonb) as row(
+      sequence bigint, subject text, type text, reason text, status text, revision bigint, letter jsonb)
+    on conflict (sequence) do update set reason = excluded.reason, status = excluded.status,
+      revision = excluded.revision, letter = excluded.letter`
+})
 
 /** Applies what follows on the checkpoint, in one transaction. */
 export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArray<StoredEvent>) {
@@ -48,7 +71,10 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
     const ids = [...new Set(batch.events.map(({ event }) => event.jobId))]
     const known = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = any(${ids}::uuid[])`
     const before = yield* Effect.orDie(decodeJobs(known.map(({ job }) => job)))
-    const { buckets, jobEvents, jobs } = Projection.rows(new Map(before.map((job) => [job.id, job])), batch.events)
+    const { buckets, deletedBuckets, jobEvents, jobs } = Projection.rows(
+      new Map(before.map((job) => [job.id, job])),
+      batch.events
+    )
 
     yield* sql`
       insert into event_archive (sequence, subject, headers, data, hash)
@@ -70,11 +96,17 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
       on conflict (id) do update set status = excluded.status, tx_hash = excluded.tx_hash, error = excluded.error,
         updated_at = excluded.updated_at, revision = excluded.revision, job = excluded.job`
     yield* sql`
+      delete from buckets using jsonb_to_recordset(${
+      toJson(deletedBuckets)
+    }::jsonb) as row(bucket_id text, revision bigint)
+      where buckets.bucket_id = row.bucket_id and buckets.revision < row.revision`
+    yield* sql`
       insert into buckets (owner, name, bucket_id, tx_hash, job_id, created_at, revision)
       select owner, name, bucket_id, tx_hash, job_id, created_at, revision
       from jsonb_to_recordset(${toJson(buckets)}::jsonb) as row(
         owner text, name text, bucket_id text, tx_hash text, job_id uuid, created_at timestamptz, revision bigint)
       on conflict do nothing`
+    yield* applyDeadLetters(batch.deadLetterEvents)
     yield* sql`
       update projection_checkpoint set sequence = ${batch.lastSequence}, hash = decode(${batch.lastHash}, 'hex'),
         occurred_at = coalesce(${batch.occurredAt}::timestamptz, occurred_at), updated_at = now()
@@ -83,14 +115,55 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
   }))
 })
 
-/** Applies all there is and all that comes, for ever. What fails is tried again from the checkpoint. */
-export const run = Effect.gen(function*() {
+/** The sequence at which the read model stands, and the event that it applied there, as the archive has it. */
+export const standing = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const [row] = yield* sql<{ sequence: number; subject: string | null; headers: string | null; data: string | null }>`
+    select sequence, subject, headers, encode(data, 'hex') as data
+    from projection_checkpoint left join event_archive using (sequence) where name = 'events'`
+  return row ?? (yield* Effect.die(new Error("projection_checkpoint has no row named 'events'")))
+})
+
+/** The sequence at which the read model stands, if the log is the one that it was made from; else nothing may be applied. */
+export const agreed = Effect.gen(function*() {
   const log = yield* EventLog
-  const { sequence } = yield* checkpoint
-  yield* Effect.logInfo("projecting").pipe(Effect.annotateLogs({ from: sequence + 1 }))
-  // The log hands over all that has come since the last batch, up to its read-ahead of 1,000 events.
-  yield* Stream.runForEachArray(log.subscribe(sequence + 1), apply)
-}).pipe(
-  Effect.tapError((error) => Effect.logWarning(error.message, error.cause)),
-  Effect.retry({ schedule: Schedule.spaced("500 millis") })
-)
+  const { data, headers, sequence, subject } = yield* standing
+  const last = yield* log.lastSequence
+  const remedy = "nothing is applied until the log is restored"
+  if (last < sequence) {
+    return yield* lost(
+      "compare",
+      `The event log ends at event ${last}, and the read model has applied ${sequence} events: ${remedy}`
+    )
+  }
+  if (sequence === 0) return sequence
+  const stored = yield* log.get(sequence)
+  const isSame = Option.exists(
+    stored,
+    (event) =>
+      event.subject === subject && HashChain.canonicalHeaders(event) === headers
+      && Buffer.from(event.data).toString("hex") === data
+  )
+  if (!isSame) {
+    return yield* lost(
+      "compare",
+      `Event ${sequence} of the event log is not the one that the read model has applied: ${remedy}`
+    )
+  }
+  return sequence
+})
+
+/** Applies all there is and all that comes, for ever. What fails is tried again from the checkpoint. */
+export const run = Effect.suspend(() => {
+  const warn = NowAndThen.make()
+  return Effect.gen(function*() {
+    const log = yield* EventLog
+    const sequence = yield* agreed
+    yield* Effect.logInfo("projecting").pipe(Effect.annotateLogs({ from: sequence + 1 }))
+    // The log hands over all that has come since the last batch, up to its read-ahead of 1,000 events.
+    yield* Stream.runForEachArray(log.subscribe(sequence + 1), apply)
+  }).pipe(
+    Effect.tapError((error) => warn(error.message, error.cause)),
+    Effect.retry({ schedule: Schedule.spaced("500 millis") })
+  )
+})

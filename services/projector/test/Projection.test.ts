@@ -1,7 +1,9 @@
 import * as Bucket from "@akave-async/domain/Bucket"
-import { Address, TransactionHash } from "@akave-async/domain/Chain"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
 import { codec } from "@akave-async/eventing/BucketEvents"
+import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import { assert, it } from "@effect/vitest"
@@ -34,6 +36,19 @@ const split = <A>(all: ReadonlyArray<A>, sizes: ReadonlyArray<number>): Readonly
   }
   return parts
 }
+
+const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+const jobOf = (id: Job.Id, operation: Job.Operation = "bucket.create"): Job.Job => ({
+  id,
+  operation,
+  bucketName: "my-bucket",
+  owner,
+  status: "processing",
+  attempts: 1,
+  attemptFailed: false,
+  createdAt: occurredAt,
+  updatedAt: occurredAt
+})
 
 const Sizes = Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })))
 const Events = Schema.Array(Bucket.Event)
@@ -101,25 +116,14 @@ it.effect("archives what it can't read, tells it, and reads the rest", () =>
 it("knows no time for a batch in which it can read nothing", () => {
   const batch = Projection.read(genesis, [garbage(0)])
   assert.isNull(batch.occurredAt)
-  assert.deepStrictEqual(Projection.rows(new Map(), batch.events), { buckets: [], jobs: [], jobEvents: [] })
+  const none = { deletedBuckets: [], buckets: [], jobs: [], jobEvents: [] }
+  assert.deepStrictEqual(Projection.rows(new Map(), batch.events), none)
 })
 
 it("goes on with a job as it was before the batch, and makes none of an event that no request precedes", () => {
   const [known, unknown] = ids as [Job.Id, Job.Id]
-  const name = "my-bucket"
-  const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
   const transactionHash = TransactionHash.make(`0x${"ab".repeat(32)}`)
-  const before: Job.Job = {
-    id: known,
-    operation: "bucket.create",
-    bucketName: name,
-    owner,
-    status: "processing",
-    attempts: 1,
-    attemptFailed: false,
-    createdAt: occurredAt,
-    updatedAt: occurredAt
-  }
+  const before = jobOf(known)
   const submitted = (jobId: Job.Id) =>
     Bucket.BucketSubmitted.make({
       jobId,
@@ -141,3 +145,91 @@ it("goes on with a job as it was before the batch, and makes none of an event th
   ])
   assert.lengthOf(jobEvents, 2)
 })
+
+/** What Postgres makes of a batch's rows. */
+const applyBuckets = (table: Map<unknown, number>, rows: ReturnType<typeof Projection.rows>) => {
+  for (const { bucket_id, revision } of rows.deletedBuckets) {
+    if ((table.get(bucket_id) ?? Infinity) < revision) table.delete(bucket_id)
+  }
+  for (const { bucket_id, revision } of rows.buckets) {
+    if (!table.has(bucket_id)) table.set(bucket_id, revision as number)
+  }
+}
+const Changes = Schema.Array(Schema.Struct({ bucket: Schema.Literals([0, 1, 2]), isDeletion: Schema.Boolean }))
+
+it.effect.prop(
+  "keeps a bucket from its first creation to its deletion, however its events are cut into batches",
+  [Changes, Sizes],
+  ([changes, sizes]) =>
+    Effect.sync(() => {
+      const [creation, deletion] = ids as [Job.Id, Job.Id]
+      const jobs = new Map([[creation, jobOf(creation)], [deletion, jobOf(deletion, "bucket.delete")]])
+      const expected = new Map<unknown, number>()
+      const events = changes.map(({ bucket, isDeletion }, n) => {
+        const bucketId = BucketId.make(`0x${bucket.toString().repeat(64)}`)
+        if (isDeletion) expected.delete(bucketId)
+        else if (!expected.has(bucketId)) expected.set(bucketId, n + 1)
+        const result = { bucketId, adopted: false, occurredAt }
+        const event = isDeletion
+          ? Bucket.BucketDeleted.make({ ...result, jobId: deletion })
+          : Bucket.BucketCreated.make({ ...result, jobId: creation })
+        return { sequence: n + 1, event }
+      })
+      const table = new Map<unknown, number>()
+      for (const part of split(events, sizes)) {
+        const rows = Projection.rows(jobs, part)
+        assert.strictEqual(new Set(rows.buckets.map(({ bucket_id }) => bucket_id)).size, rows.buckets.length)
+        applyBuckets(table, rows)
+      }
+      assert.deepStrictEqual(table, expected)
+    })
+)
+
+const Mixed = Schema.Array(Schema.Union([Bucket.Event, DeadLetter.Event]))
+const isDeadLetterEvent = Schema.is(DeadLetter.Event)
+
+it.effect.prop(
+  "gives each dead letter as the fold of its events beside the jobs, however they are cut into batches",
+  [Mixed, Sizes],
+  ([given, sizes]) =>
+    Effect.gen(function*() {
+      const stored = yield* Effect.forEach(given, (event, n) => {
+        if (!isDeadLetterEvent(event)) return store(event, n)
+        const subject = DeadLetter.subject(DeadLetter.Sequence.make(n % 3 + 1))
+        const ours = { ...event, sequence: DeadLetter.Sequence.make(n % 3 + 1) }
+        const metadata = { id: `event-${n + 1}`, source: "/test", subject, time: event.occurredAt }
+        return Effect.map(
+          DeadLetterEvents.codec.encode(ours, metadata),
+          ({ data, headers }): StoredEvent => ({ sequence: n + 1, subject, headers, data })
+        )
+      })
+      const letters = new Map<number, DeadLetter.DeadLetter>()
+      const revisions = new Map<number, number>()
+      let bucketEvents = 0
+      for (const part of split(stored, sizes)) {
+        const batch = Projection.read(genesis, part)
+        assert.deepStrictEqual(batch.undecodable, [])
+        bucketEvents += batch.events.length
+        for (const row of Projection.deadLetterRows(letters, batch.deadLetterEvents)) {
+          const letter = Schema.decodeUnknownSync(Schema.toCodecJson(DeadLetter.DeadLetter))(row.letter)
+          const { reason, sequence, status, subject, type } = letter
+          assert.deepInclude(row, { sequence, subject, type, reason, status })
+          letters.set(sequence, letter)
+          revisions.set(sequence, row.revision)
+        }
+      }
+      const expected = new Map<number, DeadLetter.DeadLetter>()
+      const last = new Map<number, number>()
+      for (const [n, event] of given.entries()) {
+        if (!isDeadLetterEvent(event)) continue
+        const sequence = DeadLetter.Sequence.make(n % 3 + 1)
+        const letter = DeadLetter.evolve(expected.get(sequence), { ...event, sequence })
+        if (letter === undefined) continue
+        expected.set(sequence, letter)
+        last.set(sequence, n + 1)
+      }
+      assert.deepStrictEqual(letters, expected)
+      assert.deepStrictEqual(revisions, last)
+      assert.strictEqual(bucketEvents, given.filter((event) => !isDeadLetterEvent(event)).length)
+    })
+)

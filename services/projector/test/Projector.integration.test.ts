@@ -1,9 +1,11 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
 import { codec, idOf } from "@akave-async/eventing/BucketEvents"
 import type { NewEvent } from "@akave-async/eventing/CloudEvent"
+import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import * as HashChain from "@akave-async/eventing/HashChain"
@@ -48,19 +50,20 @@ const empty = (sentence: string, body: Effect.Effect<void, unknown, SqlClient.Sq
 const test = (sentence: string, body: () => Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
   empty(sentence, Effect.andThen(migrate, Effect.suspend(body)))
 
-/** The events of commands on three buckets at a time, forty for each; what a bucket refuses is left out. */
+/** The events of commands on three buckets at a time, a hundred for each; what a bucket refuses is left out. */
 const history = (commands: ReadonlyArray<Bucket.Command>): ReadonlyArray<Bucket.Event> => {
   const states = new Map<string, Bucket.State>()
   return commands.flatMap((command, n) => {
-    const bucket = n % 3 + 3 * Math.floor(n / 120)
+    const bucket = n % 3 + 3 * Math.floor(n / 300)
     const name = BucketName.make(`bucket.${bucket}`)
     const state = states.get(name) ?? Bucket.initial
-    const jobOf = state.job === undefined || command._tag === "RequestBucket" ? jobId(n) : state.job.id
+    const isRequest = command._tag === "RequestBucket" || command._tag === "RequestBucketDeletion"
+    const jobOf = state.job === undefined || isRequest ? jobId(n) : state.job.id
     const { tenant: _tenant, idempotencyKeyHash: _key, ...rest } = { tenant: "", idempotencyKeyHash: "", ...command }
     const ours = {
       ...rest,
       jobId: jobOf,
-      ...(command._tag === "RequestBucket" ? { name, owner, tenant: "tenant", idempotencyKeyHash: `key-${n}` } : {}),
+      ...(isRequest ? { name, owner, tenant: "tenant", idempotencyKeyHash: `key-${n}` } : {}),
       ...(command._tag === "Complete" ? { bucketId: BucketId.make(hash(bucket)) } : {})
     } as Bucket.Command
     const decided = Result.getOrElse(Bucket.decide(state, ours, DateTime.add(epoch, { seconds: n })), () => [])
@@ -125,6 +128,18 @@ const fold = (events: ReadonlyArray<Bucket.Event>): ReadonlyMap<string, Job.Job>
   return jobs
 }
 
+/** The buckets that are there after these events, each with the job that created it first and the sequence of that event. */
+const standing = (events: ReadonlyArray<{ readonly event: Bucket.Event; readonly sequence: number }>) => {
+  const buckets = new Map<unknown, Record<string, unknown>>()
+  for (const { event, sequence } of events) {
+    if (event._tag === "BucketDeleted") buckets.delete(event.bucketId)
+    if (event._tag === "BucketCreated" && !buckets.has(event.bucketId)) {
+      buckets.set(event.bucketId, { job_id: event.jobId, revision: sequence })
+    }
+  }
+  return buckets
+}
+
 /** All that the read model holds. */
 const everything = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -132,6 +147,7 @@ const everything = Effect.gen(function*() {
     jobs: yield* sql`select * from bucket_jobs order by id`,
     buckets: yield* sql`select * from buckets order by owner, name`,
     events: yield* sql`select * from job_events order by sequence`,
+    deadLetters: yield* sql`select * from dead_letters order by sequence`,
     archive: yield* sql`select * from event_archive order by sequence`,
     checkpoint: yield* sql`select * from projection_checkpoint`
   }
@@ -176,8 +192,10 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
     assert.deepStrictEqual(row["error"], storable(job?.error ?? null))
     assert.strictEqual((row["updated_at"] as Date).getTime(), job?.updatedAt.epochMilliseconds)
   }
-  const completed = decoded.flatMap(({ event }) => event._tag === "BucketCreated" ? [event.bucketId as string] : [])
-  assert.deepStrictEqual(new Set(buckets.map((row) => row["bucket_id"])), new Set<unknown>(completed))
+  assert.deepStrictEqual(
+    new Map(buckets.map(({ bucket_id, job_id, revision }) => [bucket_id, { job_id, revision }])),
+    standing(decoded)
+  )
   assert.deepStrictEqual(
     events.map(({ sequence, type }) => [sequence, type]),
     decoded.map(({ event, sequence }) => [sequence, event._tag])
@@ -211,6 +229,14 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
   assert.deepStrictEqual(row, { sequence: stored.at(-1)?.sequence ?? 0, hash: Buffer.from(previous) })
 })
 
+/** The columns that a letter's row has for those who look for it. */
+const columns = ({ reason, sequence, subject, type }: Omit<typeof DeadLetter.SetAside.Type, "_tag">) => ({
+  sequence,
+  subject,
+  type,
+  reason: reason.replace("\0", "\ufffd")
+})
+
 const applyIn = (size: number, stored: ReadonlyArray<StoredEvent>) =>
   Effect.gen(function*() {
     for (let start = 0; start < stored.length; start += size) yield* Projector.apply(stored.slice(start, start + size))
@@ -221,8 +247,8 @@ describe("batches", () => {
     test(`of ${size} give the fold of the log`, () =>
       Effect.gen(function*() {
         const commands = yield* Arbitrary.sampleEffect(Arbitrary.schema(Bucket.Command), {
-          count: 600,
-          seed: size,
+          count: 1_500,
+          seed: 1,
           maxDiscards: 100_000
         })
         const events = history(commands)
@@ -259,6 +285,50 @@ describe("batches", () => {
       assert.strictEqual((yield* checkpoint)?.sequence, stored.length + 1)
     }))
 
+  for (const size of [1, 2, 1000]) {
+    test(`of ${size} show the dead letters, and the jobs as if there were none`, () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const letter = (n: number) => ({
+          sequence: DeadLetter.Sequence.make(n),
+          subject: `bucket.${n}`,
+          type: "akave.BucketRequested.v1",
+          reason: `reason \0 ${n}`,
+          deliveries: 10
+        })
+        const dead = (n: number, round: number) =>
+          DeadLetter.DeadLettered.make({ ...letter(n), round, jobId: jobId(n), occurredAt: epoch })
+        const redriven = (n: number, round: number) =>
+          DeadLetter.DeadLetterRedriven.make({
+            sequence: DeadLetter.Sequence.make(n),
+            round,
+            redrivenBy: "a client",
+            occurredAt: epoch
+          })
+        const told = [dead(1, 1), dead(2, 1), redriven(1, 1), dead(1, 2), redriven(2, 1)]
+        const encoded = yield* Effect.forEach(told, (event) => {
+          const subject = DeadLetter.subject(event.sequence)
+          const metadata = { id: DeadLetterEvents.idOf(event), source: "/test", subject, time: epoch }
+          return Effect.map(DeadLetterEvents.codec.encode(event, metadata), (event) => ({ ...event, subject }))
+        })
+        // A dead letter's event after each of the first events of two jobs.
+        const jobs = yield* store(created(2))
+        const stored = jobs.flatMap((one, n) => [one, ...(encoded[n] === undefined ? [] : [encoded[n]])]).map(
+          ({ data, headers, subject }, n): StoredEvent => ({ sequence: n + 1, subject, headers, data })
+        )
+        yield* applyIn(size, stored)
+        yield* assertFolded(stored)
+        const letters = yield* sql`
+          select sequence, subject, type, reason, status, revision, letter->'round' as round
+          from dead_letters order by sequence`
+        assert.deepStrictEqual(letters, [
+          { ...columns(letter(1)), status: "dead", revision: 8, round: 2 },
+          { ...columns(letter(2)), status: "redriven", revision: 10, round: 1 }
+        ])
+        assert.deepStrictEqual(yield* sql`select distinct status from bucket_jobs`, [{ status: "completed" }])
+      }))
+  }
+
   test("with text that Postgres can't store are applied all the same", () =>
     Effect.gen(function*() {
       const [requested, started] = created(1) as [Bucket.Event, Bucket.Event]
@@ -287,6 +357,26 @@ describe("batches", () => {
       yield* Projector.apply(yield* store([...created(1), ...again]))
       assert.deepStrictEqual(yield* sql`select job_id from buckets`, [{ job_id: jobId(0) }])
       assert.deepStrictEqual(yield* sql`select distinct status from bucket_jobs`, [{ status: "completed" }])
+    }))
+
+  test("with a bucket that was deleted and created again show the new one, and the old one's name is free", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const common = { jobId: jobId(1), occurredAt: epoch }
+      const deletion = [
+        Bucket.BucketDeletionRequested.make({ ...common, name: BucketName.make("bucket-0"), owner }),
+        Bucket.BucketDeletionStarted.make({ ...common, attempt: 1 }),
+        Bucket.BucketDeleted.make({ ...common, bucketId: BucketId.make(hash(0)), adopted: false })
+      ]
+      const again = created(1).map((event): Bucket.Event => ({ ...event, jobId: jobId(2) }))
+      const stored = yield* store([...created(1), ...deletion, ...again])
+      const [gone, back] = [stored.slice(0, 7), stored.slice(7)]
+      yield* Projector.apply(gone)
+      yield* assertFolded(gone)
+      assert.lengthOf(yield* sql`select 1 from buckets`, 0)
+      yield* Projector.apply(back)
+      yield* assertFolded(stored)
+      assert.deepStrictEqual(yield* sql`select name, job_id from buckets`, [{ name: "bucket-0", job_id: jobId(2) }])
     }))
 
   test("that begin behind the checkpoint's next event are refused", () =>
@@ -399,6 +489,6 @@ empty(
     assert.includeMembers(before.tables.map((row) => row["table_name"]), ["bucket_jobs", "event_archive"])
     yield* migrate
     assert.deepStrictEqual({ rows: yield* everything, tables: yield* tables }, before)
-    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 1)
+    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 2)
   })
 )

@@ -4,12 +4,17 @@ import { ErrorFragment, id, Interface } from "ethers"
 /** The part of the Storage contract that buckets need. */
 export const storage = new Interface([
   "function createBucket(string bucketName) returns (bytes32 id)",
+  "function deleteBucket(bytes32 id, string bucketName, uint256 index) returns (bool)",
+  "function getBucketIndexByName(string bucketName, address owner) view returns (uint256 index, bool exists)",
   "function getBucketByName(string bucketName, address owner, uint256 fileOffset, uint256 fileLimit) view returns (tuple(bytes32 id, string name, uint256 createdAt, address owner, bytes32[] files) bucket)",
-  "event CreateBucket(bytes32 indexed id, string indexed name, address indexed owner)"
+  "event CreateBucket(bytes32 indexed id, string indexed name, address indexed owner)",
+  "event DeleteBucket(bytes32 indexed id, string indexed name, address indexed owner)"
 ])
 
 /** First topic of the log that every created bucket leaves. */
 export const createBucketTopic = id("CreateBucket(bytes32,string,address)")
+/** First topic of the log that every deleted bucket leaves. */
+export const deleteBucketTopic = id("DeleteBucket(bytes32,string,address)")
 
 const signatures = [
   // Raised by Storage.

@@ -3,7 +3,7 @@ import {
   Config,
   Context,
   DateTime,
-  Duration,
+  type Duration,
   Effect,
   Layer,
   Option,
@@ -11,17 +11,18 @@ import {
   Schema,
   SchemaTransformation
 } from "effect"
-import { FetchRequest, JsonRpcProvider, type Network, toQuantity } from "ethers"
+import { toQuantity } from "ethers"
 import { AkaveNode } from "./AkaveNode.ts"
 import { revertOf } from "./ContractErrors.ts"
 import {
   type ContractError,
-  InvalidArgument,
+  type InvalidArgument,
   type NodeError,
   RpcError,
   TransactionRefused,
   UnknownRevert
 } from "./Errors.ts"
+import * as JsonRpc from "./JsonRpc.ts"
 import { classify } from "./Refusals.ts"
 import { transient } from "./Retry.ts"
 
@@ -76,6 +77,12 @@ const Block = Schema.Struct({
   transactions: Schema.Array(Schema.String)
 })
 
+/** A block with its transactions, as far as they tell who used which nonce. */
+const FullBlock = Schema.Struct({
+  timestamp: Count,
+  transactions: Schema.Array(Schema.Struct({ hash: Schema.String, from: Schema.String, nonce: Count }))
+})
+
 const MinedTransaction = Schema.Struct({
   from: Schema.String,
   to: Schema.NullOr(Schema.String),
@@ -84,10 +91,18 @@ const MinedTransaction = Schema.Struct({
   gas: Hex
 })
 
-/** What a type-2 transaction offers, in wei per gas unit. */
+/** What a transaction offers, in wei per gas unit. */
 export interface Fees {
   readonly maxFeePerGas: bigint
   readonly maxPriorityFeePerGas: bigint
+  /** True on a chain from before EIP-1559: transactions are of type 0, with `maxFeePerGas` as their gas price. */
+  readonly isLegacy?: boolean
+}
+
+/** What the chain asks for. */
+export interface Market extends Fees {
+  /** The base fee of the latest block, on a chain that has one. */
+  readonly baseFeePerGas?: bigint
 }
 
 export interface Call {
@@ -99,7 +114,7 @@ export interface Call {
 }
 
 export interface ChainOptions {
-  /** URL of the chain's JSON-RPC (http or https), instead of the one that the node tells. */
+  /** URL of the chain's JSON-RPC (http, https, ws or wss), instead of the one that the node tells. */
   readonly rpcUrl?: string
   /** Deadline of each request; 10 seconds by default. */
   readonly timeout?: Duration.Input
@@ -107,7 +122,7 @@ export interface ChainOptions {
 
 /**
  * Every method ends: a request has a deadline, and reads are repeated for about 10 s at most while the trouble may
- * pass. Requests made within 5 ms travel as one JSON-RPC batch of at most 100.
+ * pass. Over HTTP, requests made within 5 ms travel as one JSON-RPC batch of at most 100.
  */
 export class Chain extends Context.Service<Chain, {
   readonly chainId: bigint
@@ -118,7 +133,7 @@ export class Chain extends Context.Service<Chain, {
   /** Runs a view at the latest block and gives what it returns: 0x and hex digits. */
   call(call: Call): Effect.Effect<string, ContractError | UnknownRevert | RpcError>
   /** What the chain asks for now: the tip it suggests, and a cap that outlives five blocks in a row of rising base fee. */
-  readonly fees: Effect.Effect<Fees, RpcError>
+  readonly fees: Effect.Effect<Market, RpcError>
   /** The gas limit that a transaction needs, in gas units with a tenth to spare, or why the contract would refuse it. */
   simulate(
     call: Call & { readonly from: string }
@@ -137,6 +152,11 @@ export class Chain extends Context.Service<Chain, {
   /** None while the transaction is not mined. */
   receipt(hash: string): Effect.Effect<Option.Option<Receipt>, RpcError>
   readonly blockNumber: Effect.Effect<number, RpcError>
+  /**
+   * Completes at the next new head, and when heads may have been missed, where the chain's JSON-RPC is a WebSocket. Waits
+   * for ever where heads are not told: over HTTP, and while the WebSocket is lost.
+   */
+  readonly newHead: Effect.Effect<void>
   /** The time that the chain gave this block, in whole seconds. */
   blockTime(number: number): Effect.Effect<DateTime.Utc, RpcError>
   /** The receipts of all transactions of a block; a block that the chain's node does not have is an `RpcError`. */
@@ -146,6 +166,15 @@ export class Chain extends Context.Service<Chain, {
     readonly address: string
     readonly topics: ReadonlyArray<string>
   }): Effect.Effect<ReadonlyArray<Log>, RpcError>
+  /**
+   * The mined transaction of an account with this nonce, looked for from the latest block back to the blocks of `since`.
+   * None is no proof of anything: the node that answers may be behind.
+   */
+  minedAt(of: {
+    readonly address: string
+    readonly nonce: number
+    readonly since: DateTime.Utc
+  }): Effect.Effect<Option.Option<{ readonly hash: string; readonly blockNumber: number }>, RpcError>
   /** Why a mined transaction reverted, found by running it again. */
   explainRevert(
     receipt: Pick<Receipt, "transactionHash" | "blockNumber">
@@ -171,36 +200,15 @@ export class Chain extends Context.Service<Chain, {
 
 const make = Effect.fnUntraced(function*(options: ChainOptions) {
   const node = yield* AkaveNode
-  const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
   const params = yield* node.connectionParams
-  const request = yield* fetchRequest(options.rpcUrl ?? params.rpcUrl, timeout)
-  const network = yield* detectNetwork(request)
-  const provider = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      new JsonRpcProvider(request, network, {
-        staticNetwork: network,
-        batchMaxCount: 100,
-        batchStallTime: 5,
-        cacheTimeout: -1
-      })
-    ),
-    (provider) => Effect.sync(() => provider.destroy())
-  )
+  const { newHead, request } = yield* JsonRpc.make(options.rpcUrl ?? params.rpcUrl, options.timeout ?? "10 seconds")
 
   const once = <S extends Schema.ConstraintCodec<unknown, unknown>>(
     method: string,
     params: ReadonlyArray<unknown>,
     answer: S
   ): Effect.Effect<S["Type"], RpcError> =>
-    Effect.tryPromise({
-      try: () => provider.send(method, [...params]),
-      catch: (error) => rpcError(method, error)
-    }).pipe(
-      Effect.timeoutOrElse({
-        // The batch waits a little before it travels, and fetch has its own, equal limit.
-        duration: timeout + 500,
-        orElse: () => Effect.fail(new RpcError({ method, code: "TIMEOUT", details: "no answer in time" }))
-      }),
+    request(method, params).pipe(
       Effect.flatMap((json) =>
         Effect.mapError(
           Schema.decodeUnknownEffect(answer)(json),
@@ -220,16 +228,26 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
       Effect.retry(transient)
     )
 
+  const chainId = yield* read("eth_chainId", [], Amount)
+
   const call = Effect.fn("Chain.call")((call: Call) => run("eth_call", [call, "latest"], Bytes))
 
+  const legacyFees = Effect.map(
+    read("eth_gasPrice", [], Amount),
+    (price): Market => ({ maxFeePerGas: price, maxPriorityFeePerGas: price, isLegacy: true })
+  )
   const fees = Effect.all([
     read("eth_maxPriorityFeePerGas", [], Amount),
     read("eth_getBlockByNumber", ["latest", false], Block)
   ], { concurrency: 2 }).pipe(
-    Effect.map(([tip, { baseFeePerGas = 0n }]): Fees => ({
-      maxPriorityFeePerGas: tip,
-      maxFeePerGas: tip + 2n * baseFeePerGas
-    })),
+    Effect.map(([tip, { baseFeePerGas }]): Market | undefined =>
+      baseFeePerGas === undefined
+        ? undefined
+        : { baseFeePerGas, maxPriorityFeePerGas: tip, maxFeePerGas: tip + 2n * baseFeePerGas }
+    ),
+    // Chains from before EIP-1559 have no tip to suggest.
+    Effect.catchIf(isMethodMissing, () => Effect.undefined),
+    Effect.flatMap((market) => market === undefined ? legacyFees : Effect.succeed(market)),
     Effect.withSpan("Chain.fees")
   )
 
@@ -284,6 +302,33 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     )
   )
 
+  const minedAt = Effect.fn("Chain.minedAt")(
+    function*({ address, nonce, since }: {
+      readonly address: string
+      readonly nonce: number
+      readonly since: DateTime.Utc
+    }) {
+      const sender = address.toLowerCase()
+      const earliest = DateTime.toEpochMillis(since) / 1_000
+      let last = yield* read("eth_blockNumber", [], Count)
+      while (last >= 0) {
+        const numbers = Array.from({ length: Math.min(last + 1, blocksAtOnce) }, (_, n) => last - n)
+        const blocks = yield* Effect.forEach(
+          numbers,
+          (number) => read("eth_getBlockByNumber", [toQuantity(number), true], Schema.NullOr(FullBlock)),
+          { concurrency: "unbounded" }
+        )
+        for (const [n, block] of blocks.entries()) {
+          const found = block?.transactions.find((one) => one.nonce === nonce && one.from.toLowerCase() === sender)
+          if (found !== undefined) return Option.some({ hash: found.hash, blockNumber: last - n })
+          if (block !== null && block.timestamp < earliest) return Option.none()
+        }
+        last -= blocksAtOnce
+      }
+      return Option.none()
+    }
+  )
+
   const explainRevert = Effect.fn("Chain.explainRevert")(function*(
     { blockNumber, transactionHash }: Pick<Receipt, "transactionHash" | "blockNumber">
   ) {
@@ -294,7 +339,8 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     for (const at of [Math.max(blockNumber - 1, 0), blockNumber]) {
       const refusal = yield* run("eth_call", [{ ...rest, data }, toQuantity(at)], Bytes).pipe(
         Effect.as(undefined),
-        Effect.catchTag(["ContractError", "UnknownRevert"], (refusal) => Effect.succeed(refusal))
+        Effect.catchTag(["ContractError", "UnknownRevert"], (refusal) => Effect.succeed(refusal)),
+        Effect.catchIf(isOutOfGas, () => Effect.succeed(new UnknownRevert({ data: "0x" })))
       )
       if (refusal !== undefined) return refusal
     }
@@ -302,7 +348,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
   })
 
   return Chain.of({
-    chainId: network.chainId,
+    chainId,
     storageAddress: params.storageAddress,
     accessAddress: params.accessAddress,
     call,
@@ -316,6 +362,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     transactionKnown,
     receipt,
     blockNumber: Effect.withSpan(read("eth_blockNumber", [], Count), "Chain.blockNumber"),
+    newHead,
     blockTime: Effect.fn("Chain.blockTime")((number) =>
       Effect.map(
         read("eth_getBlockByNumber", [toQuantity(number), false], Block),
@@ -326,80 +373,16 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     logs: Effect.fn("Chain.logs")(({ address, topics }) =>
       read("eth_getLogs", [{ address, topics, fromBlock: "0x0", toBlock: "latest" }], Schema.Array(Log))
     ),
+    minedAt,
     explainRevert
   })
 })
 
-const fetchRequest = Effect.fnUntraced(function*(url: string, timeout: number) {
-  const protocol = URL.parse(url)?.protocol
-  if (protocol !== "http:" && protocol !== "https:") {
-    // The URL itself stays out of the message: it may hold an API key.
-    return yield* new InvalidArgument({
-      field: "rpc url",
-      reason: "the chain's JSON-RPC must be an http or https URL; set AKAVE_RPC_URL if the node tells another kind"
-    })
-  }
-  const request = new FetchRequest(url)
-  request.timeout = timeout
-  // Retries are decided in one place, and not here.
-  request.setThrottleParams({ maxAttempts: 1 })
-  // ethers' own function leaves the socket open when time is up.
-  request.getUrlFunc = async ({ body, headers, method, url }) => {
-    const response = await fetch(url, {
-      method,
-      headers,
-      body: body === null ? null : Buffer.from(body),
-      signal: AbortSignal.timeout(timeout)
-    })
-    return {
-      statusCode: response.status,
-      statusMessage: response.statusText,
-      headers: Object.fromEntries(response.headers),
-      body: new Uint8Array(await response.arrayBuffer())
-    }
-  }
-  return request
-})
+/** Blocks with all their transactions that are asked for together. */
+const blocksAtOnce = 20
 
-const detectNetwork = (request: FetchRequest): Effect.Effect<Network, RpcError> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => new JsonRpcProvider(request)),
-    (provider) =>
-      Effect.tryPromise({ try: () => provider._detectNetwork(), catch: (error) => rpcError("eth_chainId", error) }),
-    (provider) => Effect.sync(() => provider.destroy())
-  ).pipe(Effect.retry(transient))
-
-const JsonRpcError = Schema.Struct({
-  code: Schema.Int,
-  message: Schema.String,
-  data: Schema.optionalKey(Schema.Unknown)
-})
-/** ethers keeps JSON-RPC's error object in one of two places. */
-const Answered = Schema.Union([
-  Schema.Struct({ error: JsonRpcError }),
-  Schema.Struct({ info: Schema.Struct({ error: JsonRpcError }) })
-])
-const isAnswered = Schema.is(Answered)
-
-/**
- * ethers' message and properties hold the URL and the whole request, so only what is needed is taken from them: the
- * error object of JSON-RPC, or the short text and the code of whatever failed.
- */
-const rpcError = (method: string, error: unknown): RpcError => {
-  if (isAnswered(error)) {
-    const cause = "error" in error ? error.error : error.info.error
-    return new RpcError({ method, code: cause.code, details: cause.message, cause })
-  }
-  const root = Predicate.hasProperty(error, "cause") && error.cause !== undefined ? error.cause : error
-  const text = (key: string) =>
-    Predicate.hasProperty(root, key) && typeof root[key] === "string" && root[key] !== "" ? root[key] : undefined
-  const isTimeout = text("name") === "TimeoutError"
-  return new RpcError({
-    method,
-    code: isTimeout ? "TIMEOUT" : text("code") ?? "UNKNOWN",
-    details: isTimeout ? "no answer in time" : text("shortMessage") ?? text("message") ?? "the request failed"
-  })
-}
+/** A call that used up its gas is answered with an error of the node, not of a contract: "out of gas" (geth), "OutOfGas" (Anvil). */
+const isOutOfGas = ({ code, details }: RpcError): boolean => typeof code === "number" && /out ?of ?gas/i.test(details)
 
 /** -32601 by JSON-RPC; hosted nodes also say it in words. */
 const isMethodMissing = ({ code, details }: RpcError): boolean =>

@@ -1,7 +1,7 @@
 /** Buckets for programs that use Promises instead of Effect. Every promise rejects with one of the errors of `Errors.ts`. */
 import { DateTime, Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import { AkaveNode, type BucketEntry } from "./AkaveNode.ts"
-import { Buckets, type SettleOptions } from "./Buckets.ts"
+import { Buckets, type DeletedBucket, type SettleOptions } from "./Buckets.ts"
 import { Chain } from "./Chain.ts"
 import { Wallet } from "./Wallet.ts"
 
@@ -36,6 +36,8 @@ export interface AkaveClient extends AsyncDisposable {
   readonly address: string
   /** Creates a bucket and waits until it is mined. */
   createBucket(name: string, options?: SettleOptions): Promise<CreatedBucket>
+  /** Deletes an empty bucket and waits until that is mined. */
+  deleteBucket(name: string, options?: SettleOptions): Promise<DeletedBucket>
   viewBucket(name: string): Promise<Bucket>
   /** One page of the buckets in the chain's order; the first 100 by default. */
   listBuckets(page?: { readonly offset?: number; readonly limit?: number }): Promise<ReadonlyArray<ListedBucket>>
@@ -68,6 +70,7 @@ export const connect = async (options: ConnectOptions): Promise<AkaveClient> => 
   return {
     address,
     createBucket: (name, settle) => runtime.runPromise(Effect.map(buckets.createBucket(name, settle), withDate)),
+    deleteBucket: (name, settle) => runtime.runPromise(buckets.deleteBucket(name, settle)),
     viewBucket: (name) => runtime.runPromise(Effect.map(buckets.viewBucket(name), withDate)),
     listBuckets: (page) => runtime.runPromise(Effect.map(buckets.listBuckets(page), (listed) => listed.map(withDate))),
     close,

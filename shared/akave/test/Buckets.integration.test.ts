@@ -1,7 +1,7 @@
 import { assert, it, layer } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Option, Redacted } from "effect"
 import { AkaveNode } from "../src/AkaveNode.ts"
-import { bucketId, Buckets } from "../src/Buckets.ts"
+import { bucketId, Buckets, isIndexChanged } from "../src/Buckets.ts"
 import { Chain } from "../src/Chain.ts"
 import { connect } from "../src/Client.ts"
 import { Wallet } from "../src/Wallet.ts"
@@ -58,6 +58,120 @@ layer(Sdk, { timeout: 120_000, excludeTestServices: true })("on a chain", (it) =
       assert.isTrue(Option.isNone(yield* buckets.onChain({ name: "no-bucket", owner })))
       assert.isTrue(Option.isNone(yield* buckets.creationTransaction(bucketId("no-bucket", owner))))
       assert.include(yield* Effect.flip(buckets.viewBucket("no-bucket")), { _tag: "BucketNotFound", owner })
+    }))
+
+  it.effect("deletes a bucket that node and chain then know no more, and creates it again", () =>
+    Effect.gen(function*() {
+      const buckets = yield* Buckets
+      const { address: owner } = yield* Wallet
+      const name = "short-lived"
+      const created = yield* buckets.createBucket(name)
+      const { id } = created
+      assert.isTrue(Option.isNone(yield* buckets.deletionTransaction(id)))
+      const deleted = yield* buckets.deleteBucket(name)
+      assert.include(deleted, { id, name })
+      assert.isAbove(deleted.gasUsed, 21_000)
+      assert.isTrue(Option.isNone(yield* buckets.onChain({ name, owner })))
+      assert.include(yield* Effect.flip(buckets.viewBucket(name)), { _tag: "BucketNotFound" })
+      assert.deepStrictEqual(
+        yield* buckets.deletionTransaction(id),
+        Option.some({ hash: deleted.transactionHash, blockNumber: deleted.blockNumber })
+      )
+      assert.deepStrictEqual(
+        yield* buckets.creationTransaction(id),
+        Option.some({ hash: created.transactionHash, blockNumber: created.blockNumber })
+      )
+      const again = yield* buckets.createBucket(name)
+      assert.isAbove(again.blockNumber, deleted.blockNumber)
+      assert.deepStrictEqual(
+        yield* buckets.creationTransaction(id),
+        Option.some({ hash: again.transactionHash, blockNumber: again.blockNumber })
+      )
+    }))
+
+  it.effect("refuses to delete a bucket that is not there before anything is sent", () =>
+    Effect.gen(function*() {
+      const buckets = yield* Buckets
+      const chain = yield* Chain
+      const { address } = yield* Wallet
+      const before = yield* chain.transactionCount(address, "pending")
+      const error = yield* Effect.flip(buckets.deleteBucket("never-there"))
+      assert.include(error, { _tag: "ContractError", name: "BucketNonexists" })
+      assert.strictEqual(yield* chain.transactionCount(address, "pending"), before)
+    }))
+
+  it.effect("deletes many buckets at once, though each deletion moves another bucket", () =>
+    Effect.gen(function*() {
+      const buckets = yield* Buckets
+      const names = Array.from({ length: 12 }, (_, i) => `crowd-${i}`)
+      yield* Effect.forEach(names, (name) => buckets.createBucket(name), { concurrency: "unbounded" })
+      const deleted = yield* Effect.forEach(names, (name) => buckets.deleteBucket(name), { concurrency: "unbounded" })
+      assert.deepStrictEqual(deleted.map(({ name }) => name), names)
+      assert.strictEqual(new Set(deleted.map(({ transactionHash }) => transactionHash)).size, 12)
+      const listed = yield* buckets.listBuckets({ limit: 1_000 })
+      assert.notIncludeMembers(listed.map(({ name }) => name), names)
+    }))
+
+  it.effect("tells why one of two deletions that name one end of the list was reverted", () =>
+    Effect.gen(function*() {
+      const buckets = yield* Buckets
+      const chain = yield* Chain
+      const wallet = yield* Wallet
+      const from = wallet.address
+      for (const name of ["next-to-last", "the-last"]) yield* buckets.createBucket(name)
+      const before = yield* buckets.prepareDelete({ name: "next-to-last", from })
+      const last = yield* buckets.prepareDelete({ name: "the-last", from })
+      const fees = yield* chain.fees
+      const nonce = yield* chain.transactionCount(from, "pending")
+      const first = yield* wallet.sign(before, { nonce, fees })
+      const second = yield* wallet.sign(last, { nonce: nonce + 1, fees })
+      yield* chain.send(first.raw)
+      yield* chain.send(second.raw)
+      yield* buckets.settle(first.hash)
+      const error = yield* Effect.flip(buckets.settle(second.hash))
+      // The last bucket took the place of the first that was deleted, and its own place is gone.
+      assert.isTrue(error._tag === "TransactionReverted" && error.cause !== undefined && isIndexChanged(error.cause))
+      const late = { from, to: last.to, data: last.data }
+      assert.isTrue(
+        yield* Effect.flip(chain.simulate(late)).pipe(
+          Effect.map((refusal) => refusal._tag === "ContractError" && isIndexChanged(refusal))
+        )
+      )
+      // A bucket that has come to stand in that place is not deleted in its stead.
+      yield* buckets.createBucket("a-newcomer")
+      assert.include(yield* Effect.flip(chain.simulate(late)), { _tag: "ContractError", name: "IndexMismatch" })
+      yield* buckets.deleteBucket("the-last")
+    }))
+
+  it.effect("leaves gas for what other transactions make dearer", () =>
+    Effect.gen(function*() {
+      const buckets = Context.get(yield* Layer.build(Layer.fresh(bucketsOf(privateKeys.second))), Buckets)
+      const chain = yield* Chain
+      const wallet = Context.get(
+        yield* Layer.build(Wallet.layer(Redacted.make(privateKeys.second))),
+        Wallet
+      )
+      const from = wallet.address
+      yield* buckets.createBucket("the-only-one")
+      // A deletion is dearer where a bucket follows, and a bucket where it is the owner's first.
+      const calls = [
+        yield* buckets.prepareCreate({ name: "a-follower", from }),
+        yield* buckets.prepareDelete({ name: "the-only-one", from })
+      ]
+      const fees = yield* chain.fees
+      const nonce = yield* chain.transactionCount(from, "pending")
+      const follow = yield* Effect.forEach(calls, (call, n) => wallet.sign(call, { nonce: nonce + n, fees }))
+      for (const { raw } of follow) yield* chain.send(raw)
+      yield* Effect.forEach(follow, ({ hash }) => buckets.settle(hash), { concurrency: 2 })
+
+      const swap = [
+        yield* buckets.prepareDelete({ name: "a-follower", from }),
+        yield* buckets.prepareCreate({ name: "the-first-again", from })
+      ]
+      const signed = yield* Effect.forEach(swap, (call, n) => wallet.sign(call, { nonce: nonce + 2 + n, fees }))
+      for (const { raw } of signed) yield* chain.send(raw)
+      yield* Effect.forEach(signed, ({ hash }) => buckets.settle(hash), { concurrency: 2 })
+      yield* buckets.deleteBucket("the-first-again")
     }))
 
   it.effect("gives calls that overlap successive nonces", () =>
@@ -182,6 +296,8 @@ layer(Sdk, { timeout: 120_000, excludeTestServices: true })("on a chain", (it) =
           Effect.flip(buckets.createBucket(name)),
           Effect.flip(buckets.viewBucket(name)),
           Effect.flip(buckets.prepareCreate({ name, from: address })),
+          Effect.flip(buckets.deleteBucket(name)),
+          Effect.flip(buckets.prepareDelete({ name, from: address })),
           Effect.flip(buckets.onChain({ name, owner: address }))
         ])
         for (const error of refusals) assert.include(error, { _tag: "InvalidArgument", field: "name" })
@@ -210,6 +326,8 @@ layer(Sdk, { timeout: 120_000, excludeTestServices: true })("on a chain", (it) =
         assert.deepStrictEqual(await akave.listBuckets(), [{ name, createdAt }])
         const error: unknown = await akave.createBucket("by-promise").catch((error: unknown) => error)
         assert.include(error, { _tag: "ContractError", name: "BucketAlreadyExists" })
+        assert.include(await akave.deleteBucket("by-promise"), { id, name })
+        assert.deepStrictEqual(await akave.listBuckets(), [])
       })
     }))
 })

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Inspectable, Redacted } from "effect"
-import { Transaction } from "ethers"
-import { Wallet } from "../src/Wallet.ts"
+import { ConfigProvider, Effect, Inspectable, Redacted, Schema } from "effect"
+import { SigningKey, Transaction } from "ethers"
+import { preparedOf, Wallet } from "../src/Wallet.ts"
 
 /** The first of the accounts that every development chain funds. */
 // A public development key: the first of every Anvil chain.
@@ -69,3 +69,23 @@ it.effect("signs what it was given, always to the same bytes", () =>
     assert.include(transaction, { type: 2, nonce: 7, value: 0n, ...prepared, ...fees })
     assert.notInclude(Inspectable.toStringUnknown(wallet), digits)
   }))
+
+const Count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 40 }))
+it.effect.prop(
+  "signs as ethers does, in both types, and reads back what it signed",
+  [Count, Count, Schema.Boolean],
+  ([nonce, price, isLegacy]) =>
+    Effect.gen(function*() {
+      const offer = { maxFeePerGas: BigInt(price), maxPriorityFeePerGas: BigInt(price) / 2n }
+      const signed = yield* (yield* built(digits)).sign(prepared, { nonce, fees: { ...offer, isLegacy } })
+      const expected = Transaction.from({
+        ...prepared,
+        nonce,
+        ...(isLegacy ? { type: 0, gasPrice: offer.maxFeePerGas } : { type: 2, ...offer })
+      })
+      expected.signature = new SigningKey(`0x${digits}`).sign(expected.unsignedHash)
+      assert.strictEqual(signed.raw, expected.serialized)
+      assert.strictEqual(signed.hash, expected.hash)
+      assert.deepStrictEqual(preparedOf(signed.raw), { ...prepared, isLegacy })
+    })
+)

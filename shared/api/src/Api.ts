@@ -1,4 +1,6 @@
 /** The HTTP API as a value: routes, validation, OpenAPI, documentation and typed clients all derive from it. */
+import { BucketName } from "@akave-async/domain/BucketName"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
 import { Context, Effect, Layer, Schema } from "effect"
 import type { HttpClient } from "effect/http"
@@ -12,7 +14,19 @@ import {
   OpenApi
 } from "effect/http-api"
 import * as Problems from "./Problems.ts"
-import { BucketPage, BucketRequest, JobResource, Readiness } from "./Resources.ts"
+import {
+  BucketPage,
+  BucketRequest,
+  BucketResource,
+  Comparable,
+  DeadLetterPage,
+  deadLetterQuery,
+  DeadLetterResource,
+  JobResource,
+  Readiness,
+  Redriven,
+  RedriveRequest
+} from "./Resources.ts"
 
 /** Turns a request that does not decode into {@link Problems.InvalidRequest}, with the path of each wrong value. */
 export class Validation extends HttpApiMiddleware.Service<Validation>()("@akave-async/api/Validation", {
@@ -21,18 +35,20 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("@akave-
 
 const page = {
   /** Where the page starts: `next` of the page before. */
-  after: Schema.optionalKey(Schema.String),
+  after: Schema.optionalKey(Comparable),
   limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(100))
   )
 }
 const jobErrors = [Problems.JobNotFound, Problems.ReadModelUnavailable, Problems.EventLogUnavailable] as const
+/** The job that was accepted, and where it can be followed. */
+const accepted = HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), { location: Schema.String })
 const getJob = { params: { job_id: Job.Id }, success: JobResource, error: jobErrors }
 
 export class BucketsGroup extends HttpApiGroup.make("buckets").add(
   HttpApiEndpoint.post("create", "/buckets", {
     payload: BucketRequest,
-    success: HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), { location: Schema.String }),
+    success: accepted,
     error: [
       Problems.BucketExists,
       Problems.BucketBusy,
@@ -43,6 +59,16 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
   }).annotate(OpenApi.Summary, "Ask for a bucket; answers at once with the job that creates it"),
   HttpApiEndpoint.get("list", "/buckets", { query: page, success: BucketPage, error: [Problems.ReadModelUnavailable] })
     .annotate(OpenApi.Summary, "The buckets on chain, by name"),
+  HttpApiEndpoint.get("get", "/buckets/:name", {
+    params: { name: BucketName },
+    success: BucketResource,
+    error: [Problems.BucketNotFound, Problems.ReadModelUnavailable]
+  }).annotate(OpenApi.Summary, "A bucket on chain"),
+  HttpApiEndpoint.delete("delete", "/buckets/:name", {
+    params: { name: BucketName },
+    success: accepted,
+    error: [Problems.BucketNotFound, Problems.BucketBusy, Problems.EventLogUnavailable]
+  }).annotate(OpenApi.Summary, "Ask for a bucket's deletion; answers at once with the job that deletes it"),
   HttpApiEndpoint.get("job", "/buckets/jobs/:job_id", getJob)
     .annotate(OpenApi.Summary, "A job; the same as /jobs/{job_id}")
 ).middleware(Validation) {}
@@ -53,6 +79,35 @@ export class JobsGroup extends HttpApiGroup.make("jobs").add(
     .annotate(OpenApi.Summary, "Cancel a job that is still queued")
 ).middleware(Validation) {}
 
+const deadLetterParams = { sequence: DeadLetter.Sequence }
+export class DeadLettersGroup extends HttpApiGroup.make("deadLetters").add(
+  HttpApiEndpoint.get("list", "/dead-letters", {
+    query: { ...deadLetterQuery, ...page, after: Schema.optionalKey(DeadLetter.Sequence) },
+    success: DeadLetterPage,
+    error: [Problems.ReadModelUnavailable]
+  }).annotate(OpenApi.Summary, "Events that could not be processed, in the order of the log"),
+  HttpApiEndpoint.get("get", "/dead-letters/:sequence", {
+    params: deadLetterParams,
+    success: DeadLetterResource,
+    error: [Problems.DeadLetterNotFound, Problems.ReadModelUnavailable]
+  }).annotate(OpenApi.Summary, "An event that could not be processed"),
+  HttpApiEndpoint.post("redrive", "/dead-letters/:sequence/redrive", {
+    params: deadLetterParams,
+    success: DeadLetterResource.pipe(HttpApiSchema.status(202)),
+    error: [Problems.DeadLetterNotFound, Problems.DeadLetterRedriven, Problems.EventLogUnavailable]
+  }).annotate(OpenApi.Summary, "Have a dead letter processed again"),
+  HttpApiEndpoint.post("redriveAll", "/dead-letters/redrive", {
+    payload: RedriveRequest,
+    success: Redriven.pipe(HttpApiSchema.status(202)),
+    error: [
+      Problems.BodyTooLarge,
+      Problems.UnsupportedMediaType,
+      Problems.EventLogUnavailable,
+      Problems.ReadModelUnavailable
+    ]
+  }).annotate(OpenApi.Summary, "Have all dead letters processed again that a filter names, at most 1,000 at a time")
+).middleware(Validation) {}
+
 export class HealthGroup extends HttpApiGroup.make("health").add(
   HttpApiEndpoint.get("live", "/health", { success: Schema.Struct({ status: Schema.Literal("ok") }) })
     .annotate(OpenApi.Summary, "Whether the gateway runs"),
@@ -61,7 +116,7 @@ export class HealthGroup extends HttpApiGroup.make("health").add(
   }).annotate(OpenApi.Summary, "Whether the gateway can do its work, dependency by dependency")
 ) {}
 
-export class Api extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, HealthGroup)
+export class Api extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, DeadLettersGroup, HealthGroup)
   .annotate(OpenApi.Title, "Akave Async Gateway")
   .annotate(OpenApi.Version, "0.1.0")
   .annotate(OpenApi.License, { name: "Apache-2.0" })

@@ -58,12 +58,30 @@ export class BucketBusy extends problem<BucketBusy>()(
   "A job for this bucket name is under way",
   { job_id: Schema.String }
 ) {}
+export class BucketNotFound extends problem<BucketNotFound>()(
+  "BucketNotFound",
+  "bucket_not_found",
+  404,
+  "There is no such bucket"
+) {}
 export class JobNotFound extends problem<JobNotFound>()("JobNotFound", "job_not_found", 404, "There is no such job") {}
 export class JobNotCancellable extends problem<JobNotCancellable>()(
   "JobNotCancellable",
   "job_not_cancellable",
   409,
   "The job is no longer queued"
+) {}
+export class DeadLetterNotFound extends problem<DeadLetterNotFound>()(
+  "DeadLetterNotFound",
+  "dead_letter_not_found",
+  404,
+  "There is no such dead letter"
+) {}
+export class DeadLetterRedriven extends problem<DeadLetterRedriven>()(
+  "DeadLetterRedriven",
+  "dead_letter_redriven",
+  409,
+  "The dead letter was redriven and has not died since"
 ) {}
 export class EventLogUnavailable extends problem<EventLogUnavailable>()(
   "EventLogUnavailable",
@@ -91,8 +109,11 @@ const problems = [
   RouteNotFound,
   BucketExists,
   BucketBusy,
+  BucketNotFound,
   JobNotFound,
   JobNotCancellable,
+  DeadLetterNotFound,
+  DeadLetterRedriven,
   EventLogUnavailable,
   ReadModelUnavailable,
   InternalError

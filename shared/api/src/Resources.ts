@@ -1,8 +1,9 @@
 /** What the HTTP API shows: JSON with snake_case names and every field always there, null where it has no value. */
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 export const JobResource = Schema.Struct({
   job_id: Job.Id,
@@ -65,6 +66,80 @@ export const BucketPage = Schema.Struct({
   /** Give it as `after` to get the next page; null on the last one. */
   next: Schema.NullOr(Schema.String)
 }).annotate({ identifier: "BucketPage" })
+
+export const DeadLetterResource = Schema.Struct({
+  sequence: DeadLetter.Sequence,
+  subject: Schema.String,
+  type: Schema.String,
+  reason: Schema.String,
+  deliveries: Schema.Natural,
+  job_id: Schema.NullOr(Job.Id),
+  status: DeadLetter.Status,
+  /** How often the event has died. */
+  round: Schema.Int,
+  died_at: Schema.DateTimeUtc,
+  redriven_at: Schema.NullOr(Schema.DateTimeUtc),
+  redriven_by: Schema.NullOr(Schema.String)
+}).annotate({ identifier: "DeadLetter", description: "An event of the log that could not be processed" })
+export type DeadLetterResource = typeof DeadLetterResource.Type
+
+export const deadLetterResource = (letter: DeadLetter.DeadLetter): DeadLetterResource => ({
+  sequence: letter.sequence,
+  subject: letter.subject,
+  type: letter.type,
+  reason: letter.reason,
+  deliveries: letter.deliveries,
+  job_id: letter.jobId ?? null,
+  status: letter.status,
+  round: letter.round,
+  died_at: letter.diedAt,
+  redriven_at: letter.redrivenAt ?? null,
+  redriven_by: letter.redrivenBy ?? null
+})
+
+/** A text that can be compared with what is stored: Postgres takes none with a NUL. */
+export const Comparable = Schema.String.check(Schema.isPattern(/^[^\0]*$/, { message: "a text without NUL" }))
+const SearchText = Comparable.check(
+  Schema.isNonEmpty({ message: "at least 1 character" }),
+  Schema.isMaxLength(256, { message: "at most 256 characters" })
+)
+/** Which dead letters are meant; all that is given must hold. */
+const filter = {
+  /** The CloudEvents type of the event that died. */
+  type: Schema.optionalKey(SearchText),
+  /** What the subject begins with. */
+  subject: Schema.optionalKey(SearchText),
+  /** What stands somewhere in the reason. */
+  reason: Schema.optionalKey(SearchText)
+}
+export const deadLetterQuery = {
+  ...filter,
+  status: DeadLetter.Status.pipe(Schema.withDecodingDefaultKey(Effect.succeed("dead" as const)))
+}
+export const DeadLetterFilter = Schema.Struct(filter)
+export type DeadLetterFilter = typeof DeadLetterFilter.Type
+
+/** An empty filter may be a slip: that all are meant must be said. */
+export const RedriveRequest = Schema.Struct({ ...filter, all: Schema.optionalKey(Schema.Literal(true)) }).check(
+  Schema.makeFilter(({ all, ...filter }) =>
+    (all === true) === (Object.keys(filter).length === 0) ||
+    { path: ["all"], issue: "either a type, subject or reason, or true for all dead letters" }
+  )
+).annotate({ identifier: "RedriveRequest" })
+
+export const DeadLetterPage = Schema.Struct({
+  dead_letters: Schema.Array(DeadLetterResource),
+  /** Give it as `after` to get the next page; null on the last one. */
+  next: Schema.NullOr(DeadLetter.Sequence)
+}).annotate({ identifier: "DeadLetterPage" })
+
+export const Redriven = Schema.Struct({
+  redriven: Schema.Natural,
+  sequences: Schema.Array(DeadLetter.Sequence),
+  /** Whether there are more than one request redrives; ask again for those. */
+  more: Schema.Boolean
+}).annotate({ identifier: "Redriven" })
+export type Redriven = typeof Redriven.Type
 
 const Dependency = Schema.Struct({
   ready: Schema.Boolean,

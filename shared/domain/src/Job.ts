@@ -32,18 +32,18 @@ export const Failure = Schema.Struct({
 })
 export type Failure = typeof Failure.Type
 
-export const Operation = Schema.Literals(["bucket.create"])
+export const Operation = Schema.Literals(["bucket.create", "bucket.delete"])
 export type Operation = typeof Operation.Type
 
 /** What a completed job did on chain. */
 export const Result = Schema.Struct({
   bucketId: BucketId,
-  /** Absent where an adopted bucket's transaction is no longer told by the chain. */
+  /** Absent where the transaction of what was adopted is no longer told by the chain. */
   transactionHash: Schema.optionalKey(TransactionHash),
   blockNumber: Schema.optionalKey(Schema.Natural),
   /** Gas units that the transaction used. */
   gasUsed: Schema.optionalKey(Schema.Natural),
-  /** True where the bucket was already on chain and no transaction of this job made it. */
+  /** True where what the job asks for was so already, and no transaction of this job did it. */
   adopted: Schema.Boolean
 })
 export type Result = typeof Result.Type
@@ -61,6 +61,8 @@ export const Job = Schema.Struct({
   attempts: Schema.Natural,
   /** Whether the last attempt that was started has failed. */
   attemptFailed: Schema.Boolean,
+  /** When the first attempt was started. */
+  startedAt: Schema.optionalKey(Schema.DateTimeUtc),
   /** Not to be tried again before this time. */
   retryAt: Schema.optionalKey(Schema.DateTimeUtc),
   transactionHash: Schema.optionalKey(TransactionHash),

@@ -7,30 +7,68 @@ import { Address, TransactionHash, Wei } from "./Chain.ts"
 import * as Job from "./Job.ts"
 
 // Tags and fields are the stored format: add an event or an optional field, never rename, retype or remove one.
+const signed = {
+  signer: Address,
+  nonce: Schema.Natural,
+  /** The raw signed transaction: 0x and hex digits. */
+  transaction: Schema.String.check(Schema.isPattern(/^0x([0-9a-f]{2})+$/)),
+  transactionHash: TransactionHash,
+  maxFeePerGas: Wei,
+  maxPriorityFeePerGas: Wei,
+  occurredAt: Schema.DateTimeUtc
+}
 export const Event = Schema.TaggedUnion({
   /** The first event of every ledger: the wallet's transaction count on chain when it came under the ledger's care. */
   WalletOpened: { signer: Address, nextNonce: Schema.Natural, occurredAt: Schema.DateTimeUtc },
-  NonceClaimed: {
-    jobId: Job.Id,
-    signer: Address,
-    nonce: Schema.Natural,
-    /** The raw signed transaction: 0x and hex digits. */
-    transaction: Schema.String.check(Schema.isPattern(/^0x([0-9a-f]{2})+$/)),
-    transactionHash: TransactionHash,
-    maxFeePerGas: Wei,
-    maxPriorityFeePerGas: Wei,
-    occurredAt: Schema.DateTimeUtc
+  NonceClaimed: { jobId: Job.Id, ...signed },
+  /**
+   * Another transaction takes the place of the one that had this nonce: the same call with higher fees, or one that only
+   * uses the nonce up. The chain mines one of them.
+   */
+  TransactionReplaced: {
+    /** Absent where no job has this nonce: a transaction from elsewhere had it, and was lost. */
+    jobId: Schema.optionalKey(Job.Id),
+    ...signed,
+    /** The transactions that had this nonce before, oldest first. */
+    earlier: Schema.Array(TransactionHash),
+    /** Present once the job is to have no effect on chain any more: how it fails if the nonce is used up without one. */
+    cancelled: Schema.optionalKey(Job.Failure),
+    nextNonce: Schema.Natural
   },
   /** The job gets no claim any more: written before a job without one fails, so that no other executor can still send. */
   ClaimForgone: { jobId: Job.Id, signer: Address, nextNonce: Schema.Natural, occurredAt: Schema.DateTimeUtc }
 })
 export type Event = typeof Event.Type
-export const { ClaimForgone, NonceClaimed, WalletOpened } = Event.cases
-export type Claim = typeof NonceClaimed.Type
+export const { ClaimForgone, NonceClaimed, TransactionReplaced, WalletOpened } = Event.cases
 
-/** The subjects, below the wallet's own prefix: one for the opening, one for each job's claims. */
+/** The subjects, below the wallet's own prefix: one for the opening, one for each job's claims, one for each other nonce. */
 export const openingSubject = "opened"
 export const claimSubject = (jobId: Job.Id): string => jobId
+export const nonceSubject = (nonce: number): string => `nonce.${nonce}`
+
+/** A nonce, and the transaction that it has now. */
+export type Claim = Omit<typeof TransactionReplaced.Type, "_tag" | "nextNonce">
+
+/** The claim that an event makes or changes. */
+export function claimOf(event: typeof NonceClaimed.Type | typeof TransactionReplaced.Type): Claim
+export function claimOf(event: Event): Claim | undefined
+export function claimOf(event: Event): Claim | undefined {
+  switch (event._tag) {
+    case "NonceClaimed": {
+      const { _tag, ...claim } = event
+      return { ...claim, earlier: [] }
+    }
+    case "TransactionReplaced": {
+      const { _tag, nextNonce: _, ...claim } = event
+      return claim
+    }
+    default:
+      return undefined
+  }
+}
+
+/** All transactions of a claim: the chain mines one of them, or one from elsewhere. */
+export const hashes = (claim: Claim): ReadonlyArray<TransactionHash> => [...claim.earlier, claim.transactionHash]
 
 /** The next nonce to claim, once the wallet is open. */
 export type State = number | undefined
@@ -38,3 +76,33 @@ export const initial: State = undefined
 
 export const evolve = (_: State, event: Event): State =>
   event._tag === "NonceClaimed" ? event.nonce + 1 : event.nextNonce
+
+/** In wei per gas unit. */
+export interface Fees {
+  readonly maxFeePerGas: bigint
+  readonly maxPriorityFeePerGas: bigint
+}
+
+/** Nodes take a transaction in the place of another one for a tenth more at least, some for an eighth. */
+const step = (fee: bigint): bigint => fee + (fee + 7n) / 8n + (fee === 0n ? 1n : 0n)
+
+/**
+ * What a transaction must offer to take the place of one with the fees `had`, where the chain asks for `market`.
+ * Undefined: that would be more than `cap`.
+ */
+export const raise = (had: Fees, market: Fees, cap: bigint): Fees | undefined => {
+  const least = step(had.maxFeePerGas)
+  if (least > cap) return undefined
+  const maxFeePerGas = min(max(least, market.maxFeePerGas), cap)
+  const tip = max(step(had.maxPriorityFeePerGas), market.maxPriorityFeePerGas)
+  return { maxFeePerGas, maxPriorityFeePerGas: min(tip, maxFeePerGas) }
+}
+
+/** What the chain asks for, as far as the cap allows. */
+export const capped = (market: Fees, cap: bigint): Fees => ({
+  maxFeePerGas: min(market.maxFeePerGas, cap),
+  maxPriorityFeePerGas: min(market.maxPriorityFeePerGas, cap)
+})
+
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b)
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b)

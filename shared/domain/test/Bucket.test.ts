@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Result, Schema } from "effect"
+import { Arbitrary, DateTime, type Duration, Effect, Result, Schema } from "effect"
 import * as Bucket from "../src/Bucket.ts"
 import { BucketName } from "../src/BucketName.ts"
 import { Address, BucketId, TransactionHash } from "../src/Chain.ts"
@@ -7,6 +7,7 @@ import * as Job from "../src/Job.ts"
 
 const jobId = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aec")
 const other = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aed")
+const third = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aee")
 const name = BucketName.make("my-bucket")
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const transactionHash = TransactionHash.make(`0x${"ab".repeat(32)}`)
@@ -24,11 +25,28 @@ const submit = Bucket.RecordSubmission.make({
   maxFeePerGas: 2n,
   maxPriorityFeePerGas: 1n
 })
+const replace = { ...submit, transactionHash: TransactionHash.make(`0x${"ef".repeat(32)}`) }
 const failAttempt = Bucket.FailAttempt.make({ jobId, error, retryAt: now })
 const failForNow = Bucket.FailAttempt.make({ jobId, error, retryAt: DateTime.add(now, { seconds: 10 }) })
 const complete = Bucket.Complete.make({ jobId, bucketId, transactionHash, adopted: false })
 const fail = Bucket.Fail.make({ jobId, error })
 const cancel = Bucket.Cancel.make({ jobId, cancelledBy: "a client", reason: "changed my mind" })
+
+const requestDeletion = Bucket.RequestBucketDeletion.make({ jobId: other, name, owner })
+/** The commands that create the bucket, and those that follow a request for its deletion. */
+const creation = [request, start, submit, complete]
+const deletion = {
+  start: { ...start, jobId: other },
+  submit: { ...submit, jobId: other },
+  failAttempt: { ...failAttempt, jobId: other },
+  complete: { ...complete, jobId: other },
+  fail: { ...fail, jobId: other },
+  cancel: { ...cancel, jobId: other }
+}
+const deleting = [...creation, requestDeletion]
+const deleted = [...deleting, deletion.start, deletion.submit, deletion.complete]
+const again = { ...request, jobId: third }
+const deleteAgain = { ...requestDeletion, jobId: third }
 
 /** The state after commands, each of which must be accepted. */
 const after = (...commands: ReadonlyArray<Bucket.Command>): Bucket.State =>
@@ -60,6 +78,8 @@ describe("decide", () => {
     ["does not start a job that nobody asked for", [], start, "JobOver"],
     ["records a submission", [request, start], submit, ["BucketSubmitted"]],
     ["records a submission once", [request, start, submit], submit, []],
+    ["records a submission that takes the place of another", [request, start, submit], replace, ["BucketSubmitted"]],
+    ["records no submission that another has taken the place of", [request, start, submit, replace], submit, []],
     ["records no submission before a start", [request], submit, "OutOfOrder"],
     ["records no submission between attempts", [request, start, failAttempt], submit, "OutOfOrder"],
     ["records the failure of an attempt once", [request, start, failAttempt], failAttempt, "OutOfOrder"],
@@ -74,7 +94,42 @@ describe("decide", () => {
     ["does not start a cancelled job", [request, cancel], start, "JobOver"],
     ["fails a job", [request, start], fail, ["BucketFailed"]],
     ["fails a job once", [request, start, fail], fail, []],
-    ["does not fail a completed job", [request, start, submit, complete], fail, "JobOver"]
+    ["does not fail a completed job", [request, start, submit, complete], fail, "JobOver"],
+    ["requests the deletion of a bucket that exists", creation, requestDeletion, ["BucketDeletionRequested"]],
+    ["takes a repeated request for the same deletion", deleting, requestDeletion, []],
+    ["refuses to delete what nobody asked for", [], requestDeletion, "BucketMissing"],
+    ["refuses to delete a bucket that is queued", [request], requestDeletion, "BucketBusy"],
+    ["refuses to delete a bucket that is being created", [request, start, submit], requestDeletion, "BucketBusy"],
+    ["refuses to delete a bucket whose creation failed", [request, start, fail], requestDeletion, "BucketMissing"],
+    ["refuses to delete a bucket whose creation was cancelled", [request, cancel], requestDeletion, "BucketMissing"],
+    ["refuses a second deletion while one is under way", [...deleting, deletion.start], deleteAgain, "BucketBusy"],
+    ["refuses a bucket while its deletion is queued", deleting, again, "BucketBusy"],
+    ["refuses to delete what was deleted", deleted, deleteAgain, "BucketMissing"],
+    ["takes a new request for a bucket that was deleted", deleted, again, ["BucketRequested"]],
+    ["deletes again what failed to be deleted", [...deleting, deletion.start, deletion.fail], deleteAgain, [
+      "BucketDeletionRequested"
+    ]],
+    ["still has the bucket whose deletion was cancelled", [...deleting, deletion.cancel], again, "BucketExists"],
+    ["starts a deletion", deleting, deletion.start, ["BucketDeletionStarted"]],
+    [
+      "starts a deletion again after an attempt failed",
+      [...deleting, deletion.start, deletion.failAttempt],
+      deletion
+        .start,
+      ["BucketDeletionStarted"]
+    ],
+    ["records the submission of a deletion", [...deleting, deletion.start], deletion.submit, [
+      "BucketDeletionSubmitted"
+    ]],
+    ["records the failure of an attempt at a deletion", [...deleting, deletion.start], deletion.failAttempt, [
+      "BucketDeletionAttemptFailed"
+    ]],
+    ["completes a deletion", [...deleting, deletion.start, deletion.submit], deletion.complete, ["BucketDeleted"]],
+    ["completes a deletion once", deleted, deletion.complete, []],
+    ["fails a deletion", [...deleting, deletion.start], deletion.fail, ["BucketDeletionFailed"]],
+    ["cancels a queued deletion", deleting, deletion.cancel, ["BucketDeletionCancelled"]],
+    ["does not cancel a deletion that was started", [...deleting, deletion.start], deletion.cancel, "TooLateToCancel"],
+    ["is done with the job that created what is being deleted", deleting, complete, "JobOver"]
   ])("%s", ([, given, when, then]) => {
     assert.deepStrictEqual(tagsOf(Bucket.decide(after(...given), when, now)), then)
   })
@@ -86,37 +141,82 @@ describe("decide", () => {
     assert.notProperty(job, "error")
     assert.notProperty(job, "retryAt")
   })
+
+  it.for<[string, Duration.Input, string | ReadonlyArray<string>]>([
+    ["long before the job's last event is wrong, and has no say", "-1 hour", ["BucketStarted"]],
+    ["just before the job's last event is wrong too", "-1 millis", ["BucketStarted"]],
+    ["at the job's last event holds the attempt back", "0 millis", "OutOfOrder"],
+    ["just before the time of the next attempt holds it back", "9999 millis", "OutOfOrder"],
+    ["at the time of the next attempt lets it start", "10 seconds", ["BucketStarted"]]
+  ])("a clock that stands %s", ([, later, then]) => {
+    const at = DateTime.addDuration(now, later)
+    assert.deepStrictEqual(tagsOf(Bucket.decide(after(request, start, failForNow), start, at)), then)
+  })
+
+  it("knows the bucket from its creation to its deletion, and the block of the last change", () => {
+    const inBlock = (command: typeof complete, blockNumber: number) => ({ ...command, blockNumber })
+    const created = [request, start, submit, inBlock(complete, 7)]
+    assert.deepInclude(after(...created), { bucket: { id: bucketId, jobId }, blockNumber: 7 })
+    const gone = after(...created, requestDeletion, deletion.start, inBlock(deletion.complete, 9))
+    assert.deepInclude(gone, { bucket: undefined, blockNumber: 9 })
+    assert.deepInclude(gone.job, { id: other, operation: "bucket.delete", status: "completed" })
+    // What was adopted without its transaction tells no block.
+    assert.strictEqual(after(...deleted, again, { ...start, jobId: third }).blockNumber, 0)
+  })
 })
 
-it.effect.prop(
-  "keeps every sequence of commands legal",
-  [Schema.Array(Bucket.Command)],
-  ([commands]) =>
-    Effect.sync(() => {
-      // All on two jobs of one bucket, so that they meet.
-      const ids = [jobId, other]
-      let state = Bucket.initial
-      const ended = new Map<string, Job.Status>()
-      for (const [n, command] of commands.entries()) {
-        const decided = Bucket.decide(state, { ...command, jobId: ids[n % 2] ?? jobId }, now)
-        if (Result.isFailure(decided)) continue
-        assert.isAtMost(decided.success.length, 1)
-        for (const event of decided.success) {
-          assert.isFalse(
-            ended.has(event.jobId) && event._tag !== "BucketRequested",
-            "a job that has ended gets no event"
-          )
-          const before = state.job
-          state = Bucket.evolve(state, event)
-          if (event._tag === "BucketRequested") {
-            assert.isTrue(before === undefined || Job.isTerminal(before.status), "two jobs are live at once")
-            ended.delete(event.jobId)
-          }
-          if (state.job !== undefined && Job.isTerminal(state.job.status)) ended.set(state.job.id, state.job.status)
-        }
-      }
+describe("stepOf", () => {
+  it("tells each event as a step of its own of one operation", () => {
+    const told = Object.keys(Bucket.Event.cases).map((tag) => {
+      const { operation, step } = Bucket.stepOf({ _tag: tag } as Bucket.Event)
+      return `${operation} ${step}`
     })
-)
+    const steps = ["requested", "started", "submitted", "attemptFailed", "completed", "failed", "cancelled"]
+    assert.sameMembers(told, Job.Operation.literals.flatMap((operation) => steps.map((step) => `${operation} ${step}`)))
+  })
+})
+
+const jobIdOf = (n: number) => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)
+const isRequest = Bucket.Command.isAnyOf(["RequestBucket", "RequestBucketDeletion"])
+
+it.effect.each([1, 2, 3, 4])("keeps a long random sequence of commands legal (%i)", (seed) =>
+  Effect.gen(function*() {
+    const commands = yield* Arbitrary.sampleEffect(Arbitrary.schema(Bucket.Command), {
+      count: 2_000,
+      seed,
+      maxDiscards: 100_000
+    })
+    let state = Bucket.initial
+    const jobs: Array<Job.Id> = []
+    const ended = new Set<string>()
+    const tags = new Set<string>()
+    for (const [n, command] of commands.entries()) {
+      // Each request is a job of its own; other commands speak of the last job, and now and then of one before it.
+      const spokenOf = isRequest(command) ? undefined : jobs.at(n % 5 === 0 ? -2 : -1)
+      const decided = Bucket.decide(state, { ...command, jobId: spokenOf ?? jobIdOf(n) }, now)
+      if (Result.isFailure(decided)) continue
+      assert.isAtMost(decided.success.length, 1)
+      for (const event of decided.success) {
+        const { operation, step } = Bucket.stepOf(event)
+        const { bucket, job } = state
+        assert.isFalse(ended.has(event.jobId), "a job that has ended gets an event")
+        if (step === "requested") {
+          assert.isTrue(job === undefined || Job.isTerminal(job.status), "two jobs are live at once")
+          assert.strictEqual(bucket !== undefined, operation === "bucket.delete", "a bucket is made or lost twice")
+          jobs.push(event.jobId)
+        }
+        state = Bucket.evolve(state, event)
+        tags.add(event._tag)
+        assert.deepInclude(state.job, { id: event.jobId, operation })
+        assert.strictEqual(
+          state.bucket !== undefined,
+          step === "completed" ? operation === "bucket.create" : bucket !== undefined
+        )
+        if (state.job !== undefined && Job.isTerminal(state.job.status)) ended.add(state.job.id)
+      }
+    }
+    assert.sameMembers([...tags], Object.keys(Bucket.Event.cases))
+  }))
 
 const EventJson = Schema.fromJsonString(Schema.toCodecJson(Bucket.Event))
 it.effect.prop("reads back every event it can write", [Bucket.Event], ([event]) =>

@@ -23,7 +23,7 @@ export interface Metadata {
   /** What the event is about, within its source. */
   readonly subject: string
   /** The whole conversation: the id of the job. */
-  readonly correlationId?: string
+  readonly correlationId?: string | undefined
   /** The event that this one directly follows from. */
   readonly causationId?: string | undefined
   /** W3C trace context of the request that began the conversation. */
@@ -49,8 +49,7 @@ export interface CloudEvents<Event> {
 export const make = <Event extends { readonly _tag: string }>(
   union: { readonly cases: Readonly<Record<Event["_tag"], unknown>> } & Schema.Codec<Event, unknown>
 ): CloudEvents<Event> => {
-  const json = Schema.fromJsonString(Schema.toCodecJson(union))
-  const encodeJson = Schema.encodeEffect(json)
+  const encodeJson = Schema.encodeEffect(Schema.toCodecJson(union))
   const decoders = new Map(
     Object.entries(union.cases).map(([tag, member]) => [
       typeOf(tag),
@@ -59,8 +58,8 @@ export const make = <Event extends { readonly _tag: string }>(
   )
 
   const encode = (event: Event, metadata: Metadata) =>
-    Effect.map(encodeJson(event), (text): NewEvent => {
-      const { _tag, ...fields } = JSON.parse(text)
+    Effect.map(encodeJson(event), (json): NewEvent => {
+      const { _tag, ...fields } = json as Schema.JsonObject
       return {
         id: metadata.id,
         data: new TextEncoder().encode(JSON.stringify(fields)),

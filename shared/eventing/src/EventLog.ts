@@ -23,8 +23,11 @@ export interface StoredEvent {
 export type Expected =
   /** Nothing was appended to the same subject since this revision. */
   | { readonly revision: Revision }
-  /** Nothing at all was appended since this sequence, whose event has this id; for a group of appends under way. */
-  | { readonly lastSequence: Sequence; readonly lastId: string }
+  /**
+   * Nothing at all was appended since this sequence, whose event has this id; for a group of appends under way. Where a
+   * revision is given, nothing was appended to the same subject since then either.
+   */
+  | { readonly lastSequence: Sequence; readonly lastId: string; readonly revision?: Revision }
 
 export interface Appended {
   readonly sequence: Sequence
@@ -35,13 +38,23 @@ export interface Appended {
 export class WrongRevision extends Schema.TaggedError<WrongRevision>()("WrongRevision", { subject: Schema.String }) {
   override readonly message = `Another event was first on ${this.subject}`
 }
+/** The log is there no more, or is not the one that was there before. Only a person can put it back. */
+export class LogLost extends Schema.TaggedError<LogLost>()("LogLost", { loss: Schema.String }) {
+  override readonly message = this.loss
+}
 export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUnavailable", {
   operation: Schema.String,
   cause: Schema.Defect()
 }) {
-  override readonly message = `The event log did not answer (${this.operation})`
+  override readonly message = this.cause instanceof LogLost
+    ? this.cause.message
+    : `The event log did not answer (${this.operation})`
   readonly isRetryable = true
 }
+
+/** The failure of an operation on a log that was lost. */
+export const lost = (operation: string, loss: string): LogUnavailable =>
+  new LogUnavailable({ operation, cause: new LogLost({ loss }) })
 
 /** One event handed to a durable consumer. Until it is settled it will be delivered again after the ack wait. */
 export interface Delivery {
@@ -67,6 +80,10 @@ export interface ConsumerOptions {
   readonly maxAckPending: number
 }
 
+/**
+ * A log is known again by what was seen of it. Where it is missing, ends before that or tells of another past, every
+ * operation fails with a `LogUnavailable` that says so, until the log is as it was; nothing is appended meanwhile.
+ */
 export interface EventLogShape {
   /** Appends one event. An event whose id is in the log already (within its dedup window) is not stored again. */
   append(subject: string, expected: Expected, event: NewEvent): Effect.Effect<Appended, WrongRevision | LogUnavailable>
@@ -79,23 +96,36 @@ export interface EventLogShape {
   last(subject: string): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
   /** The event at a sequence. */
   get(sequence: Sequence): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
-  /** The sequence of the last event in the log, 0 for none. */
+  /** The first event from this sequence on whose subject begins with these tokens and goes on after them. */
+  nextUnder(tokens: string, from: Sequence): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
+  /** The sequence of the last event in the log, 0 for none. Asks the log, and so tells of its loss. */
   readonly lastSequence: Effect.Effect<Sequence, LogUnavailable>
-  /** Every event from this sequence on, in order, then each new one as it comes. */
+  /**
+   * Every event from this sequence on, in order, then each new one as it comes. A log that is away is waited for; the
+   * stream fails when the log is lost.
+   */
   subscribe(from: Sequence): Stream.Stream<StoredEvent, LogUnavailable>
-  /** The events that a durable consumer is handed. Each must be settled. */
+  /** The events that a durable consumer is handed. Each must be settled. A log that is away, or lost, is waited for. */
   consume(options: ConsumerOptions): Stream.Stream<Delivery, LogUnavailable>
 }
 
 /** The log of what happened to buckets and jobs. */
 export class EventLog extends Context.Service<EventLog, EventLogShape>()("@akave-async/eventing/EventLog") {}
 
-/** Runs the work while telling the log every third of the ack wait that it goes on. */
-export const keepInProgress =
-  (delivery: Delivery, ackWait: Duration.Duration) => <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    delivery.inProgress.pipe(
-      Effect.ignore,
-      Effect.delay(Duration.times(ackWait, 1 / 3)),
-      Effect.forever,
-      Effect.raceFirst(work)
-    ) as Effect.Effect<A, E, R>
+/**
+ * Runs the work while telling the log every third of the ack wait that it goes on. A sign that fails, or hangs, is one
+ * sign less: the next one follows in its time.
+ */
+export const keepInProgress = (delivery: Delivery, ackWait: Duration.Duration) =>
+<A, E, R>(
+  work: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const interval = Duration.times(ackWait, 1 / 3)
+  return delivery.inProgress.pipe(
+    Effect.timeoutOption(interval),
+    Effect.ignore,
+    Effect.delay(interval),
+    Effect.forever,
+    Effect.raceFirst(work)
+  ) as Effect.Effect<A, E, R>
+}

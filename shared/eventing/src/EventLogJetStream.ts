@@ -3,9 +3,13 @@
  * Works with nats-server 2.9.10 and newer.
  */
 import { Nats } from "@akave-async/platform/Nats"
+import * as NowAndThen from "@akave-async/platform/NowAndThen"
 import {
   AckPolicy,
+  type ConsumerInfo,
+  type ConsumerMessages,
   DeliverPolicy,
+  DirectMsgHeaders,
   DiscardPolicy,
   jetstream,
   JetStreamApiError,
@@ -16,22 +20,43 @@ import {
   type StoredMsg
 } from "@nats-io/jetstream"
 import { headers as makeHeaders, type MsgHdrs, nanos, type NatsConnection } from "@nats-io/nats-core"
-import { type Cause, Config, Duration, Effect, Layer, Option, Queue, Schema, Stream } from "effect"
+import {
+  type Cause,
+  Config,
+  Duration,
+  Effect,
+  Latch,
+  Layer,
+  Option,
+  Queue,
+  Schedule,
+  Schema,
+  Semaphore,
+  Stream
+} from "effect"
+import * as Continuity from "./Continuity.ts"
 import {
   type Appended,
   type Delivery,
   EventLog,
   type EventLogShape,
+  LogLost,
   LogUnavailable,
+  lost,
   type StoredEvent,
   WrongRevision
 } from "./EventLog.ts"
+import * as Watchdog from "./Watchdog.ts"
 
 export interface Options {
-  /** The name of the JetStream stream. It is created when it is missing. */
+  /** The name of the JetStream stream. */
   readonly stream: string
   /** All events are stored on `<prefix>.<subject>`. */
   readonly prefix: string
+}
+
+/** How a JetStream stream is made. */
+export interface CreateOptions extends Options {
   /** Copies of the stream in a cluster. */
   readonly replicas: number
   /** How long the server remembers the ids of events for deduplication. */
@@ -46,14 +71,19 @@ export const configured = Config.all({
   dedupWindow: Config.Duration("EVENTS_DEDUP_WINDOW").pipe(Config.withDefault(Duration.minutes(2)))
 })
 
-/** The event log of `EVENTS_STREAM` and `EVENTS_PREFIX`. */
+/** The JetStream stream of the events, as `EVENTS_STREAM` and `EVENTS_PREFIX` name it. */
+export const eventsConfig = Config.all({
+  stream: Config.NonEmptyString("EVENTS_STREAM").pipe(Config.withDefault("AKAVE_EVENTS")),
+  prefix: Config.NonEmptyString("EVENTS_PREFIX").pipe(Config.withDefault("akave.events"))
+})
+
+/** The event log as it stands, looked after; where there is none, it is waited for. Only the projector makes one. */
 export const layerConfig = Layer.effect(
   EventLog,
   Effect.gen(function*() {
-    const connection = yield* Nats
-    const stream = yield* Config.NonEmptyString("EVENTS_STREAM").pipe(Config.withDefault("AKAVE_EVENTS"))
-    const prefix = yield* Config.NonEmptyString("EVENTS_PREFIX").pipe(Config.withDefault("akave.events"))
-    return yield* open(connection, { ...yield* configured, stream, prefix })
+    const log = yield* attach(yield* Nats, yield* eventsConfig)
+    yield* watch(log)
+    return log
   })
 )
 
@@ -65,35 +95,186 @@ const prefetch = 1000
 /** The server's error codes for an append that stated what is no longer so (nats-server's `errors.json`). */
 const wrongExpectation = new Set([10070, 10071, 10164])
 const noMessageFound = 10037
+const consumerNotFound = 10014
 const streamNotFound = 10059
 
-/** Opens the log, creating its stream if it is missing. An existing stream is left as it is. */
-export const open = Effect.fnUntraced(function*(connection: NatsConnection, options: Options) {
+const isApiError = (error: unknown, code: number): boolean => error instanceof JetStreamApiError && error.code === code
+const orUndefined = (code: number) => (error: unknown): undefined => {
+  if (!isApiError(error, code)) throw error
+}
+
+/** What the server adds to the headers of an event that is asked of it directly. */
+const directHeaders = new Set(Object.values(DirectMsgHeaders).map((name) => name.toLowerCase()))
+
+/** A reader that hears nothing gets a heartbeat this often, in milliseconds. */
+const heartbeat = 1000
+/** A reader's request ends after this, in milliseconds, and so does the pause of the library after a look that failed. */
+const pullExpiry = 5000
+/** Looks at a reader are so far apart that a heartbeat comes in between, also where two are late. */
+const minLookInterval = Duration.millis(3 * heartbeat)
+/** How often readers of everything are looked at, and the log itself. */
+const lookInterval = Duration.seconds(5)
+/** A reader that ended is opened again without limit: nothing else would hand out what the log holds. */
+const reopen = Schedule.jittered(Schedule.spaced("250 millis"))
+
+const request = <A>(operation: string, call: () => Promise<A>): Effect.Effect<A, LogUnavailable> =>
+  Effect.tryPromise({ try: call, catch: (cause) => new LogUnavailable({ operation, cause }) })
+
+/** Makes the JetStream stream of a log, where it is missing. */
+export const create = (connection: NatsConnection, options: CreateOptions): Effect.Effect<void, LogUnavailable> =>
+  request("create stream", async () => {
+    const manager = await jetstreamManager(connection, { timeout: Duration.toMillis(requestTimeout) })
+    await manager.streams.add({
+      name: options.stream,
+      subjects: [`${options.prefix}.>`],
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.New,
+      num_replicas: options.replicas,
+      duplicate_window: nanos(Duration.toMillis(options.dedupWindow)),
+      deny_delete: true,
+      deny_purge: true,
+      allow_direct: true
+    })
+  })
+
+/** Opens the log and creates its stream if it is missing. An existing stream is left as it is. */
+export const open = Effect.fnUntraced(function*(connection: NatsConnection, options: CreateOptions) {
+  const log = yield* attach(connection, options, create(connection, options))
+  yield* log.lastSequence
+  return log
+})
+
+/** Looks at a log now and then for as long as the scope lives, warns while it is away or lost, and says when it is back. */
+export const watch = (log: EventLogShape, name = "event log") => {
+  const warn = NowAndThen.make()
+  let isAway = false
+  return log.lastSequence.pipe(
+    Effect.matchEffect({
+      onFailure: ({ message }) => {
+        isAway = true
+        return warn(`waiting for the ${name}: ${message}`)
+      },
+      onSuccess: () => {
+        const wasAway = isAway
+        isAway = false
+        return wasAway ? Effect.logInfo(`the ${name} is there`) : Effect.void
+      }
+    }),
+    Effect.repeat(Schedule.spaced(lookInterval)),
+    Effect.forkScoped
+  )
+}
+
+/**
+ * The log as it stands. A stream that is missing when it is first looked for is left to `whenMissing`; one that was seen
+ * before is never made again.
+ */
+export const attach = Effect.fnUntraced(function*(
+  connection: NatsConnection,
+  options: Options,
+  whenMissing: Effect.Effect<void, LogUnavailable> = Effect.void
+) {
   const { prefix, stream } = options
   const client = jetstream(connection, { timeout: Duration.toMillis(requestTimeout) })
-  const request = <A>(operation: string, call: () => Promise<A>): Effect.Effect<A, LogUnavailable> =>
-    Effect.tryPromise({ try: call, catch: (cause) => new LogUnavailable({ operation, cause }) })
-
   const manager = yield* request(
     "connect",
     () => jetstreamManager(connection, { timeout: Duration.toMillis(requestTimeout) })
   )
-  yield* request("create stream", () =>
-    manager.streams.info(stream).catch((error: unknown) => {
-      if (!(error instanceof JetStreamApiError && error.code === streamNotFound)) throw error
-      return manager.streams.add({
-        name: stream,
-        subjects: [`${prefix}.>`],
-        storage: StorageType.File,
-        retention: RetentionPolicy.Limits,
-        discard: DiscardPolicy.New,
-        num_replicas: options.replicas,
-        duplicate_window: nanos(Duration.toMillis(options.dedupWindow)),
-        deny_delete: true,
-        deny_purge: true,
-        allow_direct: true
-      })
-    }))
+
+  let seen: Continuity.Seen | undefined
+  let disconnects = 0
+  /** How many disconnects there were when the log was last found to be as it was; undefined since it was found not to be. */
+  let knownAt: number | undefined
+  let isReplicated = false
+  const readers = new Set<ConsumerMessages>()
+  const connected = yield* Latch.make(true)
+
+  // The connection tells of its end in a turn of its own, before anything can go over a new one. The loop ends with it.
+  const follow = async () => {
+    for await (const { type } of connection.status()) {
+      if (type === "reconnect") connected.openUnsafe()
+      if (type !== "disconnect") continue
+      disconnects++
+      connected.closeUnsafe()
+      for (const reader of readers) reader.stop(new Error("the connection was lost"))
+    }
+  }
+  yield* Effect.sync(() => void follow())
+
+  /** Remembers an event that this process has seen in the log. */
+  const remember = (mark: Continuity.Mark) => {
+    if (seen !== undefined && mark.sequence > (seen.mark?.sequence ?? 0)) {
+      seen = { ...seen, lastSequence: Math.max(seen.lastSequence, mark.sequence), mark }
+    }
+  }
+  const lose = (operation: string, loss: string) => {
+    knownAt = undefined
+    return lost(operation, loss)
+  }
+
+  const inspect = request(
+    "stream info",
+    () => manager.streams.info(stream).catch(orUndefined(streamNotFound))
+  )
+  const markAt = (sequence: number) =>
+    // Asked of the stream's leader, as is the stream's end.
+    request("read", () => manager.streams.getMessage(stream, { seq: sequence }).catch(orUndefined(noMessageFound)))
+      .pipe(
+        Effect.map((message): Continuity.Mark | undefined =>
+          message === undefined ? undefined : { sequence, id: message?.header.get("Nats-Msg-Id") ?? "" }
+        )
+      )
+
+  /** The sequence of the last event, once the log is found to be the one that was seen before. */
+  const look = Effect.gen(function*() {
+    // What is sent to a server that is away may never reach it, and its answer would be waited for in vain.
+    yield* Effect.timeoutOrElse(connected.await, {
+      duration: requestTimeout,
+      orElse: () => Effect.fail(new LogUnavailable({ operation: "look", cause: "disconnected" }))
+    })
+    const before = seen
+    const at = disconnects
+    let info = yield* inspect
+    if (info === undefined && before === undefined) {
+      yield* whenMissing
+      info = yield* inspect
+    }
+    if (before !== undefined) {
+      const isUnbroken = knownAt === at && info?.created === before.created
+      const isThere = before.mark !== undefined && info !== undefined && info.state.last_seq >= before.mark.sequence
+      const found = isThere && !isUnbroken ? yield* markAt(before.mark.sequence) : before.mark
+      const loss = Continuity.loss(
+        stream,
+        before,
+        info && { lastSequence: info.state.last_seq, idAtMark: found?.id }
+      )
+      if (loss !== undefined) return yield* lose("look", loss)
+    }
+    if (info === undefined) return yield* lose("look", `There is no event log ${stream}`)
+    const { config, created, state: { last_seq: last } } = info
+    isReplicated = config.num_replicas > 1
+    const mark = seen?.mark ?? (last === 0 ? undefined : yield* markAt(last))
+    seen = { created, lastSequence: Math.max(last, seen?.lastSequence ?? 0), mark: seen?.mark ?? mark }
+    knownAt = at
+    return last
+  })
+
+  const turn = yield* Semaphore.make(1)
+  const isKnown = () => knownAt === disconnects
+  /** Runs the operation on the log that was seen before, and on no other. */
+  const known = <A, E>(operation: string, run: Effect.Effect<A, E>): Effect.Effect<A, E | LogUnavailable> =>
+    Effect.suspend(() => {
+      if (isKnown()) return run
+      const lookOnce = Effect.suspend(() => isKnown() ? Effect.void : look)
+      return turn.withPermit(lookOnce).pipe(
+        Effect.andThen(run),
+        Effect.timeoutOrElse({
+          duration: requestTimeout,
+          orElse: () => Effect.fail(new LogUnavailable({ operation, cause: "it did not answer in time" }))
+        })
+      )
+    })
 
   const toStored = (
     sequence: number,
@@ -103,74 +284,212 @@ export const open = Effect.fnUntraced(function*(connection: NatsConnection, opti
   ): StoredEvent => ({
     sequence,
     subject: subject.slice(prefix.length + 1),
-    headers: Object.fromEntries(Array.from(headers ?? [], ([name, values]) => [name.toLowerCase(), values.join(",")])),
+    headers: Object.fromEntries(
+      Array.from(headers ?? [], ([name, values]) => [name.toLowerCase(), values.join(",")] as const)
+        .filter(([name]) => !directHeaders.has(name))
+    ),
     data
   })
-  const fromStoredMsg = (message: StoredMsg | null): Option.Option<StoredEvent> =>
-    message === null ? Option.none() : Option.some(toStored(message.seq, message.subject, message.header, message.data))
+  const fromStoredMsg = (message: StoredMsg | null | undefined): Option.Option<StoredEvent> =>
+    message === null || message === undefined
+      ? Option.none()
+      : Option.some(toStored(message.seq, message.subject, message.header, message.data))
   const find = (query: { seq: number } | { seq: number; next_by_subj: string }) =>
-    request("read", () => manager.direct.getMessage(stream, query)).pipe(Effect.map(fromStoredMsg))
+    known("read", request("read", () => manager.direct.getMessage(stream, query))).pipe(Effect.map(fromStoredMsg))
+
+  /** Of a stream that has replicas the leader is asked: writers decide on what a subject holds, and a replica may be behind. */
+  const findNext = (query: { seq: number; next_by_subj: string }) =>
+    Effect.suspend(() => isReplicated ? fromLeader(query) : find(query))
+  const fromLeader = (query: Parameters<typeof manager.streams.getMessage>[1]) =>
+    known(
+      "read",
+      request("read", () => manager.streams.getMessage(stream, query).catch(orUndefined(noMessageFound)))
+    ).pipe(Effect.map(fromStoredMsg))
 
   const append: EventLogShape["append"] = (subject, expected, event) =>
-    Effect.tryPromise({
-      try: async (): Promise<Appended> => {
-        const headers = makeHeaders()
-        for (const [name, value] of Object.entries(event.headers)) headers.set(name, value)
-        const ack = await client.publish(`${prefix}.${subject}`, event.data, {
-          msgID: event.id,
-          headers,
-          expect: "revision" in expected
-            ? { streamName: stream, lastSubjectSequence: expected.revision }
-            : { streamName: stream, lastSequence: expected.lastSequence, lastMsgID: expected.lastId }
-        })
-        return { sequence: ack.seq, isDuplicate: ack.duplicate }
-      },
-      catch: (cause) =>
-        cause instanceof JetStreamApiError && wrongExpectation.has(cause.code)
-          ? new WrongRevision({ subject })
-          : new LogUnavailable({ operation: "append", cause })
-    })
+    known(
+      "append",
+      Effect.tryPromise({
+        try: async (): Promise<Appended> => {
+          const headers = makeHeaders()
+          for (const [name, value] of Object.entries(event.headers)) headers.set(name, value)
+          const lastBefore = seen?.lastSequence ?? 0
+          const ack = await client.publish(`${prefix}.${subject}`, event.data, {
+            msgID: event.id,
+            headers,
+            expect: {
+              streamName: stream,
+              ...(expected.revision === undefined ? {} : { lastSubjectSequence: expected.revision }),
+              ...("lastId" in expected ? { lastSequence: expected.lastSequence, lastMsgID: expected.lastId } : {})
+            }
+          })
+          if (!ack.duplicate && ack.seq <= lastBefore) {
+            throw new LogLost({
+              loss:
+                `The event log ${stream} was replaced: a new event is its number ${ack.seq}, and it had ${lastBefore}`
+            })
+          }
+          remember({ sequence: ack.seq, id: event.id })
+          return { sequence: ack.seq, isDuplicate: ack.duplicate }
+        },
+        catch: (cause) => {
+          if (cause instanceof JetStreamApiError && wrongExpectation.has(cause.code)) {
+            return new WrongRevision({ subject })
+          }
+          if (cause instanceof LogLost) return lose("append", cause.loss)
+          return new LogUnavailable({ operation: "append", cause })
+        }
+      }).pipe(
+        // Some servers look at the expectation before the id: what is stored already is no conflict for them to tell.
+        Effect.catchTag("WrongRevision", (conflict) =>
+          Effect.flatMap(read(subject), ({ events }) => {
+            const stored = events.find(({ headers }) => headers["nats-msg-id"] === event.id)
+            return stored === undefined
+              ? Effect.fail(conflict)
+              : Effect.succeed<Appended>({ sequence: stored.sequence, isDuplicate: true })
+          }))
+      )
+    )
 
   const read: EventLogShape["read"] = Effect.fnUntraced(function*(subject) {
     const events: Array<StoredEvent> = []
     let revision = 0
     while (true) {
-      const next = yield* find({ seq: revision + 1, next_by_subj: `${prefix}.${subject}` })
+      const next = yield* findNext({ seq: revision + 1, next_by_subj: `${prefix}.${subject}` })
       if (Option.isNone(next)) return { events, revision }
       events.push(next.value)
       revision = next.value.sequence
     }
   })
 
-  const lastSequence = Effect.map(
-    request("stream info", () => manager.streams.info(stream)),
-    (info) => info.state.last_seq
-  )
+  /** How far a reader is, as the log tells it. */
+  type Standing = Omit<Watchdog.Look, "heard" | "queued">
 
-  /** Hands over what an asynchronous iterator gives, as a stream whose chunks are all that has come so far. */
-  const fromMessages = (
-    messages: Effect.Effect<AsyncIterable<JsMsg> & { stop(error?: Error): void }, LogUnavailable>
-  ): Stream.Stream<JsMsg, LogUnavailable> =>
+  /**
+   * What the server hands to a reader, as a stream whose chunks are all that has come so far. It fails when the connection
+   * is lost, or when the reader gets nothing though it should.
+   */
+  const reading = (reader: {
+    readonly open: () => Promise<ConsumerMessages>
+    readonly standing: Effect.Effect<Option.Option<Standing>, LogUnavailable>
+    readonly interval: Duration.Duration
+    /** Runs before the reader is given up because the log hands it nothing, or does, though it did not. */
+    readonly onStalled?: Effect.Effect<void, LogUnavailable>
+    readonly onDelivered?: () => void
+  }): Stream.Stream<JsMsg, LogUnavailable> =>
     Stream.unwrap(Effect.gen(function*() {
-      const source = yield* Effect.acquireRelease(messages, (messages) => Effect.sync(() => messages.stop()))
+      const at = disconnects
+      yield* look
+      const messages = yield* Effect.acquireRelease(
+        request("open reader", reader.open),
+        (messages) =>
+          Effect.sync(() => {
+            readers.delete(messages)
+            messages.stop()
+          })
+      )
+      readers.add(messages)
+      if (at !== disconnects) {
+        return Stream.fail(new LogUnavailable({ operation: "open reader", cause: "disconnected" }))
+      }
+
       const queue = yield* Queue.bounded<JsMsg, LogUnavailable | Cause.Done>(prefetch)
-      yield* Stream.fromAsyncIterable(source, (cause) => new LogUnavailable({ operation: "deliver", cause })).pipe(
+      yield* Stream.fromAsyncIterable(messages, (cause) => new LogUnavailable({ operation: "deliver", cause })).pipe(
         Stream.runForEach((message) => Queue.offer(queue, message)),
         Effect.andThen(Queue.fail(queue, new LogUnavailable({ operation: "deliver", cause: "the reader was closed" }))),
         Effect.catch((error) => Queue.fail(queue, error)),
         Effect.forkScoped
       )
-      return Stream.fromQueue(queue)
+      let heartbeats = 0
+      let taken = 0
+      yield* Stream.fromAsyncIterable(messages.status(), (cause) => cause).pipe(
+        Stream.runForEach(({ type }) => Effect.sync(() => heartbeats += type === "heartbeat" ? 1 : 0)),
+        Effect.ignore,
+        Effect.forkScoped
+      )
+
+      const standing = reader.standing.pipe(
+        // What is not answered now is asked again at the next look.
+        Effect.catchIf(({ cause }) => !(cause instanceof LogLost), () => Effect.succeedNone)
+      )
+      yield* Effect.gen(function*() {
+        let before: Watchdog.Look | undefined
+        while (true) {
+          const answer = yield* standing
+          if (Option.isSome(answer)) {
+            // What came before the answer has been heard by now: a process that was held up is not taken for deaf.
+            const received = messages.getReceived()
+            const now = { ...answer.value, heard: heartbeats + received, queued: received - taken }
+            const finding = before === undefined ? "fine" : Watchdog.compare(before, now)
+            if (finding === "stalled" && reader.onStalled !== undefined) yield* reader.onStalled
+            if (finding !== "fine") {
+              return yield* new LogUnavailable({ operation: "deliver", cause: `the reader is ${finding}` })
+            }
+            if (before !== undefined && now.delivered !== before.delivered) reader.onDelivered?.()
+            before = now
+          }
+          yield* Effect.sleep(reader.interval)
+        }
+      }).pipe(
+        Effect.catch((error) => Queue.fail(queue, error)),
+        Effect.forkScoped
+      )
+      return Stream.map(Stream.fromQueue(queue), (message) => {
+        taken++
+        return message
+      })
     }))
 
+  /** Opens a reader again, wherever it was, for as long as that may help. */
+  const reopened = <A>(opened: Stream.Stream<A, LogUnavailable>, isWaiting: (error: LogUnavailable) => boolean) => {
+    const warn = NowAndThen.make()
+    return opened.pipe(
+      Stream.tapError((error) =>
+        isWaiting(error)
+          ? warn(`reading from ${stream} again: ${error.cause instanceof Error ? error.cause.message : error.cause}`)
+          : Effect.void
+      ),
+      Stream.retry(Schedule.while(reopen, ({ input }) => isWaiting(input as LogUnavailable)))
+    )
+  }
+
   const subscribe: EventLogShape["subscribe"] = (from) =>
-    fromMessages(request("subscribe", async () => {
-      const consumer = await client.consumers.get(stream, {
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: Math.max(1, from)
-      })
-      return consumer.consume({ max_messages: prefetch, idle_heartbeat: 1_000 })
-    })).pipe(Stream.map((message) => toStored(message.seq, message.subject, message.headers, message.data)))
+    Stream.suspend(() => {
+      let next = Math.max(1, from)
+      let delivered = 0
+      const events = reading({
+        open: async () => {
+          const consumer = await client.consumers.get(stream, {
+            deliver_policy: DeliverPolicy.StartSequence,
+            opt_start_seq: next
+          })
+          return consumer.consume({
+            max_messages: prefetch,
+            idle_heartbeat: heartbeat,
+            expires: pullExpiry,
+            abort_on_missing_resource: true
+          })
+        },
+        standing: Effect.map(look, (last) =>
+          Option.some({
+            waiting: Math.max(0, last - next + 1),
+            unsettled: 0,
+            maxUnsettled: Infinity,
+            delivered,
+            isPaused: false
+          })),
+        interval: lookInterval
+      }).pipe(
+        Stream.map((message) => {
+          const event = toStored(message.seq, message.subject, message.headers, message.data)
+          next = event.sequence + 1
+          delivered++
+          remember({ sequence: event.sequence, id: event.headers["nats-msg-id"] ?? "" })
+          return event
+        })
+      )
+      return reopened(events, ({ cause }) => !(cause instanceof LogLost))
+    })
 
   const toDelivery = (message: JsMsg): Delivery => ({
     event: toStored(message.seq, message.subject, message.headers, message.data),
@@ -182,34 +501,84 @@ export const open = Effect.fnUntraced(function*(connection: NatsConnection, opti
   })
 
   const consume: EventLogShape["consume"] = ({ ackWait, maxAckPending, name }) =>
-    fromMessages(request("consume", async () => {
-      await manager.consumers.add(stream, {
-        durable_name: name,
-        ack_policy: AckPolicy.Explicit,
-        deliver_policy: DeliverPolicy.All,
-        ack_wait: nanos(Duration.toMillis(ackWait)),
-        max_ack_pending: maxAckPending,
-        max_deliver: -1
-      })
-      const consumer = await client.consumers.get(stream, name)
-      return consumer.consume({ max_messages: Math.min(prefetch, maxAckPending), idle_heartbeat: 1_000 })
-    })).pipe(Stream.map(toDelivery))
+    Stream.suspend(() => {
+      const settings = { ack_wait: nanos(Duration.toMillis(ackWait)), max_ack_pending: maxAckPending }
+      /** All events up to here are known to be settled: a consumer that is made anew needs to start no earlier. */
+      let settled = 0
+      let stalls = 0
+
+      const info = async (): Promise<ConsumerInfo | undefined> => {
+        const found = await manager.consumers.info(stream, name).catch(orUndefined(consumerNotFound))
+        settled = Math.max(settled, found?.ack_floor.stream_seq ?? 0)
+        return found
+      }
+      const ensure = async () => {
+        const found = await info()
+        if (found === undefined) {
+          await manager.consumers.add(stream, {
+            durable_name: name,
+            ack_policy: AckPolicy.Explicit,
+            ...(settled === 0
+              ? { deliver_policy: DeliverPolicy.All }
+              : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: settled + 1 }),
+            ...settings,
+            max_deliver: -1
+          })
+        } else if (found.config.ack_wait !== settings.ack_wait || found.config.max_ack_pending !== maxAckPending) {
+          await manager.consumers.update(stream, name, settings)
+        }
+      }
+
+      const deliveries = reading({
+        open: async () => {
+          await ensure()
+          const consumer = await client.consumers.get(stream, name)
+          return consumer.consume({
+            max_messages: Math.min(prefetch, maxAckPending),
+            idle_heartbeat: heartbeat,
+            expires: pullExpiry,
+            abort_on_missing_resource: true
+          })
+        },
+        standing: Effect.map(request("consumer info", info), (found) =>
+          // One that is gone is made again by the next reader; this one is told of it by the server.
+          Option.map(Option.fromNullishOr(found), (consumer) => ({
+            waiting: consumer.num_pending,
+            unsettled: consumer.num_ack_pending,
+            maxUnsettled: maxAckPending,
+            delivered: consumer.delivered.consumer_seq,
+            isPaused: consumer.paused === true
+          }))),
+        interval: Duration.max(ackWait, minLookInterval),
+        onStalled: Effect.suspend(() => {
+          stalls++
+          if (Watchdog.remedy(stalls) === "reader") return Effect.void
+          stalls = 0
+          return request("delete consumer", () => manager.consumers.delete(stream, name)).pipe(
+            Effect.andThen(
+              Effect.logWarning(`the consumer ${name} hands out nothing: it is made anew behind event ${settled}`)
+            )
+          )
+        }),
+        onDelivered: () => {
+          stalls = 0
+        }
+      }).pipe(Stream.map((message) => {
+        const delivery = toDelivery(message)
+        remember({ sequence: message.seq, id: delivery.event.headers["nats-msg-id"] ?? "" })
+        return delivery
+      }))
+      return reopened(deliveries, () => true)
+    })
 
   return {
     append,
     read,
     // Asked of the stream's leader: a replica may not have the last one yet, and writers decide on this.
-    last: (subject) =>
-      request(
-        "read last",
-        () =>
-          manager.streams.getMessage(stream, { last_by_subj: `${prefix}.${subject}` }).catch((error: unknown) => {
-            if (error instanceof JetStreamApiError && error.code === noMessageFound) return null
-            throw error
-          })
-      ).pipe(Effect.map(fromStoredMsg)),
+    last: (subject) => fromLeader({ last_by_subj: `${prefix}.${subject}` }),
     get: (sequence) => find({ seq: sequence }),
-    lastSequence,
+    nextUnder: (tokens, from) => find({ seq: Math.max(1, from), next_by_subj: `${prefix}.${tokens}.>` }),
+    lastSequence: look,
     subscribe,
     consume
   } satisfies EventLogShape

@@ -1,32 +1,65 @@
 /** The event log in memory, for tests: the same promises as on JetStream, as long as the process lives. */
 import { Clock, Duration, Effect, Latch, Layer, Option, Stream } from "effect"
-import type { NewEvent } from "./CloudEvent.ts"
-import { type Delivery, EventLog, type EventLogShape, type StoredEvent, WrongRevision } from "./EventLog.ts"
+import * as Continuity from "./Continuity.ts"
+import { type Delivery, EventLog, type EventLogShape, lost, type StoredEvent, WrongRevision } from "./EventLog.ts"
 
-export const open: Effect.Effect<EventLogShape> = Effect.gen(function*() {
-  const events: Array<StoredEvent> = []
-  const sequenceOf = new Map<string, number>()
+/** What a log keeps. Tests take it away or change it under an open log; undefined is a log that is missing. */
+export interface Storage {
+  events: Array<StoredEvent> | undefined
+  /** How long an id that was stored is refused, whatever an append expects; for ever by default. */
+  readonly dedupWindow?: Duration.Input
+}
+
+export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.Return<EventLogShape> {
   const consumers = new Map<string, Consumer>()
+  const dedupWindow = Duration.toMillis(storage.dedupWindow ?? Duration.infinity)
+  /** When each id was stored, in milliseconds. */
+  const storedAt = new Map<string, number>()
+  let seen: Continuity.Seen = { created: "", lastSequence: 0, mark: undefined }
   // Opened by whatever may give a waiting reader work; a reader that finds none closes it and waits.
   const changed = yield* Latch.make()
 
-  const lastOf = (subject: string) => Option.fromNullishOr(events.findLast((event) => event.subject === subject))
-  const lastId = () => events.at(-1)?.headers["nats-msg-id"]
-  const store = (subject: string, event: NewEvent): number => {
-    const sequence = events.length + 1
-    events.push({ sequence, subject, headers: { ...event.headers, "nats-msg-id": event.id }, data: event.data })
-    sequenceOf.set(event.id, sequence)
-    return sequence
+  const present = () => storage.events ?? []
+  const idOf = (event: StoredEvent | undefined) => event?.headers["nats-msg-id"]
+  const lastOf = (subject: string) => Option.fromNullishOr(present().findLast((event) => event.subject === subject))
+
+  /** The events, if they are those that were there before, and what follows on them. */
+  const known = (operation: string) =>
+    Effect.suspend(() => {
+      const { events } = storage
+      const found = events && {
+        lastSequence: events.length,
+        idAtMark: seen.mark && idOf(events[seen.mark.sequence - 1])
+      }
+      const loss = Continuity.loss("in memory", seen, found)
+      if (loss !== undefined || events === undefined) return Effect.fail(lost(operation, loss ?? ""))
+      remember(events)
+      return Effect.succeed(events)
+    })
+  const remember = (events: ReadonlyArray<StoredEvent>) => {
+    const [last] = events.slice(-1)
+    if (last === undefined || last.sequence <= seen.lastSequence) return
+    seen = { ...seen, lastSequence: last.sequence, mark: { sequence: last.sequence, id: idOf(last) ?? "" } }
   }
 
   const append: EventLogShape["append"] = Effect.fnUntraced(function*(subject, expected, event) {
-    const stored = sequenceOf.get(event.id)
-    if (stored !== undefined) return { sequence: stored, isDuplicate: true }
-    const isExpected = "revision" in expected
-      ? expected.revision === Option.match(lastOf(subject), { onNone: () => 0, onSome: (last) => last.sequence })
-      : expected.lastSequence === events.length && expected.lastId === lastId()
-    if (!isExpected) return yield* new WrongRevision({ subject })
-    const sequence = store(subject, event)
+    const events = yield* known("append")
+    const stored = events.find((one) => idOf(one) === event.id)
+    const now = yield* Clock.currentTimeMillis
+    const isRemembered = now - (storedAt.get(event.id) ?? now) <= dedupWindow
+    if (stored !== undefined && isRemembered) return { sequence: stored.sequence, isDuplicate: true }
+    const revision = Option.match(lastOf(subject), { onNone: () => 0, onSome: (last) => last.sequence })
+    const isExpected = (expected.revision ?? revision) === revision &&
+      (!("lastId" in expected) || (expected.lastSequence === events.length && expected.lastId === idOf(events.at(-1))))
+    if (!isExpected) {
+      // What stands on the subject is known again, however long ago it was stored.
+      if (stored?.subject === subject) return { sequence: stored.sequence, isDuplicate: true }
+      return yield* new WrongRevision({ subject })
+    }
+    const sequence = events.length + 1
+    events.push({ sequence, subject, headers: { ...event.headers, "nats-msg-id": event.id }, data: event.data })
+    storedAt.set(event.id, now)
+    remember(events)
     yield* changed.open
     return { sequence, isDuplicate: false }
   })
@@ -35,20 +68,21 @@ export const open: Effect.Effect<EventLogShape> = Effect.gen(function*() {
     Stream.paginate(
       Math.max(1, from),
       Effect.fnUntraced(function*(next) {
-        while (events.length < next) {
+        while (present().length < next) {
           changed.closeUnsafe()
           yield* changed.await
         }
-        return [events.slice(next - 1), Option.some(events.length + 1)] as const
+        remember(present())
+        return [present().slice(next - 1), Option.some(present().length + 1)] as const
       })
     )
 
   /** The next event this consumer is owed, redeliveries first; or how many milliseconds until one may be. */
   const take = (consumer: Consumer, maxAckPending: number, now: number): StoredEvent | number => {
     const due = Array.from(consumer.pending).filter(([, { dueAt }]) => dueAt <= now).map(([sequence]) => sequence)
-    const isRoom = consumer.pending.size < maxAckPending && consumer.next <= events.length
+    const isRoom = consumer.pending.size < maxAckPending && consumer.next <= present().length
     const sequence = due.length > 0 ? Math.min(...due) : isRoom ? consumer.next++ : undefined
-    const event = sequence === undefined ? undefined : events[sequence - 1]
+    const event = sequence === undefined ? undefined : present()[sequence - 1]
     return event ?? Math.min(Infinity, ...Array.from(consumer.pending.values(), ({ dueAt }) => dueAt - now))
   }
 
@@ -94,17 +128,28 @@ export const open: Effect.Effect<EventLogShape> = Effect.gen(function*() {
   return {
     append,
     read: (subject) =>
-      Effect.sync(() => {
+      Effect.map(known("read"), (events) => {
         const found = events.filter((event) => event.subject === subject)
         return { events: found, revision: found.at(-1)?.sequence ?? 0 }
       }),
-    last: (subject) => Effect.sync(() => lastOf(subject)),
-    get: (sequence) => Effect.sync(() => Option.fromNullishOr(events[sequence - 1])),
-    lastSequence: Effect.sync(() => events.length),
+    last: (subject) => Effect.map(known("read last"), () => lastOf(subject)),
+    get: (sequence) => Effect.map(known("read"), (events) => Option.fromNullishOr(events[sequence - 1])),
+    nextUnder: (tokens, from) =>
+      Effect.map(
+        known("read"),
+        (events) =>
+          Option.fromNullishOr(
+            events.find(({ sequence, subject }) => sequence >= from && subject.startsWith(`${tokens}.`))
+          )
+      ),
+    lastSequence: Effect.map(known("look"), (events) => events.length),
     subscribe,
     consume
   }
 })
+
+/** A log of its own, empty. */
+export const open: Effect.Effect<EventLogShape> = Effect.suspend(() => openOn({ events: [] }))
 
 export const layer: Layer.Layer<EventLog> = Layer.effect(EventLog, open)
 

@@ -2,12 +2,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Option, Result, Schema, type Scope, Stream } from "effect"
 import * as CloudEvent from "../src/CloudEvent.ts"
-import { type ConsumerOptions, type Delivery, type EventLogShape, keepInProgress } from "../src/EventLog.ts"
+import {
+  type ConsumerOptions,
+  type Delivery,
+  type EventLogShape,
+  keepInProgress,
+  LogLost,
+  type StoredEvent
+} from "../src/EventLog.ts"
 
 export interface Subject {
   readonly log: EventLogShape
   /** Cuts the connection to the log once; it comes back by itself. */
   readonly interrupt: Effect.Effect<void>
+  /** Puts a log of these events in the place of the one that is open, or none. */
+  readonly replace: (events: ReadonlyArray<StoredEvent> | undefined) => Effect.Effect<void>
 }
 
 let ids = 0
@@ -53,6 +62,30 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.isTrue(Option.isNone(yield* log.last("nothing")))
         assert.isTrue(Option.isNone(yield* log.get(99)))
         assert.strictEqual(yield* log.lastSequence, 0)
+      }))
+
+    test("gives one event alike, however it is asked for", ({ log }) =>
+      Effect.gen(function*() {
+        yield* log.append("a", { revision: 0 }, event("one"))
+        const [subscribed] = yield* log.subscribe(1).pipe(Stream.take(1), Stream.runCollect)
+        const { events } = yield* log.read("a")
+        const delivery = yield* first(log, consumer("c"))
+        for (
+          const other of [events[0], ...Option.toArray(yield* log.get(1)), ...Option.toArray(yield* log.last("a"))]
+        ) {
+          assert.deepStrictEqual(other, subscribed)
+        }
+        assert.deepStrictEqual(delivery.event, subscribed)
+      }))
+
+    test("finds the next event under a beginning of subjects", ({ log }) =>
+      Effect.gen(function*() {
+        for (const subject of ["a.x", "ab.x", "a", "a.y.z"]) yield* log.append(subject, { revision: 0 }, event(subject))
+        const texts = (tokens: string) =>
+          Effect.forEach([0, 1, 2, 4, 5], (from) => Effect.map(log.nextUnder(tokens, from), Option.map(textOf)))
+        const [x, z, none] = [Option.some("a.x"), Option.some("a.y.z"), Option.none<string>()]
+        assert.deepStrictEqual(yield* texts("a"), [x, x, z, z, none])
+        assert.deepStrictEqual(yield* texts("b"), [none, none, none, none, none])
       }))
 
     test("refuses an append that was decided on an older revision", ({ log }) =>
@@ -138,6 +171,74 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
           yield* log.append(`s${n % 7}.${n}`, { revision: 0 }, event(`${n}`)).pipe(Effect.retry({ times: 50 }))
         }
         assert.deepStrictEqual(yield* Fiber.join(seen), Array.from({ length: total }, (_, n) => `${n}`))
+      }))
+
+    /** Three events, and what tells of them. */
+    const three = Effect.fnUntraced(function*(log: EventLogShape) {
+      for (const n of [1, 2, 3]) yield* log.append(`s${n}`, { revision: 0 }, event(`${n}`))
+      return yield* log.subscribe(1).pipe(Stream.take(3), Stream.runCollect)
+    })
+    const isRefused = Effect.fnUntraced(function*(log: EventLogShape, loss: RegExp) {
+      const told = yield* Effect.flip(log.lastSequence).pipe(
+        // Whatever was under way when the connection was cut has got no answer.
+        Effect.repeat({ until: ({ cause }) => cause instanceof LogLost })
+      )
+      const errors = yield* Effect.all([
+        Effect.succeed(told),
+        Effect.flip(log.append("new", { revision: 0 }, event("new"))),
+        Effect.flip(log.read("s1")),
+        Effect.flip(log.get(1)),
+        Effect.flip(log.last("s1"))
+      ])
+      for (const error of errors) {
+        assert.match(error.message, loss)
+        assert.isTrue(error._tag === "LogUnavailable" && error.cause instanceof LogLost)
+      }
+    })
+    const goesOn = Effect.fnUntraced(function*(log: EventLogShape) {
+      yield* log.lastSequence
+      const { sequence } = yield* log.append("new", { revision: 0 }, event("new"))
+      assert.strictEqual(sequence, 4)
+    })
+
+    for (
+      const [loss, left, told] of [
+        ["is missing", undefined, /is missing\. It had 3 events: restore it$/],
+        ["was emptied", 0, /has 0 events, and it had 3: restore it$/],
+        ["ends before what was seen of it", 2, /has 2 events, and it had 3: restore it$/]
+      ] as const
+    ) {
+      test(`answers nothing and takes nothing while it ${loss}, and goes on when it is restored`, (subject) =>
+        Effect.gen(function*() {
+          const { interrupt, log, replace } = subject
+          const events = yield* three(log)
+          yield* replace(left === undefined ? undefined : events.slice(0, left))
+          yield* interrupt
+          yield* isRefused(log, told)
+          yield* replace(events)
+          yield* goesOn(log)
+        }))
+    }
+
+    test("answers nothing and takes nothing while another log of its length is in its place", ({ interrupt, log, replace }) =>
+      Effect.gen(function*() {
+        const events = yield* three(log)
+        yield* replace(
+          events.map((one) => ({ ...one, headers: { ...one.headers, "nats-msg-id": `other-${one.sequence}` } }))
+        )
+        yield* interrupt
+        yield* isRefused(log, /was replaced: its event 3 is another than before\. Restore it$/)
+        yield* replace(events)
+        yield* goesOn(log)
+      }))
+
+    test("is lost without a word of the connection too", ({ log, replace }) =>
+      Effect.gen(function*() {
+        const events = yield* three(log)
+        yield* replace(events.slice(0, 1))
+        assert.match((yield* Effect.flip(log.append("new", { revision: 0 }, event("new")))).message, /had 3/)
+        yield* replace(events)
+        yield* goesOn(log)
       }))
 
     test("delivers what was acknowledged once, in order", ({ log }) =>

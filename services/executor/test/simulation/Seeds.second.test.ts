@@ -1,0 +1,3 @@
+import { suite } from "./Seeds.ts"
+
+suite(1, 2)

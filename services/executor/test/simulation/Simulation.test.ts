@@ -1,0 +1,49 @@
+import { assert, describe, it } from "@effect/vitest"
+import { mutations } from "./Mutations.ts"
+import { run } from "./Simulation.ts"
+
+/** A broken executor is noticed within so many runs, with a wide margin. */
+const mostRuns = 300
+
+const seed = process.env["SIMULATION_SEED"]
+
+describe.runIf(seed === undefined)("the simulation", () => {
+  it("takes the same course for the same seed, and another one for another", () => {
+    const hashes = [1, 2, 3].map((seed) => run({ seed, isTraced: true }).hash)
+    assert.deepStrictEqual([1, 2, 3].map((seed) => run({ seed, isTraced: true }).hash), hashes)
+    assert.strictEqual(new Set(hashes).size, 3)
+  })
+
+  it("tells the same of a run that is traced and of one that is not", () => {
+    const { ends, violations } = run({ seed: 4 })
+    const traced = run({ seed: 4, isTraced: true })
+    assert.deepStrictEqual({ ends, violations }, { ends: traced.ends, violations: traced.violations })
+    assert.isNotEmpty(traced.trace)
+    assert.isNotEmpty(ends)
+  })
+
+  it("sees buckets created and deleted, and jobs that fail and are cancelled", () => {
+    const ends = new Set(Array.from({ length: 300 }, (_, n) => run({ seed: n + 1 }).ends).flat())
+    assert.includeMembers(Array.from(ends), [
+      "bucket.create completed",
+      "bucket.create failed",
+      "bucket.create cancelled",
+      "bucket.delete completed"
+    ])
+  })
+
+  it.for(Object.entries(mutations))("notices %s", { timeout: 120_000 }, ([, mutation]) => {
+    const isNoticed = Array.from({ length: mostRuns }, (_, n) => n + 1).some((seed) =>
+      run({ seed, mutation }).violations.length > 0
+    )
+    assert.isTrue(isNoticed)
+  })
+})
+
+describe.runIf(seed !== undefined)("the run that is asked for", () => {
+  it("leaves every job as it must be", () => {
+    const { trace, violations } = run({ seed: Number(seed), isTraced: true })
+    console.log(trace.join("\n"))
+    assert.deepStrictEqual(violations, [])
+  })
+})

@@ -1,0 +1,59 @@
+/** Commands on dead letters. */
+import type { DeadLetterFilter, Redriven } from "@akave-async/api/Resources"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { execute, load } from "@akave-async/eventing/DeadLetterEvents"
+import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
+import { Context, Effect, Layer, Option } from "effect"
+import { HttpTraceContext } from "effect/http"
+import { type LookupError, ReadModel } from "./ReadModel.ts"
+
+/** Dead letters that one request redrives at most, and how many of them at once. */
+const batch = 1_000
+const concurrency = 16
+
+export class DeadLetters extends Context.Service<DeadLetters, {
+  /** Has a dead letter processed again, and gives it as it is then. */
+  redrive(sequence: DeadLetter.Sequence): Effect.Effect<DeadLetter.DeadLetter, DeadLetter.Rejection | LogUnavailable>
+  /** Redrives those that the filter names, of all that had died when this was called. */
+  redriveAll(filter: DeadLetterFilter): Effect.Effect<Redriven, LookupError>
+}>()("@akave-async/gateway/DeadLetters") {
+  static readonly layer = Layer.effect(
+    DeadLetters,
+    Effect.gen(function*() {
+      const log = yield* EventLog
+      const readModel = yield* ReadModel
+
+      const redrive = Effect.fn("DeadLetters.redrive")(function*(sequence: DeadLetter.Sequence) {
+        yield* Effect.annotateCurrentSpan({ "dead_letter.sequence": sequence })
+        const { traceparent } = HttpTraceContext.toHeaders(yield* Effect.orDie(Effect.currentSpan))
+        const subject = DeadLetter.subject(sequence)
+        const command = DeadLetter.Redrive.make({ sequence, redrivenBy: "a client" })
+        const { state } = yield* execute(log, subject, yield* load(log, subject), command, {
+          source: "/akave/gateway",
+          traceparent
+        })
+        return yield* Effect.orDie(Effect.fromNullishOr(state))
+      })
+
+      const redriveAll = Effect.fn("DeadLetters.redriveAll")(function*(filter: DeadLetterFilter) {
+        yield* readModel.caughtUp
+        const found = yield* readModel.deadLetters({ ...filter, status: "dead", limit: batch + 1 })
+        const tried = yield* Effect.forEach(
+          found.slice(0, batch),
+          ({ sequence }) =>
+            redrive(sequence).pipe(
+              Effect.asSome,
+              // Another request was first.
+              Effect.catchTag("AlreadyRedriven", () => Effect.succeedNone),
+              Effect.catchTag("NotDead", Effect.die)
+            ),
+          { concurrency }
+        )
+        const sequences = tried.filter(Option.isSome).map(({ value }) => value.sequence)
+        return { redriven: sequences.length, sequences, more: found.length > batch }
+      })
+
+      return DeadLetters.of({ redrive, redriveAll })
+    })
+  )
+}

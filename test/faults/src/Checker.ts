@@ -1,0 +1,468 @@
+/**
+ * The invariants of the product (docs/reliability.md), held against a {@link World}. It shares no code with the product: a
+ * rule that both understood wrongly would otherwise hold for both.
+ */
+import { createHash } from "node:crypto"
+import { isDeepStrictEqual } from "node:util"
+import { type Event, fold, type Folded, headerOf, isTerminal, type Job, jsonOf, keyOf } from "./Fold.ts"
+import type { Message, Note, Transaction, World } from "./World.ts"
+
+export const rules = {
+  terminal: "every accepted job ends",
+  effects: "a job has at most one effect on chain, and exactly one if it is completed and not adopted",
+  noEffect: "a failed or cancelled job has no effect on chain, and can get none",
+  readModel: "the read model is the fold of the log",
+  nonces: "the wallet's nonces have no gap, and the wallet is not blocked",
+  delivery: "every event is delivered once and in the order of its job",
+  hashChain: "the hash chain verifies",
+  secrets: "no secret is told",
+  client: "the client was told the truth",
+  fault: "what must hold while the fault lasts"
+} as const
+export type Rule = keyof typeof rules
+
+export interface Violation {
+  readonly rule: Rule
+  /** What was found, with ids and values. */
+  readonly evidence: string
+}
+
+/** The wallet may stand still for so long; beyond it the times of blocks, which are whole seconds a second apart, have a say. */
+export const maxBlockedMillis = 5_000
+const blockTimeSlackMillis = 2_000
+
+export const check = (world: World): ReadonlyArray<Violation> => {
+  const folded = fold(world.log)
+  const claims = claimsOf(world.ledger)
+  return [
+    ...checkTerminal(world, folded),
+    ...checkEffects(world, folded, claims),
+    ...checkNoEffect(world, folded, claims),
+    ...checkReadModel(world, folded),
+    ...checkNonces(world, folded, claims),
+    ...checkDelivery(world, folded),
+    ...checkHashChain(world),
+    ...checkSecrets(world),
+    ...checkClient(world, folded)
+  ]
+}
+
+const violation = (rule: Rule) => (evidence: string): Violation => ({ rule, evidence })
+
+/** A signed transaction in the wallet's ledger; `jobId` is undefined for one that is nobody's. */
+interface Claim {
+  readonly nonce: number
+  readonly transactionHash: string
+  readonly jobId: string | undefined
+  readonly storedAt: number
+}
+
+/** Every entry of the ledger that holds a transaction, whatever its type is called. */
+const claimsOf = (ledger: ReadonlyArray<Message>): ReadonlyArray<Claim> =>
+  ledger.flatMap((message) => {
+    const { jobId, nonce, transactionHash } = jsonOf(message)
+    if (typeof nonce !== "number" || typeof transactionHash !== "string") return []
+    return [{ nonce, transactionHash: transactionHash.toLowerCase(), jobId, storedAt: message.storedAt }]
+  })
+
+const nameOf = ({ bucketName, id, operation, status }: Job): string =>
+  `${status} ${operation} job ${id} (${bucketName})`
+
+const checkTerminal = ({ notes }: World, { jobs }: Folded): ReadonlyArray<Violation> => {
+  const tell = violation("terminal")
+  const accepted = new Set(notes.flatMap(({ answer }) => answer?.status === 202 && answer.jobId ? [answer.jobId] : []))
+  return [...jobs.values()].filter((job) => !isTerminal(job)).map((job) =>
+    tell(
+      `${nameOf(job)} has not ended; ${accepted.has(job.id) ? "it was answered with 202" : "its request got no 202"}`
+    )
+  )
+}
+
+/** The hashes of all transactions that were ever signed for each job, as far as the log and the ledger tell. */
+const transactionsByJob = ({ events }: Folded, claims: ReadonlyArray<Claim>): ReadonlyMap<string, Set<string>> => {
+  const hashes = new Map<string, Set<string>>()
+  const add = (jobId: string, hash: string) =>
+    hashes.set(jobId, (hashes.get(jobId) ?? new Set()).add(hash.toLowerCase()))
+  for (const { jobId, transactionHash } of claims) if (jobId !== undefined) add(jobId, transactionHash)
+  for (const { data, jobId, step } of events) if (step === "submitted") add(jobId, data.transactionHash)
+  return hashes
+}
+
+const effectsOf = (job: Job, mined: ReadonlyMap<string, Transaction>, own: ReadonlySet<string> | undefined) =>
+  [...own ?? []].flatMap((hash) => mined.get(hash) ?? []).filter(({ effects }) => effects.length > 0).map((one) => ({
+    ...one,
+    isWanted: one.effects.every(({ kind }) => kind === (job.operation === "bucket.create" ? "created" : "deleted"))
+  }))
+
+const checkEffects = (
+  { chain }: World,
+  folded: Folded,
+  claims: ReadonlyArray<Claim>
+): ReadonlyArray<Violation> => {
+  const tell = violation("effects")
+  const mined = new Map(chain.transactions.map((one) => [one.hash, one]))
+  const byJob = transactionsByJob(folded, claims)
+  const found: Array<Violation> = []
+  for (const job of folded.jobs.values()) {
+    const own = effectsOf(job, mined, byJob.get(job.id))
+    const told = own.map(({ blockNumber, hash, nonce }) => `${hash} (nonce ${nonce}, block ${blockNumber})`).join(", ")
+    if (own.length > 1) found.push(tell(`${nameOf(job)} has ${own.length} effects: ${told}`))
+    if (own.some(({ isWanted }) => !isWanted)) found.push(tell(`${nameOf(job)} did what it was not asked to: ${told}`))
+    if (job.status !== "completed" || job.result === null) continue
+    const { adopted, blockNumber, bucketId, transactionHash } = job.result
+    if (adopted) {
+      if (own.length > 0) found.push(tell(`${nameOf(job)} is called adopted, but is its own work: ${told}`))
+      continue
+    }
+    const effect = own.find(({ hash }) => hash === transactionHash)
+    if (effect === undefined) {
+      found.push(
+        tell(`${nameOf(job)} names ${transactionHash}, which has no effect on chain; its own: ${told || "none"}`)
+      )
+      continue
+    }
+    if (effect.effects.some((one) => one.bucketId !== bucketId)) {
+      found.push(tell(`${nameOf(job)} names the bucket ${bucketId}, but ${effect.hash} is about another one`))
+    }
+    if (effect.blockNumber !== blockNumber) {
+      found.push(
+        tell(`${nameOf(job)} names block ${blockNumber}, but ${effect.hash} is in block ${effect.blockNumber}`)
+      )
+    }
+  }
+
+  const owners = new Set([...byJob.values()].flatMap((hashes) => [...hashes]))
+  for (const { bucketId, kind, transactionHash } of chain.effects) {
+    if (!owners.has(transactionHash)) {
+      found.push(tell(`bucket ${bucketId} was ${kind} by ${transactionHash}, of no job`))
+    }
+  }
+  const receipts = chain.transactions.flatMap(({ effects, hash }) => effects.map((one) => `${hash} ${one.bucketId}`))
+  const logged = chain.effects.map(({ bucketId, transactionHash }) => `${transactionHash} ${bucketId}`)
+  if (!isDeepStrictEqual(receipts.toSorted(), logged.toSorted())) {
+    found.push(tell(`the chain's receipts tell of ${receipts.length} effects, its log query of ${logged.length}`))
+  }
+  const settled = new Map([...folded.jobs.values()].map((job) => [keyOf(job.owner, job.bucketName), job]))
+  for (const [key, job] of settled) {
+    const [exists, isWanted] = [chain.existing.get(job.bucketName), folded.buckets.has(key)]
+    if (isTerminal(job) && exists !== isWanted) {
+      found.push(tell(`the contract ${exists ? "has" : "has not"} ${job.bucketName}, against the log's ${nameOf(job)}`))
+    }
+  }
+  return found
+}
+
+const checkNoEffect = (
+  { chain }: World,
+  folded: Folded,
+  claims: ReadonlyArray<Claim>
+): ReadonlyArray<Violation> => {
+  const tell = violation("noEffect")
+  const mined = new Map(chain.transactions.map((one) => [one.hash, one]))
+  const byJob = transactionsByJob(folded, claims)
+  const found: Array<Violation> = []
+  for (const job of folded.jobs.values()) {
+    if (job.status !== "failed" && job.status !== "cancelled") continue
+    for (const { hash, nonce } of effectsOf(job, mined, byJob.get(job.id))) {
+      found.push(tell(`${nameOf(job)} has the effect of ${hash} (nonce ${nonce})`))
+    }
+    for (const { jobId, nonce, transactionHash } of claims) {
+      if (jobId === job.id && nonce >= chain.minedCount) {
+        found.push(tell(`${nameOf(job)} has ${transactionHash}, whose nonce ${nonce} may still be mined`))
+      }
+    }
+  }
+  return found
+}
+
+const checkReadModel = ({ log, readModel }: World, { buckets, jobs }: Folded): ReadonlyArray<Violation> => {
+  const tell = violation("readModel")
+  const wantedJobs = [...jobs.values()].map((job) => ({
+    id: job.id,
+    operation: job.operation,
+    bucket_name: job.bucketName,
+    owner: job.owner,
+    status: job.status,
+    tx_hash: job.transactionHash,
+    error: job.error,
+    created_at: job.createdAt,
+    updated_at: job.updatedAt,
+    revision: job.revision,
+    attempts: job.attempts,
+    result: job.result
+  }))
+  const wantedBuckets = [...buckets.values()].map(({ bucketId, jobId, name, owner, transactionHash }) => ({
+    owner,
+    name,
+    bucket_id: bucketId,
+    tx_hash: transactionHash,
+    job_id: jobId
+  }))
+  const last = log.at(-1)?.sequence ?? 0
+  const { sequence } = readModel.checkpoint
+  return [
+    ...differences("bucket_jobs", "id", wantedJobs, readModel.jobs),
+    ...differences("buckets", "name", wantedBuckets, readModel.buckets),
+    ...(sequence === last ? [] : [`the checkpoint is ${sequence}, and the log ends with ${last}`])
+  ].map(tell)
+}
+
+/** Rows that are missing, wrong or too many, in words. */
+const differences = <Key extends string, Row extends { readonly [K in Key]: string | number }>(
+  table: string,
+  key: Key,
+  wanted: ReadonlyArray<Row>,
+  found: ReadonlyArray<Row>
+): ReadonlyArray<string> => {
+  const rows = new Map<string | number, Row>(found.map((row) => [row[key], row]))
+  const told = wanted.flatMap((row) => {
+    const actual = rows.get(row[key])
+    rows.delete(row[key])
+    if (actual === undefined) return [`${table} has no row ${row[key]}`]
+    const columns = Object.entries(row).filter(([name, value]) =>
+      !isDeepStrictEqual(value, Object.entries(actual).find(([one]) => one === name)?.[1])
+    )
+    return columns.length === 0 ? [] : [
+      `${table} ${row[key]} differs: ${
+        columns.map(([name, value]) =>
+          `${name} is ${JSON.stringify(Object.entries(actual).find(([one]) => one === name)?.[1])}, not ${
+            JSON.stringify(value)
+          }`
+        ).join("; ")
+      }`
+    ]
+  })
+  const doubles = found.length - new Set(found.map((row) => row[key])).size
+  return [
+    ...told,
+    ...Array.from(rows.keys(), (key) => `${table} has a row ${key} that the log does not tell of`),
+    ...(doubles === 0 ? [] : [`${table} has ${doubles} rows twice`])
+  ]
+}
+
+const checkNonces = (
+  { chain, faultEndedAt, ledger, observedAt }: World,
+  { events }: Folded,
+  claims: ReadonlyArray<Claim>
+): ReadonlyArray<Violation> => {
+  const tell = violation("nonces")
+  const found: Array<Violation> = []
+  for (const [place, { hash, nonce }] of chain.transactions.entries()) {
+    if (nonce !== place) {
+      found.push(tell(`the wallet's transaction ${place} is ${hash} with nonce ${nonce}`))
+      break
+    }
+  }
+  if (chain.transactions.length !== chain.minedCount) {
+    found.push(tell(`blocks hold ${chain.transactions.length} transactions, and the chain counts ${chain.minedCount}`))
+  }
+  if (chain.pendingCount !== chain.minedCount) {
+    found.push(tell(`${chain.pendingCount - chain.minedCount} transactions of the wallet wait in the pool`))
+  }
+  const unmined = claims.filter(({ nonce }) => nonce >= chain.minedCount)
+  for (const { jobId, nonce, transactionHash } of unmined) {
+    found.push(tell(`nonce ${nonce} of the ledger (job ${jobId ?? "none"}, ${transactionHash}) was never mined`))
+  }
+
+  const jobsByNonce = new Map<number, Set<string>>()
+  const use = (nonce: number, jobId: string) => jobsByNonce.set(nonce, (jobsByNonce.get(nonce) ?? new Set()).add(jobId))
+  for (const { jobId, nonce } of claims) if (jobId !== undefined) use(nonce, jobId)
+  for (const { data, jobId, step } of events) if (step === "submitted") use(data.nonce, jobId)
+  for (const [nonce, jobs] of jobsByNonce) {
+    if (jobs.size > 1) found.push(tell(`nonce ${nonce} belongs to ${jobs.size} jobs: ${[...jobs].join(", ")}`))
+  }
+  if (events.some(({ step }) => step === "submitted") && ledger.length === 0) found.push(tell("the ledger is empty"))
+
+  const blocked = blockedMillis({ chain, faultEndedAt, observedAt }, claims)
+  if (blocked > maxBlockedMillis + blockTimeSlackMillis) {
+    found.push(tell(`the wallet was blocked for ${(blocked / 1000).toFixed(1)} s after the fault's end`))
+  }
+  return found
+}
+
+/** The longest time after the fault's end in which a claimed nonce was next, and no transaction of the wallet was mined. */
+const blockedMillis = (
+  { chain, faultEndedAt, observedAt }: Pick<World, "chain" | "faultEndedAt" | "observedAt">,
+  claims: ReadonlyArray<Claim>
+): number => {
+  const claimedAt = new Map<number, number>()
+  for (const { nonce, storedAt } of claims) {
+    claimedAt.set(nonce, Math.min(storedAt, claimedAt.get(nonce) ?? Number.POSITIVE_INFINITY))
+  }
+  let previous = faultEndedAt
+  let longest = 0
+  for (const { minedAt, nonce } of chain.transactions) {
+    const claimed = claimedAt.get(nonce)
+    if (claimed !== undefined && minedAt > faultEndedAt) {
+      longest = Math.max(longest, minedAt - Math.max(faultEndedAt, previous, claimed))
+    }
+    previous = Math.max(previous, minedAt)
+  }
+  const next = claimedAt.get(chain.minedCount)
+  return next === undefined ? longest : Math.max(longest, observedAt - Math.max(faultEndedAt, previous, next))
+}
+
+const checkDelivery = ({ log, readModel }: World, { events, misplaced }: Folded): ReadonlyArray<Violation> => {
+  const tell = violation("delivery")
+  const wanted = events.map(({ data, jobId, sequence, type }) => ({
+    sequence,
+    job_id: jobId,
+    type,
+    event: { _tag: type, ...data }
+  }))
+  const known = new Set(events.map(({ type }) => type))
+  const told = readModel.jobEvents.filter(({ sequence, type }) =>
+    known.has(type) || events.some((event) => event.sequence === sequence)
+  )
+  return [
+    ...differences("job_events", "sequence", wanted, told),
+    ...misplaced.map(({ jobId, sequence, type }) => `event ${sequence} (${type}) of job ${jobId} is out of place`),
+    ...repeated(events),
+    ...repeatedIds(log)
+  ].map(tell)
+}
+
+/** A step of a job that the log holds twice: of each attempt one start and one failure, of each transaction one submission. */
+const repeated = (events: ReadonlyArray<Event>): ReadonlyArray<string> => {
+  const seen = new Set<string>()
+  return events.flatMap(({ data, jobId, sequence, step, type }) => {
+    const key = [jobId, step, step === "submitted" ? data.transactionHash : data.attempt].join(" ")
+    if (seen.has(key)) return [`event ${sequence} (${type}) of job ${jobId} tells a step a second time`]
+    seen.add(key)
+    return []
+  })
+}
+
+const repeatedIds = (log: ReadonlyArray<Message>): ReadonlyArray<string> => {
+  const seen = new Map<string, number>()
+  return log.flatMap((message) => {
+    const id = headerOf(message, "ce-id")
+    const first = seen.get(id)
+    seen.set(id, first ?? message.sequence)
+    return first === undefined ? [] : [`event ${message.sequence} has the id of event ${first}: ${id}`]
+  })
+}
+
+/**
+ * h(n) = sha256(h(n-1) ‖ sequence ‖ subject ‖ headers ‖ data): the sequence in 8 bytes, each other part after its length in
+ * 4 bytes, big-endian; headers as the JSON of [name, value] pairs sorted by name, names in lower case.
+ */
+const checkHashChain = ({ log, readModel }: World): ReadonlyArray<Violation> => {
+  const tell = violation("hashChain")
+  const archive = new Map(readModel.archive.map((row) => [row.sequence, row]))
+  let hash = Buffer.alloc(32)
+  for (const { data, headers, sequence, subject } of log) {
+    const pairs = headers.map(([name, value]) => [name.toLowerCase(), value] as const)
+    const canonical = JSON.stringify(pairs.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+    const number = Buffer.alloc(8)
+    number.writeBigUInt64BE(BigInt(sequence))
+    const digest = createHash("sha256").update(hash).update(number)
+    for (const part of [Buffer.from(subject), Buffer.from(canonical), data]) {
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(part.length)
+      digest.update(length).update(part)
+    }
+    hash = digest.digest()
+    const row = archive.get(sequence)
+    const wanted = { subject, headers: canonical, data: Buffer.from(data).toString("hex"), hash: hash.toString("hex") }
+    if (row === undefined) return [tell(`event ${sequence} is not in the archive`)]
+    for (const [column, value] of Object.entries(wanted)) {
+      if (Object.entries(row).every(([name, actual]) => name !== column || actual !== value)) {
+        return [tell(`the archive's ${column} of event ${sequence} is not the log's`)]
+      }
+    }
+    archive.delete(sequence)
+  }
+  const { checkpoint } = readModel
+  return [
+    ...(archive.size === 0 ? [] : [`the archive has ${archive.size} events that the log has not`]),
+    ...(checkpoint.hash === hash.toString("hex") ? [] : [`the checkpoint's hash is ${checkpoint.hash}`])
+  ].map(tell)
+}
+
+const checkSecrets = ({ ledger, log, notes, secrets, texts }: World): ReadonlyArray<Violation> => {
+  const tell = violation("secrets")
+  const messages = (where: string, all: ReadonlyArray<Message>) =>
+    all.map((message) => ({
+      where: `${where} ${message.sequence}`,
+      text: `${JSON.stringify(message.headers)} ${Buffer.from(message.data).toString()}`
+    }))
+  const places = [
+    ...texts,
+    ...messages("event", log),
+    ...messages("entry of the ledger", ledger),
+    ...notes.map(({ answer, name, request }) => ({
+      where: `the answer to ${request} ${name}`,
+      text: answer?.body ?? ""
+    }))
+  ]
+  return secrets.flatMap(({ name, value }) => {
+    const wanted = value.toLowerCase()
+    return places.filter(({ text }) => text.toLowerCase().includes(wanted)).map(({ where }) =>
+      tell(`${name} is in ${where}`)
+    )
+  })
+}
+
+const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<Violation> => {
+  const tell = violation("client")
+  const requestsOf = (operation: Job["operation"]) => {
+    const byName = new Map<string, Array<string>>()
+    for (const { data, jobId, operation: one, step } of events) {
+      if (step === "requested" && one === operation) byName.set(data.name, [...byName.get(data.name) ?? [], jobId])
+    }
+    return byName
+  }
+  const stored = { create: requestsOf("bucket.create"), delete: requestsOf("bucket.delete") }
+  const asked = new Map<string, Array<Note>>()
+  for (const note of notes) {
+    const key = `${note.request} ${note.name}`
+    asked.set(key, [...asked.get(key) ?? [], note])
+  }
+
+  const found: Array<string> = []
+  for (const note of notes) {
+    const { answer, jobId = "", name, request } = note
+    if (answer?.status === 500) found.push(`${request} ${name} was answered with 500: ${answer.body.slice(0, 200)}`)
+    const job = jobs.get(jobId)
+    switch (request) {
+      case "create":
+      case "delete":
+        if (answer?.status === 202 && !stored[request].get(name)?.includes(answer.jobId ?? "")) {
+          found.push(`${request} ${name} was answered with 202 and job ${answer.jobId}, which the log has not`)
+        }
+        break
+      case "cancel":
+        if (answer?.status === 200 && job?.status !== "cancelled") {
+          found.push(`job ${jobId} was told to be cancelled, and is ${job?.status}`)
+        }
+        if (answer?.status === 409 && job?.status === "cancelled") {
+          found.push(`job ${jobId} was told not to be cancellable, and is cancelled`)
+        }
+        break
+    }
+    if ((request === "cancel" || request === "read") && answer?.status === 404) {
+      found.push(`job ${jobId} was accepted, and ${request} was told that there is none`)
+    }
+  }
+  for (const [key, same] of asked) {
+    const [request = "", name = ""] = key.split(" ")
+    if (request !== "create" && request !== "delete") continue
+    // A request that was refused for what it says is not stored; any other may be, once.
+    const mayBeStored = same.filter(({ answer }) =>
+      answer === undefined || answer.status === 202 || answer.status >= 500
+    ).length
+    const isStored = stored[request].get(name)?.length ?? 0
+    if (isStored > mayBeStored) {
+      found.push(
+        `${request} ${name} was asked ${same.length} times, of which ${mayBeStored} may be stored, and is stored ${isStored} times`
+      )
+    }
+  }
+  for (const [name, jobIds] of stored.create) {
+    if (notes.length > 0 && !asked.has(`create ${name}`)) {
+      found.push(`jobs ${jobIds.join(", ")} for ${name} were never asked for`)
+    }
+  }
+  return found.map(tell)
+}

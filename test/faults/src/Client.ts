@@ -1,0 +1,110 @@
+/**
+ * A client of the gateways that asks at a steady rate whatever happens, and writes down what it asked and what it was told.
+ * Of the buckets that it is promised it cancels some at once, reads some back, and deletes some that exist.
+ */
+import { Clock, Effect, FiberSet, Schema } from "effect"
+import type { Note } from "./World.ts"
+
+export interface Options {
+  /** All gateways; each request goes to one of them. */
+  readonly gatewayUrls: ReadonlyArray<string>
+  /** Creations a second. */
+  readonly rate: number
+  /** Begins the name of every bucket, so that no two clients ask for one. */
+  readonly prefix: string
+  /** A number from 0 up to 1; what is done with a job depends on it. */
+  readonly random: () => number
+  readonly note: (note: Note) => void
+  /** Whether to ask for nothing new any more. */
+  readonly isOver: () => boolean
+}
+
+/** A request without an answer after this has none, in milliseconds. */
+const patience = 8_000
+/** Of the jobs that are accepted, these shares are cancelled, and read, at once. */
+const cancelShare = 0.1
+const readShare = 0.2
+/** Of the buckets that a read shows to exist, this share is deleted. */
+const deleteShare = 0.3
+
+const Body = Schema.fromJsonString(Schema.Struct({
+  job_id: Schema.optionalKey(Schema.String),
+  status: Schema.optionalKey(Schema.Unknown),
+  code: Schema.optionalKey(Schema.String)
+}))
+
+/** Asks until it is over, and ends when every request is answered or given up. */
+export const run = Effect.fnUntraced(function*({ gatewayUrls, isOver, note, prefix, random, rate }: Options) {
+  const begunAt = yield* Clock.currentTimeMillis
+  let deletesBuckets: boolean | undefined
+  let turn = 0
+
+  const ask = Effect.fnUntraced(function*(
+    request: Note["request"],
+    method: string,
+    path: string,
+    about: Pick<Note, "name" | "jobId">,
+    body?: unknown
+  ) {
+    const gateway = gatewayUrls[turn++ % gatewayUrls.length]
+    const sentAt = yield* Clock.currentTimeMillis
+    const answered = yield* Effect.promise(async () => {
+      try {
+        const response = await fetch(`${gateway}${path}`, {
+          method,
+          signal: AbortSignal.timeout(patience),
+          ...(body === undefined ? {} : { body: JSON.stringify(body) })
+        })
+        return { status: response.status, body: await response.text() }
+      } catch {
+        return undefined
+      }
+    })
+    if (answered === undefined) {
+      note({ request, ...about, sentAt })
+      return undefined
+    }
+    const { code, job_id: jobId, status } = yield* Effect.orElseSucceed(
+      Schema.decodeEffect(Body)(answered.body),
+      (): typeof Body.Type => ({})
+    )
+    const answer = {
+      ...answered,
+      ...(jobId === undefined ? {} : { jobId }),
+      ...(code === undefined ? {} : { code })
+    }
+    note({ request, ...about, sentAt, answer })
+    return { ...answer, jobStatus: status }
+  })
+
+  /** Reads a job on the other gateway until it has ended; once its bucket is there, deletes it. */
+  const removeLater = Effect.fnUntraced(function*(name: string, jobId: string) {
+    for (let tries = 0; tries < 10 && !isOver(); tries++) {
+      yield* Effect.sleep("2 seconds")
+      const job = yield* ask("read", "GET", `/jobs/${jobId}`, { name, jobId })
+      if (job?.jobStatus !== "completed") continue
+      const answer = yield* ask("delete", "DELETE", `/buckets/${name}`, { name })
+      // Told by a gateway that does not know how.
+      if (answer?.code === "route_not_found") deletesBuckets = false
+      return
+    }
+  })
+
+  const createOne = Effect.fnUntraced(function*(name: string) {
+    const created = yield* ask("create", "POST", "/buckets", { name }, { name })
+    if (created?.status !== 202 || created.jobId === undefined) return
+    const { jobId } = created
+    const choice = random()
+    if (choice < cancelShare) yield* ask("cancel", "DELETE", `/jobs/${jobId}`, { name, jobId })
+    else if (choice < cancelShare + readShare) yield* ask("read", "GET", `/jobs/${jobId}`, { name, jobId })
+    else if (choice < cancelShare + readShare + deleteShare && deletesBuckets !== false) yield* removeLater(name, jobId)
+  })
+
+  const underWay = yield* FiberSet.make()
+  for (let count = 0; !isOver(); count++) {
+    const due = begunAt + (count * 1000) / rate - (yield* Clock.currentTimeMillis)
+    if (due > 0) yield* Effect.sleep(due)
+    yield* FiberSet.run(underWay, createOne(`${prefix}-${count}`))
+  }
+  yield* FiberSet.awaitEmpty(underWay)
+}, Effect.scoped)

@@ -1,0 +1,277 @@
+/** Reads a {@link World} from the chain, the log, the database and the processes' log files, beside the product. */
+import type * as Stack from "@akave-async/local/Stack"
+import { DeliverPolicy, jetstream, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream"
+import { connect, type NatsConnection } from "@nats-io/transport-node"
+import { Effect, Schema } from "effect"
+import { AbiCoder, id, JsonRpcProvider, toQuantity } from "ethers"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { Client } from "pg"
+import { fold } from "./Fold.ts"
+import type * as World from "./World.ts"
+
+/** What the observer reads did not answer. */
+export class Unobservable extends Schema.TaggedError<Unobservable>()("Unobservable", {
+  what: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override readonly message = `The ${this.what} could not be read: ${
+    this.cause instanceof Error ? this.cause.message : this.cause
+  }`
+}
+
+export interface Target {
+  readonly stack: Stack.Stack
+  readonly storageAddress: string
+}
+
+export const eventStream = "AKAVE_EVENTS"
+export const ledgerStream = (wallet: string): string => `AKAVE_WALLET_${wallet.toLowerCase()}`
+const schema = "akave_async"
+
+const attempt = <A>(what: string, read: () => Promise<A>) =>
+  Effect.tryPromise({ try: read, catch: (cause) => new Unobservable({ what, cause }) })
+
+/** The event log as it is now. */
+export const readLog = (natsUrl: string): Effect.Effect<ReadonlyArray<World.Message>, Unobservable> =>
+  withNats(natsUrl, (connection) => messagesOf(connection, eventStream, "akave.events."))
+
+/** Names of all JetStream streams that the server has. */
+export const streams = (natsUrl: string): Effect.Effect<ReadonlyArray<string>, Unobservable> =>
+  withNats(natsUrl, async (connection) => {
+    const names: Array<string> = []
+    for await (const name of (await jetstreamManager(connection)).streams.names()) names.push(name)
+    return names
+  })
+
+/** How many events the executors have not settled. */
+export const unsettled = (natsUrl: string): Effect.Effect<number, Unobservable> =>
+  withNats(natsUrl, async (connection) => {
+    const { num_ack_pending, num_pending } = await (await jetstreamManager(connection)).consumers.info(
+      eventStream,
+      "executor"
+    )
+    return num_ack_pending + num_pending
+  })
+
+export const checkpoint = (databaseUrl: string): Effect.Effect<number, Unobservable> =>
+  withPostgres(databaseUrl, async (client) => (await checkpointOf(client)).sequence)
+
+/** The wallet's transaction counts: mined, and with those that wait in the pool. */
+export const transactionCounts = ({ ownerAddress, rpcUrl }: Stack.Stack) =>
+  withChain(rpcUrl, (provider) => countsOf(provider, ownerAddress))
+
+export const observe = Effect.fnUntraced(function*(
+  { stack, storageAddress }: Target,
+  told: Pick<World.World, "notes" | "secrets" | "faultEndedAt">
+): Effect.fn.Return<World.World, Unobservable> {
+  const { log, ledger } = yield* withNats(stack.natsUrl, async (connection) => ({
+    log: await messagesOf(connection, eventStream, "akave.events."),
+    ledger: await messagesOf(
+      connection,
+      ledgerStream(stack.ownerAddress),
+      `akave.wallet.${stack.ownerAddress.toLowerCase()}.`
+    )
+  }))
+  const names = new Set([...fold(log).jobs.values()].map(({ bucketName }) => bucketName))
+  return {
+    ...told,
+    log,
+    ledger,
+    chain: yield* withChain(stack.rpcUrl, (provider) => readChain(provider, stack.ownerAddress, storageAddress, names)),
+    readModel: yield* withPostgres(stack.databaseUrl, readModelOf),
+    texts: yield* Effect.sync(() => textsIn(join(stack.dataDir, "logs"))),
+    observedAt: yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+  }
+})
+
+const withNats = <A>(natsUrl: string, read: (connection: NatsConnection) => Promise<A>) =>
+  Effect.acquireUseRelease(
+    attempt("event log", () => connect({ servers: natsUrl, timeout: 5_000, reconnect: false })),
+    (connection) => attempt("event log", () => read(connection)),
+    (connection) => Effect.promise(() => connection.close())
+  )
+
+/** All messages of a stream, by a consumer that goes with the connection; none where there is no such stream. */
+const messagesOf = async (
+  connection: NatsConnection,
+  stream: string,
+  prefix: string
+): Promise<ReadonlyArray<World.Message>> => {
+  const streamNotFound = 10059
+  const state = await (await jetstreamManager(connection)).streams.info(stream).then(
+    (info) => info.state,
+    (error: unknown) => {
+      if (error instanceof JetStreamApiError && error.code === streamNotFound) return undefined
+      throw error
+    }
+  )
+  if (state === undefined || state.messages === 0) return []
+  const consumer = await jetstream(connection).consumers.get(stream, {
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: state.first_seq
+  })
+  const messages: Array<World.Message> = []
+  for await (const message of await consumer.consume({ max_messages: 1000 })) {
+    messages.push({
+      sequence: message.seq,
+      subject: message.subject.slice(prefix.length),
+      headers: Array.from(message.headers ?? [], ([name, values]) => [name, values.join(",")] as const),
+      data: message.data,
+      storedAt: message.time.getTime()
+    })
+    if (message.seq >= state.last_seq) break
+  }
+  return messages
+}
+
+const withChain = <A>(rpcUrl: string, read: (provider: JsonRpcProvider) => Promise<A>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => new JsonRpcProvider(rpcUrl, undefined, { staticNetwork: true, cacheTimeout: -1 })),
+    (provider) => attempt("chain", () => read(provider)),
+    (provider) => Effect.sync(() => provider.destroy())
+  )
+
+const countsOf = async (provider: JsonRpcProvider, address: string) => ({
+  minedCount: await provider.getTransactionCount(address, "latest"),
+  pendingCount: await provider.getTransactionCount(address, "pending")
+})
+
+const kinds: Readonly<Record<string, World.Effect["kind"]>> = {
+  [id("CreateBucket(bytes32,string,address)")]: "created",
+  [id("DeleteBucket(bytes32,string,address)")]: "deleted"
+}
+
+/** JSON-RPC's receipts, blocks and logs, as far as they are read here. */
+interface RpcLog {
+  readonly address: string
+  readonly topics: ReadonlyArray<string>
+  readonly transactionHash: string
+}
+interface RpcReceipt {
+  readonly transactionHash: string
+  readonly logs: ReadonlyArray<RpcLog>
+}
+interface RpcBlock {
+  readonly timestamp: string
+  readonly transactions: ReadonlyArray<{ readonly hash: string; readonly nonce: string; readonly from: string }>
+}
+
+const readChain = async (
+  provider: JsonRpcProvider,
+  owner: string,
+  storageAddress: string,
+  names: ReadonlySet<string>
+): Promise<World.Chain> => {
+  const isOwn = (address: string) => address.toLowerCase() === owner.toLowerCase()
+  const ownerTopic = `0x${owner.slice(2).toLowerCase().padStart(64, "0")}`
+  const effectOf = ({ address, topics }: RpcLog): ReadonlyArray<World.Effect> => {
+    const [topic = "", bucketId = "", , of] = topics
+    const kind = kinds[topic]
+    if (address.toLowerCase() !== storageAddress.toLowerCase() || kind === undefined || of !== ownerTopic) return []
+    return [{ kind, bucketId }]
+  }
+
+  const head = await provider.getBlockNumber()
+  const transactions: Array<World.Transaction> = []
+  const blocksAtOnce = 50
+  for (let first = 0; first <= head; first += blocksAtOnce) {
+    const numbers = Array.from({ length: Math.min(blocksAtOnce, head - first + 1) }, (_, n) => first + n)
+    const found = await Promise.all(numbers.map(async (number) => {
+      const [block, receipts]: [RpcBlock, ReadonlyArray<RpcReceipt>] = await Promise.all([
+        provider.send("eth_getBlockByNumber", [toQuantity(number), true]),
+        provider.send("eth_getBlockReceipts", [toQuantity(number)])
+      ])
+      const byHash = new Map(receipts.map((receipt) => [receipt.transactionHash, receipt]))
+      return block.transactions.filter(({ from }) => isOwn(from)).map(({ hash, nonce }): World.Transaction => {
+        const receipt = byHash.get(hash)
+        return {
+          hash,
+          nonce: Number(nonce),
+          blockNumber: number,
+          minedAt: Number(block.timestamp) * 1000,
+          effects: receipt?.logs.flatMap(effectOf) ?? []
+        }
+      })
+    }))
+    transactions.push(...found.flat())
+  }
+  const logs: ReadonlyArray<RpcLog> = await provider.send("eth_getLogs", [{
+    address: storageAddress,
+    fromBlock: "0x0",
+    toBlock: toQuantity(head),
+    topics: [Object.keys(kinds), null, null, ownerTopic]
+  }])
+
+  const coder = AbiCoder.defaultAbiCoder()
+  const selector = id("getBucketIndexByName(string,address)").slice(0, 10)
+  const existing = new Map<string, boolean>()
+  await Promise.all(Array.from(names, async (name) => {
+    const data = selector + coder.encode(["string", "address"], [name, owner]).slice(2)
+    const answer = await provider.send("eth_call", [{ to: storageAddress, data }, toQuantity(head)])
+    const [, exists] = coder.decode(["uint256", "bool"], answer)
+    existing.set(name, exists)
+  }))
+  const { minedCount, pendingCount } = await countsOf(provider, owner)
+  return {
+    transactions,
+    effects: logs.flatMap((log) => effectOf(log).map((one) => ({ ...one, transactionHash: log.transactionHash }))),
+    minedCount,
+    pendingCount,
+    existing
+  }
+}
+
+const withPostgres = <A>(databaseUrl: string, read: (client: Client) => Promise<A>) =>
+  Effect.acquireUseRelease(
+    attempt("read model", async () => {
+      const client = new Client({
+        connectionString: databaseUrl,
+        connectionTimeoutMillis: 5_000,
+        query_timeout: 60_000
+      })
+      // A server that goes is told by the query that fails; without a listener it would end this process.
+      client.on("error", () => {})
+      await client.connect()
+      return client
+    }),
+    (client) => attempt("read model", () => read(client)),
+    (client) => Effect.promise(() => client.end().catch(() => {}))
+  )
+
+const checkpointOf = async (client: Client): Promise<World.ReadModel["checkpoint"]> => {
+  const { rows: [row] } = await client.query(
+    `select sequence, encode(hash, 'hex') as hash from ${schema}.projection_checkpoint where name = 'events'`
+  )
+  return { sequence: Number(row?.sequence ?? 0), hash: row?.hash ?? "" }
+}
+
+const readModelOf = async (client: Client): Promise<World.ReadModel> => {
+  const table = async (query: string) => (await client.query(query)).rows
+  const jobs = await table(
+    `select id, operation, bucket_name, owner, status, tx_hash, error, created_at, updated_at, revision, job
+    from ${schema}.bucket_jobs`
+  )
+  const jobEvents = await table(`select sequence, job_id, type, event from ${schema}.job_events order by sequence`)
+  const archive = await table(
+    `select sequence, subject, headers, encode(data, 'hex') as data, encode(hash, 'hex') as hash
+    from ${schema}.event_archive order by sequence`
+  )
+  return {
+    jobs: jobs.map(({ job, ...row }) => ({
+      ...row,
+      created_at: row.created_at.toISOString(),
+      updated_at: row.updated_at.toISOString(),
+      revision: Number(row.revision),
+      attempts: job.attempts,
+      result: job.result ?? null
+    })),
+    buckets: await table(`select owner, name, bucket_id, tx_hash, job_id from ${schema}.buckets`),
+    jobEvents: jobEvents.map((row) => ({ ...row, sequence: Number(row.sequence) })),
+    archive: archive.map((row) => ({ ...row, sequence: Number(row.sequence) })),
+    checkpoint: await checkpointOf(client)
+  }
+}
+
+const textsIn = (folder: string): World.World["texts"] =>
+  readdirSync(folder).map((name) => ({ where: name, text: readFileSync(join(folder, name), "utf8") }))

@@ -1,0 +1,192 @@
+/** The stack under test: every connection between its parts goes through a proxy that can be told to misbehave. */
+import * as Ports from "@akave-async/local/Ports"
+import type * as Processes from "@akave-async/local/Processes"
+import * as Stack from "@akave-async/local/Stack"
+import { Effect, Random, Redacted, Schedule, type Scope } from "effect"
+import { JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers"
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as NatsProxy from "./NatsProxy.ts"
+import type { Target } from "./Observer.ts"
+import * as Proxy from "./Proxy.ts"
+import * as RpcProxy from "./RpcProxy.ts"
+
+/** What a stack is started with for faults that need other settings than the usual ones. */
+export interface Profile {
+  readonly name: string
+  readonly env?: Stack.Options["env"]
+  /** Bytes that the NATS server may store. */
+  readonly natsMaxFileStore?: string
+  /** Runs before the stack starts. */
+  readonly prepare?: (dataDir: string) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/** The pairs of programs whose connections can be cut, delayed or lossy. */
+export const pairs = [
+  "executor-nats",
+  "gateway-nats",
+  "projector-nats",
+  "gateway-postgres",
+  "projector-postgres",
+  "executor-rpc",
+  "executor-node",
+  "gateway-node"
+] as const
+export type Pair = typeof pairs[number]
+
+export interface Rig extends Target {
+  readonly links: Readonly<Record<Pair, Proxy.Proxy>>
+  readonly executorNats: NatsProxy.NatsProxy
+  readonly gatewayNats: NatsProxy.NatsProxy
+  readonly rpc: RpcProxy.RpcProxy
+  /** The chain itself, beside all proxies. */
+  readonly chain: JsonRpcProvider
+  readonly wallet: Wallet
+  readonly secrets: ReadonlyArray<{ readonly name: string; readonly value: string }>
+  /** The folder of failpoints. */
+  readonly failpoints: string
+  /** Moves a process's clock, or stops its event loop for a time, both in milliseconds; returns when it has begun. */
+  readonly order: (
+    process: Processes.Process,
+    what: { readonly shiftMillis?: number; readonly blockMillis?: number }
+  ) => Effect.Effect<void>
+  readonly random: () => number
+  /** 1 is a fault's own time; a smaller number makes all of them shorter. */
+  readonly pace: number
+}
+
+export const counts = { gateway: 2, executor: 3, projector: 2 } as const
+
+export interface Options {
+  readonly dataDir: string
+  readonly profile: Profile
+  readonly seed: string
+  readonly pace?: number
+}
+
+export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, seed }: Options) {
+  const random = yield* seededRandom(seed)
+  const ports = {
+    nats: yield* Ports.free,
+    postgres: yield* Ports.free,
+    rpc: yield* Ports.free,
+    node: yield* Ports.free
+  }
+  const executorNats = yield* NatsProxy.make({ to: ports.nats, random })
+  const gatewayNats = yield* NatsProxy.make({ to: ports.nats, random })
+  const rpc = yield* RpcProxy.make({ to: ports.rpc, random })
+  const links = {
+    "executor-nats": executorNats,
+    "gateway-nats": gatewayNats,
+    "projector-nats": yield* Proxy.make({ to: ports.nats, random }),
+    "gateway-postgres": yield* Proxy.make({ to: ports.postgres, random }),
+    "projector-postgres": yield* Proxy.make({ to: ports.postgres, random }),
+    "executor-rpc": yield* Proxy.make({ to: rpc.port, random }),
+    "executor-node": yield* Proxy.make({ to: ports.node, random }),
+    "gateway-node": yield* Proxy.make({ to: ports.node, random })
+  } satisfies Record<Pair, Proxy.Proxy>
+
+  const [failpoints, orders] = [join(dataDir, "failpoints"), join(dataDir, "orders")]
+  yield* Effect.sync(() => {
+    for (const folder of [failpoints, orders]) mkdirSync(folder, { recursive: true })
+  })
+  if (profile.prepare) yield* profile.prepare(dataDir)
+
+  // Known to nobody else, so wherever they turn up they were told.
+  const key = Wallet.createRandom()
+  const password = Wallet.createRandom().address.slice(2)
+  const nats = (pair: Pair) => ({ NATS_URL: `nats://${Ports.host}:${links[pair].port}` })
+  const postgres = (pair: Pair) => ({
+    DATABASE_URL: `postgres://akave:${password}@${Ports.host}:${links[pair].port}/akave`
+  })
+  const node = (pair: Pair) => ({ AKAVE_NODE_ADDRESS: `${Ports.host}:${links[pair].port}` })
+  const preload = {
+    NODE_OPTIONS: `--import ${new URL("preload.ts", import.meta.url).href}`,
+    FAULTS_PRELOAD_DIR: orders
+  }
+  const stack = yield* Stack.started({
+    dataDir,
+    counts,
+    ports,
+    privateKey: Redacted.make(key.privateKey),
+    natsMaxFileStore: profile.natsMaxFileStore,
+    env: {
+      devnet: { ...profile.env?.devnet },
+      projector: { ...nats("projector-nats"), ...postgres("projector-postgres"), ...profile.env?.projector },
+      executor: {
+        ...preload,
+        ...nats("executor-nats"),
+        ...node("executor-node"),
+        AKAVE_RPC_URL: `http://${Ports.host}:${links["executor-rpc"].port}`,
+        FAILPOINT_DIR: failpoints,
+        ...profile.env?.executor
+      },
+      gateway: {
+        ...preload,
+        ...nats("gateway-nats"),
+        ...postgres("gateway-postgres"),
+        ...node("gateway-node"),
+        ...profile.env?.gateway
+      }
+    }
+  })
+  const { details } = yield* stack.devnet.start
+  const chain = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      new JsonRpcProvider(stack.rpcUrl, undefined, { staticNetwork: true, cacheTimeout: -1, batchMaxCount: 1 })
+    ),
+    (chain) => Effect.sync(() => chain.destroy())
+  )
+  yield* Effect.promise(() => chain.send("anvil_setBalance", [key.address, toQuantity(funds)]))
+
+  const rig: Rig = {
+    stack,
+    storageAddress: String(details["storage_address"]),
+    links,
+    executorNats,
+    gatewayNats,
+    rpc,
+    chain,
+    wallet: new Wallet(key.privateKey, chain),
+    secrets: [
+      { name: "the private key", value: key.privateKey.slice(2) },
+      { name: "the database's password", value: password }
+    ],
+    failpoints,
+    order: Effect.fnUntraced(function*(process, what) {
+      const pid = yield* process.pid
+      const file = join(orders, `${pid}.json`)
+      // Written aside first, so that it is never read half written.
+      yield* Effect.sync(() => {
+        writeFileSync(`${file}.new`, JSON.stringify(what))
+        renameSync(`${file}.new`, file)
+      })
+      // The process takes the file away when it obeys.
+      yield* Effect.orDie(Effect.timeout(until(Effect.sync(() => !existsSync(file))), "10 seconds"))
+    }),
+    random,
+    pace
+  }
+  return rig
+})
+
+/** What the wallet holds at first, in wei. */
+export const funds = parseEther("10000")
+
+/** The same numbers for the same seed. */
+export const seededRandom = (seed: string): Effect.Effect<() => number> =>
+  Random.Random.pipe(
+    Effect.map((random) => () => random.nextDoubleUnsafe()),
+    Random.withSeed(seed)
+  )
+
+/** Starts a process as a supervisor does: one that ends before it is ready is started again, at most 60 times. */
+export const revived = (process: Processes.Process) =>
+  process.start.pipe(Effect.retry({ times: 60, schedule: Schedule.spaced("500 millis") }))
+
+/** Asks until it is so, every 100 ms. */
+export const until = <E, R>(question: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
+  question.pipe(
+    Effect.repeat({ until: (isSo) => isSo, schedule: Schedule.spaced("100 millis") }),
+    Effect.asVoid
+  )

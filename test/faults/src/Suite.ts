@@ -1,0 +1,161 @@
+/** Puts a stack under load, lets faults happen, waits until all is quiet, and has the checker look at what is left. */
+import { Clock, Effect, Fiber, Option, Schedule } from "effect"
+import { check, type Violation } from "./Checker.ts"
+import * as Client from "./Client.ts"
+import { type Fault, idOf } from "./Faults.ts"
+import { fold, isTerminal } from "./Fold.ts"
+import * as Observer from "./Observer.ts"
+import { revived, type Rig } from "./Rig.ts"
+import type { Note } from "./World.ts"
+
+export interface Options {
+  readonly rig: Rig
+  /** One, or several that happen at the same time. */
+  readonly faults: ReadonlyArray<Fault>
+  /** How many buckets the client asks for at least. */
+  readonly jobs: number
+  /** What all clients of this stack have noted so far; the notes of this one are added. */
+  readonly notes: Array<Note>
+  /** Begins the names of this client's buckets. */
+  readonly prefix: string
+  /** How long everything may take to become quiet after the faults. */
+  readonly quietWithin: number
+}
+
+export interface Outcome {
+  readonly faults: string
+  readonly jobs: number
+  /** Answers with 202 among them. */
+  readonly accepted: number
+  readonly violations: ReadonlyArray<Violation>
+  /** From the faults' end to the first job that was completed after it, in milliseconds; undefined for none. */
+  readonly recoveryMillis: number | undefined
+  /** From the faults' end until all was quiet, in milliseconds; undefined where that was not seen. */
+  readonly quietMillis: number | undefined
+  readonly millis: number
+}
+
+/** The load runs alone for this long before a fault, and after it, in seconds. */
+const margin = 4
+/** A fault that takes this much longer than it says has gone wrong, in seconds. */
+const faultSlack = 120
+/** Reading all that is left takes no longer, in seconds. */
+const observeWithin = 120
+
+export const run = Effect.fnUntraced(
+  function*({ faults, jobs, notes, prefix, quietWithin, rig }: Options): Effect.fn.Return<Outcome> {
+    const begunAt = yield* Clock.currentTimeMillis
+    const { pace } = rig
+    const lasts = Math.max(...faults.map(({ lasts }) => lasts))
+    const before = notes.length
+    const asked = () => notes.slice(before).filter(({ request }) => request === "create").length
+    let isOver = false
+    const client = yield* Effect.forkChild(
+      Client.run({
+        gatewayUrls: rig.stack.gatewayUrls,
+        rate: jobs / ((lasts + 2 * margin) * pace),
+        prefix,
+        random: rig.random,
+        note: (note) => notes.push(note),
+        isOver: () => isOver
+      }),
+      { startImmediately: true }
+    )
+
+    yield* Effect.forkChild(watchHealth(rig.stack.gatewayUrls), { startImmediately: true })
+    yield* Effect.sleep(margin * pace * 1_000)
+    const struck = yield* Effect.forEach(faults, (fault) =>
+      Effect.scoped(fault.run(rig)).pipe(
+        Effect.timeoutOrElse({
+          duration: (fault.lasts + faultSlack) * 1_000,
+          orElse: () => Effect.succeed([wrong(`fault ${idOf(fault)} did not come to its end`)])
+        }),
+        Effect.catchCause((cause) => Effect.succeed([wrong(`fault ${idOf(fault)} went wrong: ${cause}`)]))
+      ), { concurrency: "unbounded" })
+    const ended = yield* reviveAll(rig)
+    const faultEndedAt = yield* Clock.currentTimeMillis
+    yield* Effect.sleep(margin * pace * 1_000)
+    while (asked() < jobs) yield* Effect.sleep("100 millis")
+    isOver = true
+    yield* Fiber.join(client)
+
+    const quiet = yield* Effect.timeoutOption(untilQuiet(rig, notes), quietWithin * 1_000)
+    const quietAt = yield* Clock.currentTimeMillis
+    const seen = yield* Observer.observe(rig, { notes, secrets: rig.secrets, faultEndedAt }).pipe(
+      Effect.timeoutOrElse({
+        duration: observeWithin * 1_000,
+        orElse: () => Effect.fail(new Observer.Unobservable({ what: "product", cause: "no answer in time" }))
+      }),
+      Effect.result
+    )
+    const isSeen = seen._tag === "Success"
+    const completedAt = isSeen
+      ? fold(seen.success.log).events.find(({ step, storedAt }) => step === "completed" && storedAt > faultEndedAt)
+        ?.storedAt
+      : undefined
+    return {
+      faults: faults.map((fault) => `${idOf(fault)} ${fault.name}`).join(" + "),
+      jobs: asked(),
+      accepted:
+        notes.slice(before).filter(({ answer, request }) => request === "create" && answer?.status === 202).length,
+      violations: [
+        ...struck.flat(),
+        ...ended,
+        ...(isSeen ? check(seen.success) : [wrong(seen.failure.message)]),
+        ...(Option.isSome(quiet) ? [] : [wrong(`not quiet within ${quietWithin} s after the fault`)])
+      ],
+      recoveryMillis: completedAt === undefined ? undefined : completedAt - faultEndedAt,
+      quietMillis: Option.isSome(quiet) ? quietAt - faultEndedAt : undefined,
+      millis: (yield* Clock.currentTimeMillis) - begunAt
+    }
+  }
+)
+
+const wrong = (evidence: string): Violation => ({ rule: "fault", evidence })
+
+/** Asks every gateway whether it is ready, every second, as what runs it does. */
+const watchHealth = (gatewayUrls: ReadonlyArray<string>) =>
+  Effect.forEach(
+    gatewayUrls,
+    (url) =>
+      Effect.promise(() =>
+        fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5_000) }).then(
+          (response) => response.arrayBuffer(),
+          () => undefined
+        )
+      ),
+    { concurrency: "unbounded", discard: true }
+  ).pipe(Effect.repeat(Schedule.spaced("1 second")))
+
+/** Brings back what has ended, which no fault leaves behind: a process of the product that ended did so by itself. */
+const reviveAll = ({ stack }: Rig) =>
+  Effect.forEach(stack.services, ({ process }) =>
+    Effect.gen(function*() {
+      if ((yield* process.pid) !== undefined) return []
+      const { lastWords } = yield* process.exited
+      const revival = yield* Effect.result(revived(process))
+      return [
+        wrong(`${process.name} ended by itself, saying at last: ${lastWords}`),
+        ...(revival._tag === "Failure" ? [wrong(revival.failure.message)] : [])
+      ]
+    })).pipe(Effect.map((found) => found.flat()))
+
+/** Every job has ended, every event is settled and projected, and no transaction waits. */
+const untilQuiet = ({ stack }: Rig, notes: ReadonlyArray<Note>) => {
+  const isQuiet = Effect.gen(function*() {
+    const log = yield* Observer.readLog(stack.natsUrl)
+    const { jobs } = fold(log)
+    const isStored = ({ answer, request }: Note) =>
+      answer?.status !== 202 || (request !== "create" && request !== "delete") || jobs.has(answer.jobId ?? "")
+    if (![...jobs.values()].every(isTerminal) || !notes.every(isStored)) return false
+    const { minedCount, pendingCount } = yield* Observer.transactionCounts(stack)
+    if (minedCount !== pendingCount) return false
+    if ((yield* Observer.unsettled(stack.natsUrl)) > 0) return false
+    return (yield* Observer.checkpoint(stack.databaseUrl)) === (log.at(-1)?.sequence ?? 0)
+  })
+  return isQuiet.pipe(
+    // What does not answer is not quiet.
+    Effect.orElseSucceed(() => false),
+    Effect.repeat({ until: (quiet) => quiet, schedule: Schedule.spaced("500 millis") })
+  )
+}

@@ -1,0 +1,118 @@
+/** All that can be seen of the product from outside, as plain values: what the checker judges, and nothing else. */
+
+export interface World {
+  readonly chain: Chain
+  /** The event log, in order. */
+  readonly log: ReadonlyArray<Message>
+  /** The wallet's ledger, in order. */
+  readonly ledger: ReadonlyArray<Message>
+  readonly readModel: ReadModel
+  readonly notes: ReadonlyArray<Note>
+  /** What the processes wrote, and whatever else must hold no secret. */
+  readonly texts: ReadonlyArray<{ readonly where: string; readonly text: string }>
+  readonly secrets: ReadonlyArray<{ readonly name: string; readonly value: string }>
+  /** Unix time in milliseconds. */
+  readonly faultEndedAt: number
+  readonly observedAt: number
+}
+
+/** One message of a JetStream stream. */
+export interface Message {
+  readonly sequence: number
+  /** Without the JetStream stream's own prefix. */
+  readonly subject: string
+  /** Names as they are stored. */
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>
+  readonly data: Uint8Array
+  /** When the server stored it: Unix time in milliseconds. */
+  readonly storedAt: number
+}
+
+export interface Chain {
+  /** The wallet's mined transactions, in the order of blocks. */
+  readonly transactions: ReadonlyArray<Transaction>
+  /** The contract's events about the wallet's buckets, as its log query tells them. */
+  readonly effects: ReadonlyArray<Effect & { readonly transactionHash: string }>
+  /** The wallet's transaction counts: mined, and mined or waiting in the pool. */
+  readonly minedCount: number
+  readonly pendingCount: number
+  /** For each bucket name in the log, whether the contract has it. */
+  readonly existing: ReadonlyMap<string, boolean>
+}
+
+export interface Transaction {
+  readonly hash: string
+  readonly nonce: number
+  readonly blockNumber: number
+  /** Unix time in milliseconds; the chain tells whole seconds. */
+  readonly minedAt: number
+  readonly effects: ReadonlyArray<Effect>
+}
+
+export interface Effect {
+  readonly kind: "created" | "deleted"
+  readonly bucketId: string
+}
+
+export interface ReadModel {
+  readonly jobs: ReadonlyArray<JobRow>
+  readonly buckets: ReadonlyArray<BucketRow>
+  readonly jobEvents: ReadonlyArray<JobEventRow>
+  readonly archive: ReadonlyArray<ArchiveRow>
+  readonly checkpoint: { readonly sequence: number; readonly hash: string }
+}
+
+/** Times are ISO texts, JSON is parsed. */
+export interface JobRow {
+  readonly id: string
+  readonly operation: string
+  readonly bucket_name: string
+  readonly owner: string
+  readonly status: string
+  readonly tx_hash: string | null
+  readonly error: unknown
+  readonly created_at: string
+  readonly updated_at: string
+  readonly revision: number
+  readonly attempts: number
+  readonly result: unknown
+}
+export interface BucketRow {
+  readonly owner: string
+  readonly name: string
+  readonly bucket_id: string
+  readonly tx_hash: string | null
+  readonly job_id: string
+}
+export interface JobEventRow {
+  readonly sequence: number
+  readonly job_id: string
+  readonly type: string
+  readonly event: unknown
+}
+export interface ArchiveRow {
+  readonly sequence: number
+  readonly subject: string
+  readonly headers: string
+  /** In hexadecimal, as the hash is. */
+  readonly data: string
+  readonly hash: string
+}
+
+/** What the client asked and was told. */
+export interface Note {
+  readonly request: "create" | "delete" | "cancel" | "read"
+  readonly name: string
+  /** The job that is cancelled or read. */
+  readonly jobId?: string
+  readonly sentAt: number
+  /** Absent where no answer came. */
+  readonly answer?: {
+    readonly status: number
+    /** Of the job in the body, if there is one. */
+    readonly jobId?: string
+    /** The problem's code, if it is one. */
+    readonly code?: string
+    readonly body: string
+  }
+}

@@ -1,0 +1,343 @@
+/*
+ * Safety of the protocol by which executors share one wallet: claims in the ledger, replacements, settlement, giving up.
+ * docs/reliability.md tells what is proven, and how to check it; progress.pml is about its liveness.
+ *
+ * Checked in every state: a job's call takes effect once at most; a failed job's call never does; a completed job's call has;
+ * no two executors end a job differently; no nonce is claimed twice.
+ *
+ * Without limit, because nothing counts them:
+ *  - crashes: what an executor has read may be forgotten at any step, and it holds nothing else;
+ *  - repeated deliveries: any job that is not over may be delivered to any executor, also while others work on it;
+ *  - late news: what an executor acts on may have been read any time ago, and it may overlook what the chain has mined;
+ *  - lost transactions: the chain may mine, or never mine, any version of a claim that is stored, the replaced ones
+ *    included. Keepers send what is stored at any time, so a pool would only take behaviours away.
+ */
+#ifndef EXECUTORS
+#define EXECUTORS 2
+#endif
+#ifndef JOBS
+#define JOBS 2
+#endif
+/* Nonces that the chain uses for transactions which others send from the same wallet. */
+#ifndef FOREIGN
+#define FOREIGN 1
+#endif
+/* Calls that are mined without effect, because the contract refuses them. */
+#ifndef REVERTS
+#define REVERTS 0
+#endif
+/* Whether fees are raised. */
+#ifndef RAISES
+#define RAISES 1
+#endif
+/* Whether the chain may take back what it has mined, as long as it is not confirmed. */
+#ifndef REORGANISATIONS
+#define REORGANISATIONS 0
+#endif
+/* Whether executors act on a block only when it can't be taken back any more; otherwise they do at one confirmation. */
+#ifndef CONFIRMED
+#define CONFIRMED 1
+#endif
+/* A step of the protocol that is left out or done wrong, which the check must find. */
+#ifndef MUTANT
+#define MUTANT 0
+#endif
+#define APPENDS_BLINDLY (MUTANT == 1)
+#define REPLACES_BLINDLY (MUTANT == 2)
+#define TRUSTS_A_MISSING_RECEIPT (MUTANT == 3)
+#define FAILS_AT_THE_DEADLINE (MUTANT == 4)
+#define FAILS_WITHOUT_GIVING_UP (MUTANT == 5)
+#define GIVES_UP_WHAT_IS_CLAIMED (MUTANT == 6)
+#define CLAIMS_AFTER_CANCELLING (MUTANT == 7)
+#define SPENDS_ANY_VERSION (MUTANT == 8)
+#define SPENDS_UNCONFIRMED (MUTANT == 9)
+
+#define NONCES (JOBS + FOREIGN + REVERTS)
+
+/* In the place of a nonce: the job has given up, or has no claim. A nonce takes three bits, so that there are six. */
+#define FORGONE 6
+#define NONE 7
+/* In the place of a job: nobody, and the keeper that fills a nonce which nobody has. */
+#define NOBODY 3
+#define KEEPER 4
+
+/* The versions of a claim, in their order, of which the last one cancels; and what else the chain does with a nonce. */
+#define NOTHING 0
+#define CALL 1
+#define RAISED 2
+#define TRANSFER 3
+#define OTHER 4
+#define REVERTED 5
+
+mtype:status = { OPEN, COMPLETED, FAILED };
+
+/* The log of jobs: an end is appended at the revision that it was decided on, so there is one. */
+mtype:status status[JOBS] = OPEN;
+/* Jobs that were delivered so far. They are numbered by their first delivery, which tells apart no two of them. */
+byte delivered;
+
+/* The ledger: the next nonce; the nonce in a job's last event; and for each nonce whose it is, and its version by now. */
+byte nextNonce;
+byte claim[JOBS] = NONE;
+byte owner[NONCES] = NOBODY;
+byte stored[NONCES];
+
+/* The chain: nonces used, how many of these for good, the most that ever were, and for what. */
+byte used;
+byte mined[NONCES];
+#if REORGANISATIONS
+byte final;
+byte most;
+#else
+#define final used
+#define most used
+#endif
+#if CONFIRMED
+#define trusted final
+#else
+#define trusted used
+#endif
+
+/*
+ * What executors have read: a job, its nonce, the version, and whether the ledger still ends where it did. They are
+ * interchangeable and hold nothing else, so that they are one process with as many places, kept in order: which of them has
+ * read what makes no difference. Reading the ledger's end and then the claim is one step here: what came in between would
+ * only refuse the append that follows, which forgetting does as well. Looking at the chain and recording the job's end is
+ * one step too: what can be trusted of the chain stays as it is, so that whoever saw it earlier decides the same.
+ */
+#define IDLE 254
+byte readings[EXECUTORS] = IDLE;
+#define reading(job, nonce, version) (nonce << 5 | version << 3 | job << 1 | 1)
+#define isFreshIn(reading) (reading & 1)
+#define jobIn(reading) ((reading >> 1) & 3)
+#define versionIn(reading) ((reading >> 3) & 3)
+#define nonceIn(reading) (reading >> 5)
+
+/* Within one step only, and no part of the state. */
+hidden byte at;
+hidden byte other;
+hidden byte count;
+hidden byte swapped;
+
+#define isCall(what) (what == CALL || what == RAISED)
+
+inline countEffects(ofJob) {
+  count = 0;
+  for (at : 0 .. NONCES - 1) { count = count + (owner[at] == ofJob && isCall(mined[at])) }
+  at = 0
+}
+
+inline countMined(what) {
+  count = 0;
+  for (at : 0 .. NONCES - 1) { count = count + (mined[at] == what) }
+  at = 0
+}
+
+inline sort() {
+  for (at : 1 .. EXECUTORS - 1) {
+    for (other : 1 .. EXECUTORS - 1) {
+      if
+      :: readings[other - 1] > readings[other] ->
+        swapped = readings[other]; readings[other] = readings[other - 1]; readings[other - 1] = swapped
+      :: else
+      fi
+    }
+  }
+  at = 0; other = 0; swapped = 0
+}
+
+/* What was appended is behind the end that the others have read. The order of the readings stays. */
+inline appended() {
+  for (at : 0 .. EXECUTORS - 1) { readings[at] = readings[at] & 254 }
+  at = 0
+}
+
+inline endAs(how) {
+  d_step {
+    countEffects(job);
+    assert(count == (how == COMPLETED -> 1 : 0));
+    assert(status[job] == OPEN || status[job] == how);
+    status[job] = how
+  }
+}
+
+/* The chain's count was read before the ledger's end, at any time. */
+inline claimNext() {
+  if
+  :: isFresh || APPENDS_BLINDLY ->
+    nonce = nextNonce;
+    do
+    :: nonce < most -> nonce++
+    :: break
+    od;
+    assert(nonce >= NONCES || owner[nonce] == NOBODY);
+    d_step {
+      if
+      :: nonce < NONCES ->
+        owner[nonce] = job; stored[nonce] = CALL; claim[job] = nonce; nextNonce = nonce + 1;
+        appended()
+      :: else
+      fi
+    }
+  :: else
+  fi
+}
+
+inline giveUp() {
+  if
+  :: isFresh -> d_step { claim[job] = FORGONE; appended() }
+  :: else
+  fi
+}
+
+/* Other fees, or the transfer that cancels: the last event of the job is then about this nonce. */
+inline replace(by) {
+  if
+  :: isFresh || REPLACES_BLINDLY -> d_step { stored[nonce] = by; claim[job] = nonce; appended() }
+  :: else
+  fi
+}
+
+inline advance() {
+  used++;
+#if REORGANISATIONS
+  if
+  :: used > most -> most = used
+  :: else
+  fi
+#endif
+}
+
+#define hasRoom (readings[EXECUTORS - 1] == IDLE)
+
+inline deliver(it) {
+  d_step {
+    status[it] == OPEN && delivered >= it && hasRoom ->
+    if
+    :: delivered == it -> delivered++
+    :: else
+    fi;
+    nonce = claim[it];
+    if
+    :: nonce < NONCES -> version = stored[nonce]
+    :: else
+    fi;
+    readings[EXECUTORS - 1] = reading(it, nonce, version);
+    sort();
+    nonce = 0; version = 0
+  }
+}
+
+active proctype Executors() {
+  byte place, job, nonce, version;
+  bool isFresh;
+
+end:
+  do
+  :: deliver(0)
+#if JOBS > 1
+  :: deliver(1)
+#endif
+#if JOBS > 2
+  :: deliver(2)
+#endif
+  :: atomic {
+      readings[0] != IDLE ->
+      if
+      :: true
+#if EXECUTORS > 1
+      :: readings[1] != IDLE -> place = 1
+#endif
+#if EXECUTORS > 2
+      :: readings[2] != IDLE -> place = 2
+#endif
+      fi;
+      d_step {
+        isFresh = isFreshIn(readings[place]);
+        job = jobIn(readings[place]);
+        version = versionIn(readings[place]);
+        nonce = nonceIn(readings[place]);
+        readings[place] = IDLE;
+        place = 0;
+        sort()
+      }
+      if
+      :: true /* It crashes, or does nothing: the job is delivered again. */
+      :: nonce == NONE -> claimNext()
+      :: nonce == NONE -> giveUp()
+      :: nonce == NONE && FAILS_WITHOUT_GIVING_UP -> endAs(FAILED)
+      :: nonce == FORGONE -> endAs(FAILED)
+      :: nonce < NONCES ->
+        if
+        :: version < RAISED && RAISES -> replace(RAISED)
+        :: version < TRANSFER -> replace(TRANSFER)
+        :: version < TRANSFER && FAILS_AT_THE_DEADLINE -> endAs(FAILED)
+        :: version < TRANSFER && GIVES_UP_WHAT_IS_CLAIMED -> giveUp()
+        :: nonce < trusted && isCall(mined[nonce]) && mined[nonce] <= version -> endAs(COMPLETED)
+        :: nonce < trusted && mined[nonce] == TRANSFER && version == TRANSFER -> endAs(FAILED)
+        /* Spent: the nonce is used, and for no version of the claim, or without effect. */
+        :: nonce < trusted && mined[nonce] >= OTHER && version == TRANSFER -> endAs(FAILED)
+        :: nonce < trusted && mined[nonce] >= OTHER && version < TRANSFER -> claimNext()
+        :: nonce < trusted && mined[nonce] >= OTHER && version < TRANSFER -> giveUp()
+        :: nonce < trusted && mined[nonce] >= OTHER && CLAIMS_AFTER_CANCELLING -> claimNext()
+        :: nonce < used && mined[nonce] >= OTHER && version < TRANSFER && SPENDS_UNCONFIRMED -> giveUp()
+        :: nonce < used && TRUSTS_A_MISSING_RECEIPT && version < TRANSFER -> claimNext()
+        /* A version that this executor has not read of is mined, and it looks only at whose the nonce is. */
+        :: nonce < trusted && mined[nonce] > version && claim[job] == nonce && stored[nonce] < TRANSFER &&
+          SPENDS_ANY_VERSION -> isFresh = true; giveUp()
+        :: else
+        fi
+      fi;
+      job = 0; nonce = 0; version = 0; isFresh = false
+    }
+  od
+}
+
+active proctype Chain() {
+  byte what;
+
+end:
+  do
+  /* Any version that is stored, in the order of nonces. Not stored is RAISED where a call is cancelled at once: as a call. */
+  :: atomic {
+      used < NONCES && stored[used] != NOTHING ->
+      if
+      :: owner[used] != KEEPER -> what = CALL
+      :: RAISES && stored[used] >= RAISED && owner[used] != KEEPER -> what = RAISED
+      :: stored[used] == TRANSFER -> what = TRANSFER
+      :: owner[used] != KEEPER -> what = REVERTED
+      fi;
+      d_step {
+        countMined(REVERTED);
+        if
+        :: what == REVERTED && count == REVERTS -> what = CALL
+        :: else
+        fi;
+        mined[used] = what;
+        if
+        :: isCall(what) ->
+          countEffects(owner[used]);
+          assert(count == 1);
+          assert(status[owner[used]] != FAILED)
+        :: else
+        fi;
+        what = 0;
+        advance()
+      }
+    }
+  :: d_step {
+      used < NONCES && FOREIGN > 0 ->
+      countMined(OTHER);
+      if
+      :: count < FOREIGN -> mined[used] = OTHER; advance()
+      :: else
+      fi
+    }
+#if REORGANISATIONS
+  :: d_step { used > final -> used--; mined[used] = NOTHING }
+  :: used > final -> final++
+  /* A keeper fills what a transaction from elsewhere has left: nonces that were given out are claimed by nobody else. */
+  :: d_step { used < nextNonce && owner[used] == NOBODY -> owner[used] = KEEPER; stored[used] = TRANSFER; appended() }
+#endif
+  od
+}

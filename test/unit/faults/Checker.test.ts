@@ -1,0 +1,599 @@
+/** A checker that can't fail is worth nothing: each invariant is broken by hand once, and must be found broken. */
+import * as HashChain from "@akave-async/eventing/HashChain"
+import { assert, describe, it } from "@effect/vitest"
+import { check, type Rule } from "../../faults/src/Checker.ts"
+import { fold } from "../../faults/src/Fold.ts"
+import type { Message, Note, World } from "../../faults/src/World.ts"
+
+const owner = "0xAAAAaaaaAAAAaaaaAAAAaaaaAAAAaaaaAAAAaaaa"
+const begun = Date.parse("2026-01-01T00:00:00.000Z")
+const at = (second: number) => new Date(begun + second * 1000).toISOString()
+const hashOf = (nonce: number) => `0x${`${nonce}`.padStart(64, "0")}`
+const bucketOf = (name: string) => `0x${Buffer.from(name).toString("hex").padEnd(64, "0")}`
+const error = { category: "reverted", code: "Reverted", message: "It was refused" }
+
+interface Fact {
+  readonly type: string
+  readonly name: string
+  readonly jobId: string
+  readonly fields?: Readonly<Record<string, unknown>>
+}
+
+/** What a job that was mined with a nonce has in the log. */
+const steps = (kind: "" | "Deletion", end: "Created" | "Deleted", jobId: string, name: string, nonce: number) => [
+  { type: `Bucket${kind}Requested`, name, jobId, fields: { name, owner } },
+  { type: `Bucket${kind}Started`, name, jobId, fields: { attempt: 1 } },
+  { type: `Bucket${kind}Submitted`, name, jobId, fields: { transactionHash: hashOf(nonce), nonce, signer: owner } },
+  {
+    type: `Bucket${end}`,
+    name,
+    jobId,
+    fields: {
+      bucketId: bucketOf(name),
+      transactionHash: hashOf(nonce),
+      blockNumber: 10 + nonce,
+      gasUsed: 100,
+      adopted: false
+    }
+  }
+]
+
+const facts: ReadonlyArray<Fact> = [
+  ...steps("", "Created", "job-a", "aaa", 0),
+  ...steps("", "Created", "job-b", "bbb", 1),
+  ...steps("Deletion", "Deleted", "job-d", "bbb", 2),
+  { type: "BucketRequested", name: "ccc", jobId: "job-c", fields: { name: "ccc", owner } },
+  { type: "BucketCancelled", name: "ccc", jobId: "job-c", fields: { cancelledBy: "a client", reason: "On request" } },
+  // Its transaction was mined and reverted.
+  ...steps("", "Created", "job-e", "eee", 3).slice(0, 3),
+  { type: "BucketFailed", name: "eee", jobId: "job-e", fields: { error, attempts: 1 } },
+  { type: "BucketRequested", name: "fff", jobId: "job-f", fields: { name: "fff", owner } },
+  { type: "BucketStarted", name: "fff", jobId: "job-f", fields: { attempt: 1 } },
+  { type: "BucketCreated", name: "fff", jobId: "job-f", fields: { bucketId: bucketOf("fff"), adopted: true } }
+]
+
+const messagesOf = (facts: ReadonlyArray<Fact>): ReadonlyArray<Message> =>
+  facts.map(({ fields, jobId, name, type }, n) => ({
+    sequence: n + 1,
+    subject: `bucket.${owner.toLowerCase()}.${name}`,
+    headers: [["Nats-Msg-Id", `${n}`], ["ce-id", `${jobId}.${n}`], ["ce-type", `akave.${type}.v1`]],
+    data: Buffer.from(JSON.stringify({ jobId, occurredAt: at(n), ...fields })),
+    storedAt: begun + n * 1000
+  }))
+
+const ledgerOf = (claims: ReadonlyArray<readonly [jobId: string, nonce: number]>): ReadonlyArray<Message> =>
+  claims.map(([jobId, nonce], n) => ({
+    sequence: n + 1,
+    subject: jobId,
+    headers: [["ce-type", "akave.NonceClaimed.v1"]],
+    data: Buffer.from(JSON.stringify({ jobId, nonce, transactionHash: hashOf(nonce) })),
+    storedAt: begun + n * 1000
+  }))
+
+/** The read model and the archive as they must be for this log. */
+const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
+  const { buckets, events, jobs } = fold(log)
+  let hash = HashChain.genesis
+  const archive = log.map((message) => {
+    const headers = Object.fromEntries(message.headers.map(([name, value]) => [name.toLowerCase(), value]))
+    const stored = { ...message, headers }
+    hash = HashChain.next(hash, stored)
+    return {
+      sequence: message.sequence,
+      subject: message.subject,
+      headers: HashChain.canonicalHeaders(stored),
+      data: Buffer.from(message.data).toString("hex"),
+      hash: Buffer.from(hash).toString("hex")
+    }
+  })
+  return {
+    jobs: Array.from(jobs.values(), (job) => ({
+      id: job.id,
+      operation: job.operation,
+      bucket_name: job.bucketName,
+      owner: job.owner,
+      status: job.status,
+      tx_hash: job.transactionHash,
+      error: job.error,
+      created_at: job.createdAt,
+      updated_at: job.updatedAt,
+      revision: job.revision,
+      attempts: job.attempts,
+      result: job.result
+    })),
+    buckets: Array.from(buckets.values(), (bucket) => ({
+      owner: bucket.owner,
+      name: bucket.name,
+      bucket_id: bucket.bucketId,
+      tx_hash: bucket.transactionHash,
+      job_id: bucket.jobId
+    })),
+    jobEvents: events.map(({ data, jobId, sequence, type }) => ({
+      sequence,
+      job_id: jobId,
+      type,
+      event: { _tag: type, ...data }
+    })),
+    archive,
+    checkpoint: { sequence: log.length, hash: Buffer.from(hash).toString("hex") }
+  }
+}
+
+const created = (name: string, jobId: string): Note => ({
+  request: "create",
+  name,
+  sentAt: begun,
+  answer: { status: 202, jobId, body: JSON.stringify({ job_id: jobId }) }
+})
+
+const transactionOf = (nonce: number, ...effects: World["chain"]["transactions"][number]["effects"]) => ({
+  hash: hashOf(nonce),
+  nonce,
+  blockNumber: 10 + nonce,
+  minedAt: begun + (1 + nonce) * 1000,
+  effects
+})
+const creation = (name: string) => ({ kind: "created", bucketId: bucketOf(name) }) as const
+const deletion = (name: string) => ({ kind: "deleted", bucketId: bucketOf(name) }) as const
+
+const chainOf = (
+  transactions: World["chain"]["transactions"],
+  existing: Readonly<Record<string, boolean>> = { aaa: true, bbb: false, ccc: false, eee: false, fff: true }
+): World["chain"] => ({
+  transactions,
+  effects: transactions.flatMap(({ effects, hash }) => effects.map((one) => ({ ...one, transactionHash: hash }))),
+  minedCount: transactions.length,
+  pendingCount: transactions.length,
+  existing: new Map(Object.entries(existing))
+})
+
+const transactions = [
+  transactionOf(0, creation("aaa")),
+  transactionOf(1, creation("bbb")),
+  transactionOf(2, deletion("bbb")),
+  transactionOf(3)
+]
+const claims = [["job-a", 0], ["job-b", 1], ["job-d", 2], ["job-e", 3]] as const
+
+const withLog = (facts: ReadonlyArray<Fact>): Pick<World, "log" | "readModel"> => {
+  const log = messagesOf(facts)
+  return { log, readModel: readModelOf(log) }
+}
+
+const sound: World = {
+  ...withLog(facts),
+  ledger: ledgerOf(claims),
+  chain: chainOf(transactions),
+  notes: [
+    created("aaa", "job-a"),
+    created("bbb", "job-b"),
+    created("ccc", "job-c"),
+    created("eee", "job-e"),
+    // No answer came, and the request is stored all the same.
+    { request: "create", name: "fff", sentAt: begun },
+    { ...created("bbb", "job-d"), request: "delete" },
+    { request: "cancel", name: "ccc", jobId: "job-c", sentAt: begun, answer: { status: 200, body: "" } },
+    { request: "cancel", name: "aaa", jobId: "job-a", sentAt: begun, answer: { status: 409, body: "" } }
+  ],
+  texts: [{ where: "gateway.log", text: "ready" }],
+  secrets: [{ name: "the key", value: "5ecre7" }],
+  faultEndedAt: begun,
+  observedAt: begun + 60_000
+}
+
+const without = (facts: ReadonlyArray<Fact>, type: string, jobId: string) =>
+  facts.filter((fact) => fact.type !== type || fact.jobId !== jobId)
+const changed = (type: string, jobId: string, fields: Fact["fields"]) =>
+  facts.map((fact) =>
+    fact.type === type && fact.jobId === jobId ? { ...fact, fields: { ...fact.fields, ...fields } } : fact
+  )
+const { archive, checkpoint, jobEvents } = sound.readModel
+const noteOf = (note: Partial<Note>): Note => ({ request: "create", name: "aaa", sentAt: begun, ...note })
+
+it("finds nothing wrong with a sound world", () => {
+  assert.deepStrictEqual(check(sound), [])
+})
+
+it("reads jobs and buckets from the raw log", () => {
+  const { buckets, jobs } = fold(sound.log)
+  assert.deepStrictEqual(jobs.get("job-e"), {
+    id: "job-e",
+    operation: "bucket.create",
+    bucketName: "eee",
+    owner,
+    status: "failed",
+    attempts: 1,
+    transactionHash: hashOf(3),
+    error,
+    result: null,
+    createdAt: at(14),
+    updatedAt: at(17),
+    revision: 18,
+    endedAt: begun + 17_000
+  })
+  assert.deepStrictEqual(Array.from(jobs.values(), ({ operation, status }) => `${operation} ${status}`), [
+    "bucket.create completed",
+    "bucket.create completed",
+    "bucket.delete completed",
+    "bucket.create cancelled",
+    "bucket.create failed",
+    "bucket.create completed"
+  ])
+  assert.deepStrictEqual(Array.from(buckets.values(), ({ jobId, name }) => [jobId, name]), [
+    ["job-a", "aaa"],
+    ["job-f", "fff"]
+  ])
+})
+
+const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: RegExp, change: Partial<World>]> = [
+  [
+    "an accepted job without an end",
+    "terminal",
+    /job-c.*answered with 202/,
+    {
+      ...withLog(without(facts, "BucketCancelled", "job-c")),
+      notes: sound.notes.filter(({ request }) => request !== "cancel")
+    }
+  ],
+  [
+    "a job whose two transactions both had an effect",
+    "effects",
+    /job-a .*has 2 effects/,
+    {
+      ledger: ledgerOf([...claims, ["job-a", 4]]),
+      chain: chainOf([...transactions, transactionOf(4, creation("aaa"))])
+    }
+  ],
+  [
+    "a completed job without an effect",
+    "effects",
+    /job-a .*no effect on chain/,
+    { chain: chainOf([transactionOf(0), ...transactions.slice(1)]) }
+  ],
+  [
+    "a completed job that names another transaction than its own",
+    "effects",
+    /job-a .*no effect on chain; its own: 0x0+ /,
+    withLog(changed("BucketCreated", "job-a", { transactionHash: hashOf(9) }))
+  ],
+  [
+    "a completed job that names another block",
+    "effects",
+    /job-a .*names block 77/,
+    withLog(changed("BucketCreated", "job-a", { blockNumber: 77 }))
+  ],
+  [
+    "a completed job that names another bucket",
+    "effects",
+    /names the bucket 0xff/,
+    withLog(changed("BucketCreated", "job-a", { bucketId: "0xff" }))
+  ],
+  [
+    "a job that is called adopted and did it itself",
+    "effects",
+    /job-a .*adopted/,
+    withLog(changed("BucketCreated", "job-a", { adopted: true }))
+  ],
+  [
+    "a job that deletes instead of creating",
+    "effects",
+    /job-a .*not asked/,
+    { chain: chainOf([transactionOf(0, deletion("aaa")), ...transactions.slice(1)]) }
+  ],
+  [
+    "an effect that belongs to no job",
+    "effects",
+    /of no job/,
+    { chain: chainOf([...transactions, transactionOf(4, creation("zzz"))]) }
+  ],
+  [
+    "receipts that the chain's log query does not know",
+    "effects",
+    /tell of 3 effects, its log query of 2/,
+    { chain: { ...sound.chain, effects: sound.chain.effects.slice(1) } }
+  ],
+  [
+    "a bucket that the contract does not have",
+    "effects",
+    /has not aaa/,
+    { chain: chainOf(transactions, { aaa: false, bbb: false, ccc: false, eee: false, fff: true }) }
+  ],
+  [
+    "a deleted bucket that the contract still has",
+    "effects",
+    /has bbb/,
+    { chain: chainOf(transactions, { aaa: true, bbb: true, ccc: false, eee: false, fff: true }) }
+  ],
+  [
+    "a failed job with an effect",
+    "noEffect",
+    /job-e .*has the effect/,
+    { chain: chainOf([...transactions.slice(0, 3), transactionOf(3, creation("eee"))]) }
+  ],
+  [
+    "a failed job whose transaction may still be mined",
+    "noEffect",
+    /job-e .*may still be mined/,
+    { chain: chainOf(transactions.slice(0, 3)) }
+  ],
+  [
+    "a job that the read model does not have",
+    "readModel",
+    /bucket_jobs has no row job-a/,
+    { readModel: { ...sound.readModel, jobs: sound.readModel.jobs.slice(1) } }
+  ],
+  [
+    "a job that the read model shows otherwise",
+    "readModel",
+    /bucket_jobs job-a differs: status is "failed", not "completed"/,
+    {
+      readModel: {
+        ...sound.readModel,
+        jobs: sound.readModel.jobs.map((row) => row.id === "job-a" ? { ...row, status: "failed" } : row)
+      }
+    }
+  ],
+  [
+    "a job that only the read model has",
+    "readModel",
+    /row job-x/,
+    {
+      readModel: {
+        ...sound.readModel,
+        jobs: [...sound.readModel.jobs, ...sound.readModel.jobs.slice(0, 1).map((row) => ({ ...row, id: "job-x" }))]
+      }
+    }
+  ],
+  [
+    "a bucket that is deleted and still shown",
+    "readModel",
+    /row bbb/,
+    {
+      readModel: {
+        ...sound.readModel,
+        buckets: [
+          ...sound.readModel.buckets,
+          ...sound.readModel.buckets.slice(0, 1).map((row) => ({ ...row, name: "bbb" }))
+        ]
+      }
+    }
+  ],
+  [
+    "a checkpoint behind the log",
+    "readModel",
+    /checkpoint is 3/,
+    { readModel: { ...sound.readModel, checkpoint: { ...checkpoint, sequence: 3 } } }
+  ],
+  [
+    "a gap in the wallet's nonces",
+    "nonces",
+    /transaction 3 is .* nonce 4/,
+    { chain: chainOf([...transactions.slice(0, 3), { ...transactionOf(3), nonce: 4 }]) }
+  ],
+  [
+    "a transaction of the chain's count that no block holds",
+    "nonces",
+    /blocks hold 4 transactions, and the chain counts 5/,
+    { chain: { ...sound.chain, minedCount: 5, pendingCount: 5 } }
+  ],
+  ["a transaction that waits for ever", "nonces", /1 transactions .*pool/, {
+    chain: { ...sound.chain, pendingCount: 5 }
+  }],
+  [
+    "a claim that was never mined",
+    "nonces",
+    /nonce 4 .*never mined/,
+    { ledger: ledgerOf([...claims, ["job-a", 4]]), observedAt: begun + 5_000 }
+  ],
+  [
+    "two jobs with one nonce in the ledger",
+    "nonces",
+    /nonce 1 belongs to 2 jobs/,
+    { ledger: ledgerOf([...claims, ["job-a", 1]]) }
+  ],
+  [
+    "two jobs with one nonce in the log",
+    "nonces",
+    /nonce 1 belongs to 2 jobs/,
+    withLog(changed("BucketSubmitted", "job-a", { nonce: 1 }))
+  ],
+  [
+    "a wallet that stood still",
+    "nonces",
+    /blocked for 30.0 s/,
+    {
+      chain: chainOf(transactions.map((one) => one.nonce === 3 ? { ...one, minedAt: one.minedAt + 29_000 } : one))
+    }
+  ],
+  [
+    "a wallet that still stands still",
+    "nonces",
+    /blocked for 56.0 s/,
+    { ledger: ledgerOf([...claims, ["job-a", 4]]) }
+  ],
+  [
+    "an event that was not delivered",
+    "delivery",
+    /job_events has no row 3/,
+    { readModel: { ...sound.readModel, jobEvents: jobEvents.filter(({ sequence }) => sequence !== 3) } }
+  ],
+  [
+    "an event that was delivered twice",
+    "delivery",
+    /1 rows twice/,
+    { readModel: { ...sound.readModel, jobEvents: [...jobEvents, ...jobEvents.slice(0, 1)] } }
+  ],
+  [
+    "an event that says something else in the read model",
+    "delivery",
+    /job_events 2 differs: event/,
+    {
+      readModel: {
+        ...sound.readModel,
+        jobEvents: jobEvents.map((row) => row.sequence === 2 ? { ...row, event: {} } : row)
+      }
+    }
+  ],
+  [
+    "an event after the end of its job",
+    "delivery",
+    /BucketStarted\) of job job-c is out of place/,
+    withLog([...facts, { type: "BucketStarted", name: "ccc", jobId: "job-c", fields: { attempt: 1 } }, {
+      type: "BucketCancelled",
+      name: "ccc",
+      jobId: "job-c",
+      fields: { reason: "On request" }
+    }])
+  ],
+  [
+    "a step that is told twice",
+    "delivery",
+    /tells a step a second time/,
+    withLog(facts.flatMap((fact) => fact.type === "BucketStarted" && fact.jobId === "job-f" ? [fact, fact] : [fact]))
+  ],
+  [
+    "two events with one id",
+    "delivery",
+    /has the id of event 1/,
+    {
+      ...(() => {
+        const log = sound.log.map((message) =>
+          message.sequence === 2
+            ? { ...message, headers: sound.log[0]?.headers.with(2, ["ce-type", "akave.BucketStarted.v1"]) ?? [] }
+            : message
+        )
+        return { log, readModel: readModelOf(log) }
+      })()
+    }
+  ],
+  [
+    "an event that was changed in the log",
+    "hashChain",
+    /data of event 1/,
+    {
+      log: sound.log.with(
+        0,
+        { ...messagesOf(facts)[0], data: Buffer.from(`${Buffer.from(sound.log[0]?.data ?? [])} `) } as Message
+      )
+    }
+  ],
+  [
+    "an archive with a wrong hash",
+    "hashChain",
+    /hash of event 4/,
+    {
+      readModel: {
+        ...sound.readModel,
+        archive: archive.map((row) => row.sequence === 4 ? { ...row, hash: checkpoint.hash } : row)
+      }
+    }
+  ],
+  [
+    "an event that is not in the archive",
+    "hashChain",
+    /event 5 is not in the archive/,
+    { readModel: { ...sound.readModel, archive: archive.filter(({ sequence }) => sequence !== 5) } }
+  ],
+  [
+    "an archive with more than the log",
+    "hashChain",
+    /1 events that the log has not/,
+    {
+      readModel: {
+        ...sound.readModel,
+        archive: [...archive, ...archive.slice(0, 1).map((row) => ({ ...row, sequence: 99 }))]
+      }
+    }
+  ],
+  [
+    "a checkpoint with another hash",
+    "hashChain",
+    /checkpoint's hash/,
+    { readModel: { ...sound.readModel, checkpoint: { ...checkpoint, hash: "00" } } }
+  ],
+  ["a secret in a log file", "secrets", /the key is in gateway.log/, {
+    texts: [{ where: "gateway.log", text: "0x5ECRE7" }]
+  }],
+  [
+    "a secret in an event",
+    "secrets",
+    /the key is in event 14/,
+    withLog(changed("BucketCancelled", "job-c", { reason: "5ecre7" }))
+  ],
+  [
+    "a secret in an answer",
+    "secrets",
+    /the answer to create aaa/,
+    {
+      notes: [
+        ...sound.notes.slice(1),
+        noteOf({ answer: { status: 202, jobId: "job-a", body: "5ecre7" } })
+      ]
+    }
+  ],
+  [
+    "a job that was promised and is not in the log",
+    "client",
+    /create ggg .*the log has not/,
+    { notes: [...sound.notes, created("ggg", "job-g")] }
+  ],
+  [
+    "a request that is stored twice",
+    "client",
+    /create aaa was asked 1 times.*stored 2 times/,
+    {
+      ...withLog([
+        ...facts,
+        { type: "BucketRequested", name: "aaa", jobId: "job-2", fields: { name: "aaa", owner } },
+        { type: "BucketStarted", name: "aaa", jobId: "job-2", fields: { attempt: 1 } },
+        {
+          type: "BucketCreated",
+          name: "aaa",
+          jobId: "job-2",
+          fields: { bucketId: bucketOf("aaa"), adopted: true }
+        }
+      ])
+    }
+  ],
+  [
+    "a request that was refused and is stored",
+    "client",
+    /of which 0 may be stored, and is stored 1 times/,
+    { notes: [...sound.notes.slice(1), noteOf({ answer: { status: 400, body: "" } })] }
+  ],
+  ["a job that nobody asked for", "client", /never asked for/, { notes: sound.notes.slice(1) }],
+  [
+    "a cancellation that was promised and did not happen",
+    "client",
+    /job-a was told to be cancelled/,
+    { notes: [...sound.notes, noteOf({ request: "cancel", jobId: "job-a", answer: { status: 200, body: "" } })] }
+  ],
+  [
+    "a cancellation that was refused and did happen",
+    "client",
+    /job-c was told not to be cancellable/,
+    { notes: [...sound.notes, noteOf({ request: "cancel", jobId: "job-c", answer: { status: 409, body: "" } })] }
+  ],
+  [
+    "an accepted job that is not found",
+    "client",
+    /job-a was accepted, and read was told that there is none/,
+    { notes: [...sound.notes, noteOf({ request: "read", jobId: "job-a", answer: { status: 404, body: "" } })] }
+  ],
+  [
+    "an answer that tells of a defect",
+    "client",
+    /answered with 500/,
+    { notes: [...sound.notes, noteOf({ request: "read", jobId: "job-a", answer: { status: 500, body: "" } })] }
+  ]
+]
+
+describe("finds", () => {
+  it.each(broken)("%s", (_, rule, evidence, change) => {
+    const found = check({ ...sound, ...change })
+    assert.isTrue(
+      found.some((one) => one.rule === rule && evidence.test(one.evidence)),
+      JSON.stringify(found, undefined, 1)
+    )
+  })
+})
