@@ -2,23 +2,20 @@ import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Chain"
 import * as DeadLetters from "@akave-async/executor/DeadLetters"
-import * as Stack from "@akave-async/local/Stack"
+import type * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
-import { afterAll, beforeAll } from "vitest"
+import { Effect } from "effect"
 import * as ChainView from "../support/ChainView.ts"
 import { type Answer, createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
 import * as Log from "../support/Log.ts"
+import * as SharedStack from "../support/SharedStack.ts"
 
-const scope = Scope.makeUnsafe()
 let stack: Stack.Stack
 let gateway: string
-
-beforeAll(async () => {
-  stack = await Effect.runPromise(Effect.provideService(Stack.started({}), Scope.Scope, scope))
-  gateway = stack.gatewayUrl
+SharedStack.use({}, (started) => {
+  stack = started
+  gateway = started.gatewayUrl
 })
-afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 const subjectOf = (name: string) => Bucket.subject(Address.make(stack.ownerAddress), BucketName.make(name))
 

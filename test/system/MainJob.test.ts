@@ -1,22 +1,19 @@
-import * as Stack from "@akave-async/local/Stack"
+import type * as Stack from "@akave-async/local/Stack"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { bucketId, Buckets } from "@akave-async/sdk/Buckets"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Option, Scope } from "effect"
-import { afterAll, beforeAll } from "vitest"
+import { Effect, Option } from "effect"
 import * as ChainView from "../support/ChainView.ts"
 import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
 import { eventsOf } from "../support/Log.ts"
+import * as SharedStack from "../support/SharedStack.ts"
 
-const scope = Scope.makeUnsafe()
 let stack: Stack.Stack
 let gateway: string
-
-beforeAll(async () => {
-  stack = await Effect.runPromise(Effect.provideService(Stack.started({}), Scope.Scope, scope))
-  gateway = stack.gatewayUrl
+SharedStack.use({}, (started) => {
+  stack = started
+  gateway = started.gatewayUrl
 })
-afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const hash = /^0x[0-9a-f]{64}$/

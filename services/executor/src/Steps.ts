@@ -272,15 +272,17 @@ const make = Effect.gen(function*() {
     return jobOf(loaded).transactionHash === transactionHash ? again(shortDelay) : done
   })
 
+  /** Cancels the claim of a job whose time is over. None: not now. */
+  const withdraw = (claim: Wallet.Claim) =>
+    Effect.option(ledger.cancel(claim, toFailure(new DeadlinePassed({ deadline }))))
+
   /** The claim stands and its bytes may be on their way, so the job can't fail for this: they are sent again. */
   const notSent = Effect.fnUntraced(function*(cause: StoredEvent, loaded: Loaded, error: NotSent) {
     const job = jobOf(loaded)
     yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: job.id }))
     if (yield* isOverdue(job)) {
-      const cancelled = yield* Effect.result(ledger.cancel(error.claim, toFailure(new DeadlinePassed({ deadline }))))
-      return Result.isSuccess(cancelled)
-        ? yield* recordSubmission(cause, loaded, cancelled.success)
-        : again(shortDelay)
+      const cancelled = yield* withdraw(error.claim)
+      return Option.isSome(cancelled) ? yield* recordSubmission(cause, loaded, cancelled.value) : again(shortDelay)
     }
     if (error.cause._tag === "RpcError") return again(shortDelay)
     const retryAt = yield* DateTime.now
@@ -405,6 +407,9 @@ const make = Effect.gen(function*() {
     )
   }
 
+  /** Whether it was a transfer to oneself, which did nothing but use up the nonce. */
+  const isTransfer = ({ to }: Receipt) => to?.toLowerCase() === ledger.signer.toLowerCase()
+
   /** Records that a transaction has done what the job asks for. */
   const succeed = Effect.fnUntraced(function*(cause: StoredEvent, known: Loaded, receipt: Receipt) {
     const job = jobOf(known)
@@ -423,7 +428,7 @@ const make = Effect.gen(function*() {
     const settled = yield* Effect.timeoutOption(receipts.await(claim), lookInterval)
     if (Option.isNone(settled) || settled.value._tag !== "Mined") return Option.none()
     const { receipt } = settled.value
-    if (receipt.status === "reverted" || receipt.to?.toLowerCase() === ledger.signer.toLowerCase()) return Option.none()
+    if (receipt.status === "reverted" || isTransfer(receipt)) return Option.none()
     const state = { ...Bucket.initial, job: Bucket.jobAfter(cause.subject, told) }
     return Option.some(yield* succeed(cause, { state, revision: cause.sequence }, receipt))
   })
@@ -436,8 +441,7 @@ const make = Effect.gen(function*() {
     receipt: Receipt
   ) {
     const job = jobOf(known)
-    if (receipt.to?.toLowerCase() === ledger.signer.toLowerCase()) {
-      // A transfer to oneself, which did nothing but use up the nonce.
+    if (isTransfer(receipt)) {
       if (claim.cancelled !== undefined) return yield* end(cause, known, claim.cancelled)
       return again(Duration.zero)
     }
@@ -484,10 +488,10 @@ const make = Effect.gen(function*() {
           return again(Duration.zero)
         case "Overdue": {
           yield* Effect.logWarning("the deadline has passed; the nonce is used up").pipe(Effect.annotateLogs({ jobId }))
-          const cancelled = yield* Effect.result(ledger.cancel(claim, toFailure(new DeadlinePassed({ deadline }))))
-          if (Result.isFailure(cancelled)) return again(shortDelay)
-          yield* Effect.ignore(chain.send(cancelled.success.transaction))
-          return yield* recordSubmission(cause, known, cancelled.success)
+          const cancelled = yield* withdraw(claim)
+          if (Option.isNone(cancelled)) return again(shortDelay)
+          yield* Effect.ignore(chain.send(cancelled.value.transaction))
+          return yield* recordSubmission(cause, known, cancelled.value)
         }
         case "Elsewhere": {
           const now = yield* ledger.find(jobId)

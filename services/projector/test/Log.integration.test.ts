@@ -1,27 +1,17 @@
 import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { Nats } from "@akave-async/platform/Nats"
-import * as Postgres from "@akave-async/platform/Postgres"
-import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Fiber, Layer, Redacted, Schedule, type Scope } from "effect"
-import { SqlClient } from "effect/sql"
+import { assert } from "@effect/vitest"
+import { ConfigProvider, Context, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
+import type { SqlClient } from "effect/sql"
 import { inject } from "vitest"
 import * as Log from "../src/Log.ts"
 import { migrate } from "../src/Migrations.ts"
 import * as Projector from "../src/Projector.ts"
+import { onSchema } from "./schema.ts"
 
-let schemas = 0
-/** Runs the test on a schema of its own, which does not exist yet. */
 const test = (sentence: string, body: Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
-  it.live(sentence, () =>
-    Effect.gen(function*() {
-      const schema = `projector_log_${process.pid}_${++schemas}`
-      const url = Redacted.make(inject("databaseUrl"))
-      const context = yield* Layer.build(Postgres.layer({ url, schema, maxConnections: 4 }))
-      const sql = Context.get(context, SqlClient.SqlClient)
-      yield* Effect.addFinalizer(() => Effect.orDie(sql`drop schema if exists ${sql(schema)} cascade`))
-      return yield* Effect.provideContext(body, context)
-    }).pipe(Effect.scoped))
+  onSchema("projector_log", sentence, body)
 
 const stored = (count: number): Array<StoredEvent> =>
   Array.from({ length: count }, (_, n) => ({

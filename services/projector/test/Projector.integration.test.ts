@@ -10,7 +10,7 @@ import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eve
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as Postgres from "@akave-async/platform/Postgres"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import {
   Arbitrary,
   Context,
@@ -28,24 +28,15 @@ import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
 import { migrate } from "../src/Migrations.ts"
 import * as Projector from "../src/Projector.ts"
+import { onSchema } from "./schema.ts"
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const jobId = (n: number): Job.Id => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)
 const hash = (n: number) => `0x${n.toString(16).padStart(64, "0")}`
 const epoch = DateTime.makeUnsafe("2026-01-01T00:00:00.000Z")
 
-let schemas = 0
-/** Runs the test on a schema of its own, which does not exist yet. */
 const empty = (sentence: string, body: Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
-  it.live(sentence, () =>
-    Effect.gen(function*() {
-      const schema = `projector_${process.pid}_${++schemas}`
-      const url = Redacted.make(inject("databaseUrl"))
-      const context = yield* Layer.build(Postgres.layer({ url, schema, maxConnections: 4 }))
-      const sql = Context.get(context, SqlClient.SqlClient)
-      yield* Effect.addFinalizer(() => Effect.orDie(sql`drop schema if exists ${sql(schema)} cascade`))
-      return yield* Effect.provideContext(body, context)
-    }).pipe(Effect.scoped))
+  onSchema("projector", sentence, body)
 /** Runs the test on an empty read model of its own. */
 const test = (sentence: string, body: () => Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
   empty(sentence, Effect.andThen(migrate, Effect.suspend(body)))
