@@ -42,7 +42,12 @@ const main = async () => {
   const [task, ...args] = process.argv.slice(2)
   if (!Object.hasOwn(tasks, task)) throw new Refusal(`Choose one of: ${Object.keys(tasks).join(", ")}.`)
   const node = await exclusively("node", ensureNode)
-  const env = { ...process.env, PATH: [dirname(node), process.env.PATH].join(delimiter) }
+  const env = {
+    // Services start a third sooner when their modules were compiled before.
+    NODE_COMPILE_CACHE: join(tools, "compile-cache"),
+    ...process.env,
+    PATH: [dirname(node), process.env.PATH].join(delimiter)
+  }
   await exclusively("packages", () => ensurePackages(env))
   const [program, standardArgs] = tasks[task]
   return run(program === "node" ? node : program, [...standardArgs, ...args], { env, stdio: "inherit" })

@@ -17,7 +17,8 @@ export const rules = {
   hashChain: "the hash chain verifies",
   secrets: "no secret is told",
   client: "the client was told the truth",
-  fault: "what must hold while the fault lasts"
+  fault: "what must hold while the fault lasts",
+  happened: "the fault happens"
 } as const
 export type Rule = keyof typeof rules
 

@@ -55,6 +55,8 @@ const run = promisify(execFile)
 const seconds = ({ pace }: Rig, count: number) => Effect.sleep(Duration.seconds(count * pace))
 const nothing: ReadonlyArray<Violation> = []
 const wrong = (evidence: string): Violation => ({ rule: "fault", evidence })
+/** What never came about, and so has shown nothing. */
+const missed = (evidence: string): Violation => ({ rule: "happened", evidence })
 
 /** A state of things that lasts for some seconds and ends however the time ends. */
 const lasting = (rig: Rig, count: number, begin: Effect.Effect<void>, end: Effect.Effect<void>) =>
@@ -83,7 +85,7 @@ const crashes: Fault = {
         Effect.timeoutOption("30 seconds")
       )
       if (Option.isNone(yield* hit)) {
-        found.push(wrong(`no executor came to the failpoint "${name}"`))
+        found.push(missed(`no executor came to the failpoint "${name}"`))
         yield* Effect.sync(() => rmSync(file, { force: true }))
       }
       yield* Effect.forEach(executors(rig), revived)
@@ -240,12 +242,12 @@ const networks: ReadonlyArray<readonly [network: Proxy.Network, lasts: number]> 
   [Proxy.lossy(0.2), 12]
 ]
 
-/** A proxy's fault that never struck has shown nothing. */
+/** Finds out whether a proxy's fault ever struck. */
 const struck =
   (what: string, count: () => number) => (fault: Effect.Effect<ReadonlyArray<Violation>, unknown, never>) =>
     Effect.suspend(() => {
       const before = count()
-      return Effect.map(fault, (found) => count() > before ? found : [...found, wrong(`${what} never happened`)])
+      return Effect.map(fault, (found) => count() > before ? found : [...found, missed(`${what} never happened`)])
     })
 
 const disconnections: ReadonlyArray<Fault> = pairs.map((pair) => ({
@@ -434,7 +436,7 @@ const usedElsewhere: Fault = {
       if (first !== undefined && (yield* sendOutside(rig, first, fee * 2n))) sent.replaced++
     })
     yield* repeated(rig, 15, 700, once)
-    return Object.entries(sent).filter(([, count]) => count === 0).map(([kind]) => wrong(`none was sent as ${kind}`))
+    return Object.entries(sent).filter(([, count]) => count === 0).map(([kind]) => missed(`none was sent as ${kind}`))
   })
 }
 

@@ -103,6 +103,9 @@ const plan = Effect.fnUntraced(function*({ faults, pairs, rounds, seed }: Settin
   return Map.groupBy(groups, ([fault]) => fault?.profile)
 })
 
+/** Faults that one stack sees at most: after each of them everything that the stack has stored is read. */
+const turnsOfStack = 6
+
 /** Violations of one rule that are shown at most. */
 const shown = 10
 
@@ -168,7 +171,9 @@ const run = Effect.gen(function*() {
           pace: settings.pace / 100
         })
         const notes: Array<Note> = []
-        for (let faults = waiting.shift(); faults !== undefined; faults = waiting.shift()) {
+        for (let turn = 0; turn < turnsOfStack; turn++) {
+          const faults = waiting.shift()
+          if (faults === undefined) break
           const prefix = `f${outcomes.length}-${settings.seed}`
           const outcome = yield* Suite.run({ ...settings, rig, faults, notes, prefix })
           outcomes.push(outcome)
