@@ -8,8 +8,9 @@ import type { Note } from "./World.ts"
 export interface Options {
   /** All gateways; each request goes to one of them. */
   readonly gatewayUrls: ReadonlyArray<string>
-  /** Creations a second. */
+  /** Creations a second, until this many were asked for; a fifth of it from then on. */
   readonly rate: number
+  readonly jobs: number
   /** Begins the name of every bucket, so that no two clients ask for one. */
   readonly prefix: string
   /** A number from 0 up to 1; what is done with a job depends on it. */
@@ -34,8 +35,7 @@ const Body = Schema.fromJsonString(Schema.Struct({
 }))
 
 /** Asks until it is over, and ends when every request is answered or given up. */
-export const run = Effect.fnUntraced(function*({ gatewayUrls, isOver, note, prefix, random, rate }: Options) {
-  const begunAt = yield* Clock.currentTimeMillis
+export const run = Effect.fnUntraced(function*({ gatewayUrls, isOver, jobs, note, prefix, random, rate }: Options) {
   let deletesBuckets: boolean | undefined
   let turn = 0
 
@@ -101,10 +101,11 @@ export const run = Effect.fnUntraced(function*({ gatewayUrls, isOver, note, pref
   })
 
   const underWay = yield* FiberSet.make()
+  let due = yield* Clock.currentTimeMillis
   for (let count = 0; !isOver(); count++) {
-    const due = begunAt + (count * 1000) / rate - (yield* Clock.currentTimeMillis)
-    if (due > 0) yield* Effect.sleep(due)
     yield* FiberSet.run(underWay, createOne(`${prefix}-${count}`))
+    due += (count < jobs ? 1000 : 5000) / rate
+    yield* Effect.sleep(Math.max(0, due - (yield* Clock.currentTimeMillis)))
   }
   yield* FiberSet.awaitEmpty(underWay)
 }, Effect.scoped)

@@ -54,6 +54,7 @@ export const run = Effect.fnUntraced(
       Client.run({
         gatewayUrls: rig.stack.gatewayUrls,
         rate: jobs / ((lasts + 2 * margin) * pace),
+        jobs,
         prefix,
         random: rig.random,
         note: (note) => notes.push(note),

@@ -104,7 +104,7 @@ const plan = Effect.fnUntraced(function*({ faults, pairs, rounds, seed }: Settin
 })
 
 /** Faults that one stack sees at most: after each of them everything that the stack has stored is read. */
-const turnsOfStack = 6
+const turnsOfStack = 11
 
 /** Violations of one rule that are shown at most. */
 const shown = 10
