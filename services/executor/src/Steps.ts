@@ -14,7 +14,7 @@ import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Sched
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Failpoint } from "./Failpoint.ts"
 import { type ChainFailure, DeadlinePassed, ForeignOwner, InsufficientFunds, NotSent, toFailure } from "./Failures.ts"
-import { Ledger } from "./Ledger.ts"
+import { type GivenUp, Ledger } from "./Ledger.ts"
 import type { Operation, Refusal } from "./Operation.ts"
 import * as CreateBucket from "./operations/CreateBucket.ts"
 import * as DeleteBucket from "./operations/DeleteBucket.ts"
@@ -341,11 +341,19 @@ const make = Effect.gen(function*() {
     return yield* Effect.as(record(cause, loaded, Bucket.Fail.make({ jobId, error })), done)
   })
 
-  /** Others have ended the job, or this attempt at it: the job is left alone, the next attempt is made when its time has come. */
-  const leaveToOthers = {
-    JobOver: () => Effect.succeed(done),
-    OutOfOrder: (error: Bucket.OutOfOrder) => Effect.as(Effect.logWarning(error.message), again(retryDelay))
-  }
+  /** A step that others have made needless: they ended or gave up the job, or made this attempt, and the next has its time. */
+  const leaveToOthers = (
+    step: Effect.Effect<Outcome, GivenUp | Bucket.JobOver | Bucket.OutOfOrder | LogUnavailable>,
+    cause: StoredEvent,
+    { event: { jobId } }: StepOf<"requested" | "submitted">
+  ) =>
+    step.pipe(
+      Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)),
+      Effect.catchTags({
+        JobOver: () => Effect.succeed(done),
+        OutOfOrder: (error) => Effect.as(Effect.logWarning(error.message), again(retryDelay))
+      })
+    )
 
   const attempt: Steps["Service"]["attempt"] = Effect.fn("Steps.attempt")(
     function*(cause, { event }, isFirstDelivery) {
@@ -368,8 +376,7 @@ const make = Effect.gen(function*() {
       const existing = isFirstDelivery ? Option.none() : yield* ledger.find(jobId)
       return yield* submitAndRecord(cause, started, existing)
     },
-    (attempting, cause, { event: { jobId } }) =>
-      attempting.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
+    (step, cause, told) => leaveToOthers(step, cause, told)
   )
 
   /** How long the job may not be tried again. */
@@ -502,8 +509,7 @@ const make = Effect.gen(function*() {
         }
       }
     },
-    (settling, cause, { event: { jobId } }) =>
-      settling.pipe(Effect.catchTag("GivenUp", () => endGivenUp(cause, jobId)), Effect.catchTags(leaveToOthers))
+    (step, cause, told) => leaveToOthers(step, cause, told)
   )
 
   return Steps.of({ attempt, settle })
