@@ -3,7 +3,7 @@
  * What it can be told is in docs/reliability.md.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Exit, Schema, Scope } from "effect"
+import { Console, Effect, Exit, Runtime, Schema, Scope } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -212,7 +212,11 @@ const inScopeOfItsOwn = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     (scope) => Scope.close(scope, Exit.void)
   )
 
+/** Does not wait for Node to tidy up: with sockets that were reset it can turn in a circle there for ever. */
+const teardown: Runtime.Teardown = (exit) =>
+  Runtime.defaultTeardown(exit, (code) => process.exit(code || process.exitCode))
+
 run.pipe(
   Effect.tapErrorTag("Refusal", (error) => Console.error(error.message)),
-  (program) => NodeRuntime.runMain(program)
+  (program) => NodeRuntime.runMain(program, { teardown })
 )
