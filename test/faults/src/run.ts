@@ -217,6 +217,9 @@ const teardown: Runtime.Teardown = (exit) =>
   Runtime.defaultTeardown(exit, (code) => process.exit(code || process.exitCode))
 
 run.pipe(
-  Effect.tapErrorTag("Refusal", (error) => Console.error(error.message)),
+  Effect.catchTag(
+    "Refusal",
+    ({ reason }) => Effect.andThen(Console.error(reason), Effect.sync(() => void (process.exitCode = 1)))
+  ),
   (program) => NodeRuntime.runMain(program, { teardown })
 )
