@@ -8,8 +8,8 @@ import type { EventLogShape, LogUnavailable, StoredEvent } from "@akave-async/ev
 import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { Effect, Option, Result, Schema } from "effect"
 
-/** A step that died by a defect this often is not tried again. */
-export const maxDeliveries = 10
+/** A step that dies by a defect so often in a row, in one executor, is not tried again. */
+export const maxDeaths = 10
 
 /** Characters of a reason that are kept: a defect's text may be of any length. */
 const maxReason = 2_000

@@ -42,6 +42,9 @@ export const run = Effect.scoped(Effect.gen(function*() {
     }
   }
 
+  /** How often the step of an event died here since it last came to an end, by the event's sequence. */
+  const deaths = new Map<number, number>()
+
   const setAside = (delivery: Delivery, dead: StoredEvent, reason: string) =>
     DeadLetters.record(log, dead, reason, delivery.deliveryCount).pipe(Effect.andThen(delivery.term(reason)))
 
@@ -52,14 +55,16 @@ export const run = Effect.scoped(Effect.gen(function*() {
     if (Result.isFailure(event)) return yield* setAside(delivery, stored, event.failure.message)
     const isFirst = delivery.deliveryCount === 1 && !isRedriven
     const exit = yield* Effect.exit(keepInProgress(delivery, ackWait)(react(event.success, stored, isFirst)))
+    const { sequence } = delivery.event
+    const died = Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? (deaths.get(sequence) ?? 0) + 1 : 0
+    // A step that dies each time would be delivered for ever.
+    const isDead = died >= DeadLetters.maxDeaths
+    if (died === 0 || isDead) deaths.delete(sequence)
+    else deaths.set(sequence, died)
     if (Exit.isSuccess(exit)) {
       return yield* exit.value._tag === "Done" ? delivery.ack : delivery.nak(exit.value.after)
     }
-    // A step that dies each time would be delivered for ever.
-    if (Cause.hasDies(exit.cause) && delivery.deliveryCount >= DeadLetters.maxDeliveries) {
-      return yield* setAside(delivery, stored, Cause.pretty(exit.cause))
-    }
-    return yield* Effect.failCause(exit.cause)
+    return yield* isDead ? setAside(delivery, stored, Cause.pretty(exit.cause)) : Effect.failCause(exit.cause)
   }, (handling, delivery) =>
     handling.pipe(
       Effect.onError((cause) => {

@@ -10,9 +10,9 @@ import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { assert, it } from "@effect/vitest"
 import { ConfigProvider, DateTime, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { maxDeliveries } from "../src/DeadLetters.ts"
+import { maxDeaths } from "../src/DeadLetters.ts"
 import * as Executor from "../src/Executor.ts"
-import { Steps } from "../src/Steps.ts"
+import { type Outcome, Steps } from "../src/Steps.ts"
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const jobId = (n: number) => Job.Id.make(`019845e1-682f-7b02-a706-${`${n}`.padStart(12, "0")}`)
@@ -57,32 +57,33 @@ it.effect("sets an event aside whose step dies each time, and meanwhile delays n
       yield* TestClock.adjust("100 millis")
       assert.strictEqual(deliveries.get(jobId(n)), 1)
     }
-    yield* TestClock.adjust(Duration.seconds(maxDeliveries - 2))
-    assert.isBelow(deliveries.get(jobId(1)) ?? 0, maxDeliveries)
+    yield* TestClock.adjust(Duration.seconds(maxDeaths - 2))
+    assert.isBelow(deliveries.get(jobId(1)) ?? 0, maxDeaths)
     assert.isUndefined(yield* letter(revision))
     yield* TestClock.adjust("5 seconds")
-    assert.strictEqual(deliveries.get(jobId(1)), maxDeliveries)
+    assert.strictEqual(deliveries.get(jobId(1)), maxDeaths)
     const dead = yield* letter(revision)
-    assert.deepInclude(dead, { deliveries: maxDeliveries, jobId: jobId(1) })
+    assert.deepInclude(dead, { deliveries: maxDeaths, jobId: jobId(1) })
     assert.include(dead?.reason, "a defect")
     yield* TestClock.adjust("1 minute")
-    assert.strictEqual(deliveries.get(jobId(1)), maxDeliveries)
+    assert.strictEqual(deliveries.get(jobId(1)), maxDeaths)
   }))
 
-it.effect("gives an event back at the time that its step asks for, however often", () =>
+it.effect("gives an event back at the time that its step asks for, however often, and also if it dies now and then", () =>
   Effect.gen(function*() {
     const times: Array<number> = []
     const { letter, request } = yield* bench(() =>
-      Effect.map(DateTime.now, (now) => {
-        times.push(DateTime.toEpochMillis(now))
-        return times.length > 2 * maxDeliveries
-          ? { _tag: "Done" }
-          : { _tag: "Again", after: Duration.seconds(10) }
+      Effect.flatMap(DateTime.now, (now): Effect.Effect<Outcome> => {
+        times.push(DateTime.toEpochMillis(now) / 1000)
+        if (times.length > 4 * maxDeaths) return Effect.succeed({ _tag: "Done" })
+        return times.length % 2 === 0
+          ? Effect.die(new Error("a defect"))
+          : Effect.succeed({ _tag: "Again", after: Duration.seconds(10) })
       })
     )
     const { revision } = yield* request(1)
     yield* TestClock.adjust("10 minutes")
-    assert.deepStrictEqual(times, times.map((_, n) => n * 10_000))
-    assert.lengthOf(times, 2 * maxDeliveries + 1)
+    assert.deepStrictEqual(times.slice(0, 5), [0, 10, 11, 21, 22])
+    assert.lengthOf(times, 4 * maxDeaths + 1)
     assert.isUndefined(yield* letter(revision))
   }))
