@@ -360,8 +360,9 @@ const repeated = <E>(
     Effect.as(nothing)
   )
 
+/** An order to the chain that is under way is waited for, so that it can't overtake the next one. */
 const rpcOf = ({ chain }: Rig) => (method: string, ...params: ReadonlyArray<unknown>) =>
-  Effect.promise((): Promise<unknown> => chain.send(method, [...params]))
+  Effect.uninterruptible(Effect.promise((): Promise<unknown> => chain.send(method, [...params])))
 
 const dropped: Fault = {
   number: 12,
