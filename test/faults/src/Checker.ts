@@ -35,10 +35,12 @@ const blockTimeSlackMillis = 2_000
 export const check = (world: World): ReadonlyArray<Violation> => {
   const folded = fold(world.log)
   const claims = claimsOf(world.ledger)
+  const hashes = transactionsByJob(folded, claims)
+  const effects = effectsByJob(world, folded, hashes)
   return [
     ...checkTerminal(world, folded),
-    ...checkEffects(world, folded, claims),
-    ...checkNoEffect(world, folded, claims),
+    ...checkEffects(world, folded, hashes, effects),
+    ...checkNoEffect(world, claims, effects),
     ...checkReadModel(world, folded),
     ...checkNonces(world, folded, claims),
     ...checkDelivery(world, folded),
@@ -89,23 +91,33 @@ const transactionsByJob = ({ events }: Folded, claims: ReadonlyArray<Claim>): Re
   return hashes
 }
 
-const effectsOf = (job: Job, mined: ReadonlyMap<string, Transaction>, own: ReadonlySet<string> | undefined) =>
-  [...own ?? []].flatMap((hash) => mined.get(hash) ?? []).filter(({ effects }) => effects.length > 0).map((one) => ({
-    ...one,
-    isWanted: one.effects.every(({ kind }) => kind === (job.operation === "bucket.create" ? "created" : "deleted"))
+/** The transactions of each job that had an effect on chain. */
+const effectsByJob = (
+  { chain }: World,
+  { jobs }: Folded,
+  hashes: ReadonlyMap<string, ReadonlySet<string>>
+): ReadonlyMap<Job, ReadonlyArray<Transaction & { readonly isWanted: boolean }>> => {
+  const mined = new Map(chain.transactions.map((one) => [one.hash, one]))
+  return new Map(Array.from(jobs.values(), (job) => {
+    const wanted = job.operation === "bucket.create" ? "created" : "deleted"
+    const own = [...hashes.get(job.id) ?? []].flatMap((hash) => mined.get(hash) ?? [])
+    return [
+      job,
+      own.filter(({ effects }) => effects.length > 0)
+        .map((one) => ({ ...one, isWanted: one.effects.every(({ kind }) => kind === wanted) }))
+    ]
   }))
+}
 
 const checkEffects = (
   { chain }: World,
   folded: Folded,
-  claims: ReadonlyArray<Claim>
+  hashes: ReturnType<typeof transactionsByJob>,
+  effects: ReturnType<typeof effectsByJob>
 ): ReadonlyArray<Violation> => {
   const tell = violation("effects")
-  const mined = new Map(chain.transactions.map((one) => [one.hash, one]))
-  const byJob = transactionsByJob(folded, claims)
   const found: Array<Violation> = []
-  for (const job of folded.jobs.values()) {
-    const own = effectsOf(job, mined, byJob.get(job.id))
+  for (const [job, own] of effects) {
     const told = own.map(({ blockNumber, hash, nonce }) => `${hash} (nonce ${nonce}, block ${blockNumber})`).join(", ")
     if (own.length > 1) found.push(tell(`${nameOf(job)} has ${own.length} effects: ${told}`))
     if (own.some(({ isWanted }) => !isWanted)) found.push(tell(`${nameOf(job)} did what it was not asked to: ${told}`))
@@ -132,7 +144,7 @@ const checkEffects = (
     }
   }
 
-  const owners = new Set([...byJob.values()].flatMap((hashes) => [...hashes]))
+  const owners = new Set([...hashes.values()].flatMap((ofJob) => [...ofJob]))
   for (const { bucketId, kind, transactionHash } of chain.effects) {
     if (!owners.has(transactionHash)) {
       found.push(tell(`bucket ${bucketId} was ${kind} by ${transactionHash}, of no job`))
@@ -155,16 +167,14 @@ const checkEffects = (
 
 const checkNoEffect = (
   { chain }: World,
-  folded: Folded,
-  claims: ReadonlyArray<Claim>
+  claims: ReadonlyArray<Claim>,
+  effects: ReturnType<typeof effectsByJob>
 ): ReadonlyArray<Violation> => {
   const tell = violation("noEffect")
-  const mined = new Map(chain.transactions.map((one) => [one.hash, one]))
-  const byJob = transactionsByJob(folded, claims)
   const found: Array<Violation> = []
-  for (const job of folded.jobs.values()) {
+  for (const [job, own] of effects) {
     if (job.status !== "failed" && job.status !== "cancelled") continue
-    for (const { hash, nonce } of effectsOf(job, mined, byJob.get(job.id))) {
+    for (const { hash, nonce } of own) {
       found.push(tell(`${nameOf(job)} has the effect of ${hash} (nonce ${nonce})`))
     }
     for (const { jobId, nonce, transactionHash } of claims) {

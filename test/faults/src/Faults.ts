@@ -65,7 +65,11 @@ const lasting = (rig: Rig, count: number, begin: Effect.Effect<void>, end: Effec
 const executors = ({ stack }: Rig) => [stack.executor(0), stack.executor(1), stack.executor(2)]
 
 const killed = (rig: Rig, process: Processes.Process, awaySeconds: number) =>
-  process.kill("SIGKILL").pipe(Effect.andThen(seconds(rig, awaySeconds)), Effect.andThen(revived(process)))
+  process.kill("SIGKILL").pipe(
+    Effect.andThen(seconds(rig, awaySeconds)),
+    Effect.andThen(revived(process)),
+    Effect.as(nothing)
+  )
 
 const crashes: Fault = {
   number: 1,
@@ -102,7 +106,7 @@ const kills: ReadonlyArray<Fault> = [
     lasts: 5,
     profile: usual,
     touches: ["gateway"],
-    run: (rig) => Effect.as(killed(rig, rig.stack.gateway(1), 2), nothing)
+    run: (rig) => killed(rig, rig.stack.gateway(1), 2)
   },
   {
     number: 2,
@@ -136,7 +140,7 @@ const natsKilled: Fault = {
   lasts: 5,
   profile: usual,
   touches: ["nats"],
-  run: (rig) => Effect.as(killed(rig, rig.stack.nats, 3), nothing)
+  run: (rig) => killed(rig, rig.stack.nats, 3)
 }
 
 const natsEmptied: Fault = {
@@ -194,7 +198,7 @@ const postgresLost: ReadonlyArray<Fault> = [
     lasts: 6,
     profile: usual,
     touches: ["postgres"],
-    run: (rig) => Effect.as(killed(rig, rig.stack.postgres, 3), nothing)
+    run: (rig) => killed(rig, rig.stack.postgres, 3)
   },
   {
     number: 6,
