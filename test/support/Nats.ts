@@ -1,10 +1,11 @@
 /** A nats-server of a test's own, and the product's connection to it. */
+import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as NatsServer from "@akave-async/local/NatsServer"
 import * as Ports from "@akave-async/local/Ports"
 import { Reaper } from "@akave-async/local/Reaper"
 import { Nats } from "@akave-async/platform/Nats"
 import { jetstreamManager } from "@nats-io/jetstream"
-import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Duration, Effect, Layer, Schedule } from "effect"
 import { existsSync, renameSync } from "node:fs"
 import { join } from "node:path"
 
@@ -39,6 +40,22 @@ export const server = Effect.gen(function*() {
       Effect.andThen(process.start)
     )
   }
+})
+
+/** A log on a server of its own, which can be stopped until its dedup window has passed, and started again. */
+export const restartableLog = Effect.gen(function*() {
+  const { kill, start, url } = yield* server
+  const dedupWindow = Duration.millis(200)
+  const options = { stream: "EVENTS", prefix: "events", replicas: 1, dedupWindow }
+  const log = yield* EventLogJetStream.open(yield* connected(url), options)
+  const pause = kill.pipe(
+    Effect.andThen(Effect.sleep(Duration.times(dedupWindow, 2))),
+    Effect.andThen(start),
+    Effect.andThen(Effect.retry(log.lastSequence, Schedule.spaced("50 millis"))),
+    Effect.orDie,
+    Effect.asVoid
+  )
+  return { log, pause }
 })
 
 /** The names of all JetStream streams on a server. */

@@ -3,13 +3,20 @@
  *
  * A claim holds the signed transaction and is appended with the position of the whole ledger, so a nonce is claimed once
  * and its bytes are stored before they go out. Claims that are asked for together are signed and appended as one group,
- * each expecting the one before it: a rival that comes in between refuses the rest, which then starts from what it wrote.
+ * each but the first expecting the one before it: a rival that comes in between refuses the rest, which then starts from
+ * what it wrote.
  */
 import { Address, TransactionHash } from "@akave-async/domain/Chain"
 import type * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
-import { type Appended, type EventLogShape, LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
+import {
+  type Appended,
+  type EventLogShape,
+  LogUnavailable,
+  type StoredEvent,
+  WrongRevision
+} from "@akave-async/eventing/EventLog"
 import { Chain, type Fees } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
 import { type Prepared, preparedOf, Wallet as Signer } from "@akave-async/sdk/Wallet"
@@ -98,7 +105,7 @@ const groupSize = 64
 /** What the log did not answer is asked again for this long before the jobs of a turn go back to their queue. */
 const reread = Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
 
-/** Claims that come in between are waited out for this long. */
+/** Rivals that are first each time are waited out for this long. */
 const rivals = Schedule.jittered(Schedule.spaced("20 millis")).pipe(Schedule.upTo({ duration: "5 seconds" }))
 /** The base fee moves by an eighth a block at most, and an offer outlives several such moves. */
 const feesTtl = Duration.millis(500)
@@ -120,7 +127,6 @@ interface Request {
 /** The end of the ledger as this process knows it. */
 interface Tail {
   readonly sequence: number
-  readonly id: string
   readonly nextNonce: number
 }
 
@@ -169,14 +175,13 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   /** The tail after what others have appended; the last event tells the next nonce. */
   const catchUp: Effect.Effect<Tail, LedgerError> = Effect.gen(function*() {
-    const sequence = yield* log.lastSequence
+    let sequence = yield* log.lastSequence
     if (sequence === 0) {
       yield* open
-      return yield* catchUp
+      sequence = yield* log.lastSequence
     }
     const stored = yield* eventAt(sequence)
-    const nextNonce = Wallet.evolve(Wallet.initial, yield* decode(stored)) ?? 0
-    return { sequence, nextNonce, id: stored.headers["nats-msg-id"] ?? "" }
+    return { sequence, nextNonce: Wallet.evolve(Wallet.initial, yield* decode(stored)) ?? 0 }
   })
 
   const eventAt = (sequence: number) =>
@@ -210,82 +215,90 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     return yield* Effect.forEach(
       encoded,
       ({ encoded: event, onSubject, subject }, n) => {
-        const last = { lastSequence: tail.sequence + n, lastId: encoded[n - 1]?.encoded.id ?? tail.id }
-        const expected = { ...last, ...onSubject }
-        return Effect.result(log.append(subject, expected, event))
+        const last = { lastSequence: tail.sequence + n, lastId: encoded[n - 1]?.encoded.id }
+        return Effect.result(log.append(subject, { ...last, ...onSubject }, event))
       },
       { concurrency: "unbounded" }
     )
   })
 
   /**
-   * Answers every request of a group, in as many rounds as rivals make necessary: each round one process gets through. Of a
-   * group that `isNew` nothing was appended yet.
+   * Answers those of the requests that it can, in one turn at the ledger, and gives the others. Fails with a
+   * `WrongRevision` where a rival was first and left nothing to answer. Of a group that `isNew` nothing was appended yet.
    */
   const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>, isNew: boolean) {
+    const [fees, used] = yield* Effect.all([offer, chain.transactionCount(signer, "latest")], { concurrency: 2 })
+    // From here to the append a rival's turn undoes this one, so the chain is asked before.
+    // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
+    const tail = yield* catchUp
+    // As a rule nobody has claimed for a job yet; if somebody has, the append is refused and the next turn looks.
+    const known = yield* Effect.forEach(
+      group,
+      ({ jobId, spent }) =>
+        isNew && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
+          Effect.map(Option.filter((claim) => claim.cancelled !== undefined || !isSame(claim, spent))),
+          Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
+        ),
+      { concurrency: "unbounded" }
+    )
+    const unclaimed: Array<Request> = []
+    for (const [n, request] of group.entries()) {
+      const claim = known[n] ?? Option.none()
+      if (claim instanceof GivenUp) yield* Deferred.fail(request.answer, claim)
+      else if (Option.isSome(claim)) yield* Deferred.succeed(request.answer, claim.value)
+      else unclaimed.push(request)
+    }
+    // A wallet that was used from elsewhere is further than its ledger.
+    const nextNonce = Math.max(tail.nextNonce, used)
+    const occurredAt = yield* DateTime.now
+    const drafts = yield* Effect.forEach(
+      unclaimed,
+      ({ jobId, prepared, spent }, n) =>
+        Effect.map(sign(prepared, nextNonce + n, fees), (transaction) => ({
+          id: claimId(jobId, spent),
+          isFirst: spent === undefined,
+          event: Wallet.NonceClaimed.make({ jobId, ...transaction, occurredAt })
+        }))
+    )
+    const results = yield* append(tail, drafts)
+    // What was refused, or got no answer, is looked up again: it may be stored after all.
+    const unanswered: Array<Request> = []
+    let trouble: WrongRevision | LogUnavailable = new WrongRevision({ subject: "claims" })
+    for (const [n, request] of unclaimed.entries()) {
+      const [draft, result] = [drafts[n], results[n]]
+      if (draft !== undefined && isStored(result)) {
+        yield* Deferred.succeed(request.answer, Wallet.claimOf(draft.event))
+        continue
+      }
+      unanswered.push(request)
+      if (result !== undefined && Result.isFailure(result) && result.failure._tag === "LogUnavailable") {
+        trouble = result.failure
+      }
+    }
+    return unanswered.length === group.length ? yield* trouble : unanswered
+  })
+
+  /** Answers all of a group: rivals that are first, and a log that does not answer, are waited out for a time. */
+  const serveAll = Effect.fnUntraced(function*(group: ReadonlyArray<Request>) {
     let waiting = group
-    let isFirstRound = isNew
+    let isNew = true
+    const turn = Effect.suspend(() => {
+      const wasNew = isNew
+      isNew = false
+      return serve(waiting, wasNew)
+    })
     while (waiting.length > 0) {
-      const [fees, used] = yield* Effect.all([offer, chain.transactionCount(signer, "latest")], { concurrency: 2 })
-      // From here to the append a rival's turn undoes this one, so the chain is asked before.
-      // The tail is read before the claims that exist: a claim that is not found is then behind the tail, and refuses ours.
-      const tail = yield* catchUp
-      // As a rule nobody has claimed for a job yet; if somebody has, the append is refused and the next round looks.
-      const known = yield* Effect.forEach(
-        waiting,
-        ({ jobId, spent }) =>
-          isFirstRound && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
-            Effect.map(Option.filter((claim) => claim.cancelled !== undefined || !isSame(claim, spent))),
-            Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
-          ),
-        { concurrency: "unbounded" }
+      waiting = yield* turn.pipe(
+        Effect.retry({ while: (error) => error._tag === "WrongRevision", schedule: rivals }),
+        Effect.retry({ while: (error) => error._tag !== "WrongRevision", schedule: reread }),
+        Effect.catchTag("WrongRevision", (cause) => Effect.fail(new LogUnavailable({ operation: "claim", cause })))
       )
-      const unclaimed: Array<Request> = []
-      for (const [n, request] of waiting.entries()) {
-        const claim = known[n] ?? Option.none()
-        if (claim instanceof GivenUp) yield* Deferred.fail(request.answer, claim)
-        else if (Option.isSome(claim)) yield* Deferred.succeed(request.answer, claim.value)
-        else unclaimed.push(request)
-      }
-      waiting = unclaimed
-      isFirstRound = false
-      // A wallet that was used from elsewhere is further than its ledger.
-      const nextNonce = Math.max(tail.nextNonce, used)
-      const occurredAt = yield* DateTime.now
-      const drafts = yield* Effect.forEach(
-        waiting,
-        ({ jobId, prepared, spent }, n) =>
-          Effect.map(sign(prepared, nextNonce + n, fees), (transaction) => ({
-            id: claimId(jobId, spent),
-            isFirst: spent === undefined,
-            event: Wallet.NonceClaimed.make({ jobId, ...transaction, occurredAt })
-          }))
-      )
-      const results = yield* append(tail, drafts)
-      let noAnswer: LogUnavailable | undefined
-      const unanswered: Array<Request> = []
-      for (const [n, request] of waiting.entries()) {
-        const [draft, result] = [drafts[n], results[n]]
-        if (draft !== undefined && result !== undefined && isStored(result)) {
-          yield* Deferred.succeed(request.answer, Wallet.claimOf(draft.event))
-          continue
-        }
-        unanswered.push(request)
-        if (result !== undefined && Result.isFailure(result) && result.failure._tag === "LogUnavailable") {
-          noAnswer = result.failure
-        }
-      }
-      // Where nothing got through and no rival was the reason, the next round waits, and not for ever.
-      if (noAnswer !== undefined && unanswered.length === waiting.length) return yield* noAnswer
-      // What was refused, or got no answer, is looked up again: it may be stored after all.
-      waiting = unanswered
     }
   })
 
   yield* Queue.takeBetween(requests, 1, groupSize).pipe(
     Effect.flatMap((group) =>
-      serve(group, true).pipe(
-        Effect.catch(() => Effect.retry(serve(group, false), reread)),
+      serveAll(group).pipe(
         // Whatever ends a turn ends the wait of its jobs, and the next turn is taken.
         Effect.onError((cause) =>
           Effect.forEach(group, ({ answer }) => Deferred.failCause(answer, cause), { discard: true })
@@ -314,7 +327,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     const event = Wallet.ClaimForgone.make({ jobId, signer, nextNonce: tail.nextNonce, occurredAt })
     const metadata = { id: `${jobId}.forgone`, source, subject: signer, time: occurredAt, correlationId: jobId }
     const encoded = yield* Effect.orDie(codec.encode(event, metadata))
-    yield* log.append(Wallet.claimSubject(jobId), { lastSequence: tail.sequence, lastId: tail.id }, encoded)
+    yield* log.append(Wallet.claimSubject(jobId), { lastSequence: tail.sequence }, encoded)
     return Option.none()
   }, (givingUp) =>
     givingUp.pipe(

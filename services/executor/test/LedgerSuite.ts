@@ -3,7 +3,8 @@ import { Address } from "@akave-async/domain/Chain"
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
-import { type EventLogShape, LogUnavailable } from "@akave-async/eventing/EventLog"
+import { type EventLogShape, LogUnavailable, WrongRevision } from "@akave-async/eventing/EventLog"
+import type { Restartable } from "@akave-async/eventing/test/EventLogSuite"
 import { Chain } from "@akave-async/sdk/Chain"
 import { RpcError } from "@akave-async/sdk/Errors"
 import { type Prepared, Wallet as Signer } from "@akave-async/sdk/Wallet"
@@ -120,6 +121,40 @@ const withTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     }
     return yield* Fiber.join(fiber)
   })
+
+/** What must hold after a pause that is longer than the log's dedup window. */
+export const ledgerPauseSuite = (name: string, make: Effect.Effect<Restartable, unknown, Scope.Scope>) =>
+  it.live(`${name} gives, changes and withholds claims after a pause, also for an executor that starts then`, () =>
+    Effect.gen(function*() {
+      const { log, pause } = yield* make
+      const world = { transactionCount: 0 }
+      const ledger = yield* openLedger(log, world)
+      const claim = yield* ledger.claim(jobId(1), prepared(jobId(1)))
+      const dearer = { maxFeePerGas: 2n * fees.maxFeePerGas, maxPriorityFeePerGas: 2n * fees.maxPriorityFeePerGas }
+
+      for (const one of [ledger, yield* openLedger(log, world)]) {
+        const { length } = yield* eventsOf(log)
+        const ids = range(length, 3).map(jobId)
+        yield* pause
+        const claims = yield* Effect.forEach(ids, (id) => one.claim(id, prepared(id)), { concurrency: "unbounded" })
+        assert.deepStrictEqual(nonces(claims), range((claims[0] as Wallet.Claim).nonce, 3))
+        yield* pause
+        const [changed] = yield* one.replace([{ claim: claims[0] as Wallet.Claim, fees: dearer }])
+        assert.strictEqual(changed?.nonce, claims[0]?.nonce)
+        yield* pause
+        assert.deepStrictEqual(yield* one.giveUp(jobId(length + 3)), Option.none())
+        yield* pause
+        const cancelled = yield* one.cancel(claims[1] as Wallet.Claim, {
+          category: "internal",
+          code: "No",
+          message: ""
+        })
+        assert.strictEqual(cancelled.cancelled?.code, "No")
+        yield* pause
+        assert.isTrue(Option.isSome(yield* one.fill(1_000 + length)))
+      }
+      assert.deepStrictEqual(yield* ledger.find(jobId(1)), Option.some(claim))
+    }).pipe(Effect.timeout("60 seconds"), Effect.scoped))
 
 export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, unknown, Scope.Scope>) =>
   describe(name, () => {
@@ -262,6 +297,26 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
           assert.deepStrictEqual(nonces(yield* claimsOf(log)), range(0, 5))
         }).pipe(Effect.provide(TestClock.layer())))
     }
+
+    test("gives up on rivals that are first each time after some seconds and some tries, and reports them", (log) =>
+      Effect.gen(function*() {
+        let tries = 0
+        const lost: EventLogShape = {
+          ...log,
+          append: (subject, expected, event) => {
+            if ("revision" in expected && !("lastSequence" in expected)) return log.append(subject, expected, event)
+            return Effect.flatMap(Effect.sync(() => tries++), () => Effect.fail(new WrongRevision({ subject })))
+          }
+        }
+        const ledger = yield* openLedger(lost, { transactionCount: 0 })
+        const errors = yield* withTime(Effect.forEach(
+          jobs(2),
+          (id) => Effect.flip(ledger.claim(id, prepared(id))),
+          { concurrency: "unbounded" }
+        ))
+        for (const { message } of errors) assert.strictEqual(message, "Other writers were first each time (claim)")
+        assert.isBelow(tries, 600)
+      }).pipe(Effect.provide(TestClock.layer())))
 
     test("tells that the chain can't be reached, and claims nothing", (log) =>
       Effect.gen(function*() {

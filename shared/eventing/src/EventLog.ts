@@ -24,10 +24,14 @@ export type Expected =
   /** Nothing was appended to the same subject since this revision. */
   | { readonly revision: Revision }
   /**
-   * Nothing at all was appended since this sequence, whose event has this id; for a group of appends under way. Where a
-   * revision is given, nothing was appended to the same subject since then either.
+   * Nothing at all was appended since this sequence. Where a revision is given, nothing was appended to the same subject
+   * since then either.
+   *
+   * `lastId` is for an append that follows on another one of the same group, whose sequence is only expected: the event
+   * there must have this id. A server forgets the last id when it restarts and the dedup window has passed, so an id that
+   * was not appended a moment ago says nothing, and must not be given.
    */
-  | { readonly lastSequence: Sequence; readonly lastId: string; readonly revision?: Revision }
+  | { readonly lastSequence: Sequence; readonly lastId?: string | undefined; readonly revision?: Revision }
 
 export interface Appended {
   readonly sequence: Sequence
@@ -48,7 +52,11 @@ export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUna
 }) {
   override readonly message = this.cause instanceof LogLost
     ? this.cause.message
-    : `The event log did not answer (${this.operation})`
+    : this.cause instanceof WrongRevision
+    ? `Other writers were first each time (${this.operation})`
+    : `The event log did not answer (${this.operation}): ${
+      this.cause instanceof Error ? this.cause.message : this.cause
+    }`
   readonly isRetryable = true
 }
 

@@ -320,7 +320,8 @@ export const attach = Effect.fnUntraced(function*(
             expect: {
               streamName: stream,
               ...(expected.revision === undefined ? {} : { lastSubjectSequence: expected.revision }),
-              ...("lastId" in expected ? { lastSequence: expected.lastSequence, lastMsgID: expected.lastId } : {})
+              ...("lastSequence" in expected ? { lastSequence: expected.lastSequence } : {}),
+              ...("lastSequence" in expected && expected.lastId !== undefined ? { lastMsgID: expected.lastId } : {})
             }
           })
           if (!ack.duplicate && ack.seq <= lastBefore) {

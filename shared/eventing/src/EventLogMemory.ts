@@ -6,7 +6,10 @@ import { type Delivery, EventLog, type EventLogShape, lost, type StoredEvent, Wr
 /** What a log keeps. Tests take it away or change it under an open log; undefined is a log that is missing. */
 export interface Storage {
   events: Array<StoredEvent> | undefined
-  /** How long an id that was stored is refused, whatever an append expects; for ever by default. */
+  /**
+   * How long an id that was stored is refused, whatever an append expects, and how long the last one is known; for ever by
+   * default.
+   */
   readonly dedupWindow?: Duration.Input
 }
 
@@ -46,11 +49,14 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
     const events = yield* known("append")
     const stored = events.find((one) => idOf(one) === event.id)
     const now = yield* Clock.currentTimeMillis
-    const isRemembered = now - (storedAt.get(event.id) ?? now) <= dedupWindow
-    if (stored !== undefined && isRemembered) return { sequence: stored.sequence, isDuplicate: true }
+    const isRemembered = (id: string) => now - (storedAt.get(id) ?? now) <= dedupWindow
+    if (stored !== undefined && isRemembered(event.id)) return { sequence: stored.sequence, isDuplicate: true }
     const revision = Option.match(lastOf(subject), { onNone: () => 0, onSome: (last) => last.sequence })
+    const lastId = idOf(events.at(-1))
+    const knownLastId = lastId !== undefined && isRemembered(lastId) ? lastId : ""
     const isExpected = (expected.revision ?? revision) === revision &&
-      (!("lastId" in expected) || (expected.lastSequence === events.length && expected.lastId === idOf(events.at(-1))))
+      (!("lastSequence" in expected) ||
+        (expected.lastSequence === events.length && (expected.lastId ?? knownLastId) === knownLastId))
     if (!isExpected) {
       // What stands on the subject is known again, however long ago it was stored.
       if (stored?.subject === subject) return { sequence: stored.sequence, isDuplicate: true }

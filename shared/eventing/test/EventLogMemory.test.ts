@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import * as EventLogMemory from "../src/EventLogMemory.ts"
-import { eventLogSuite } from "./EventLogSuite.ts"
+import { eventLogSuite, pauseSuite } from "./EventLogSuite.ts"
 
 eventLogSuite(
   "EventLogMemory",
@@ -11,5 +11,13 @@ eventLogSuite(
       interrupt: Effect.void,
       replace: (events) => Effect.sync(() => storage.events = events && [...events])
     }
+  })
+)
+
+const dedupWindow = "100 millis"
+pauseSuite(
+  "EventLogMemory",
+  Effect.gen(function*() {
+    return { log: yield* EventLogMemory.openOn({ events: [], dedupWindow }), pause: Effect.sleep("150 millis") }
   })
 )

@@ -33,6 +33,8 @@ export interface Surroundings {
   readonly signatures: ChainClient.Signatures
   /** Whether anything goes wrong at this time. */
   readonly hasFaults: () => boolean
+  /** Whether no request comes through to the log. */
+  readonly isLogAway: () => boolean
   /** Whether executors that ended are to be started again. */
   readonly isOpen: () => boolean
   readonly onStart: (process: Process) => void
@@ -84,19 +86,19 @@ export const start = (name: string, surroundings: Surroundings): void => {
     return when
   }
 
-  const line = (weather: Network.Weather, patience: number, isOrdered: boolean) =>
+  const line = (weather: () => Network.Weather, patience: number, isOrdered: boolean) =>
     Network.line({
       time,
       dice,
       from,
-      weather: () => hasFaults() ? weather : Network.calm,
+      weather: () => hasFaults() ? weather() : Network.calm,
       patience,
       isOrdered,
       strike,
       note: (what) => note(name, what)
     })
-  const logLine = line(plan.logWeather, 1_500, true)
-  const chainLine = line(plan.chainWeather, 10_000, false)
+  const logLine = line(() => surroundings.isLogAway() ? Network.away : plan.logWeather, 1_500, true)
+  const chainLine = line(() => plan.chainWeather, 10_000, false)
   const connect = (what: string, log: EventLogShape) =>
     LogClient.connect({
       name: what,

@@ -1,5 +1,5 @@
 /** Executors with one rule broken, each in a way that a hurried change could break it. */
-import type { EventLogShape, Expected } from "@akave-async/eventing/EventLog"
+import type { EventLogShape, Expected, StoredEvent } from "@akave-async/eventing/EventLog"
 import type { Chain, Receipt } from "@akave-async/sdk/Chain"
 import { Effect, Option, Stream } from "effect"
 import { calm, type Change } from "./Plan.ts"
@@ -16,18 +16,16 @@ export interface Mutation {
 
 /** Appends whatever was decided, as if it had been decided on the log as it is now. */
 const unconditionally = (log: EventLogShape): EventLogShape["append"] => (subject, expected, event) =>
-  "lastId" in expected
-    ? Effect.gen(function*() {
-      const lastSequence = yield* log.lastSequence
-      const last = yield* log.get(lastSequence)
-      const lastId = Option.match(last, { onNone: () => "", onSome: ({ headers }) => headers["nats-msg-id"] ?? "" })
-      return yield* log.append(subject, { lastSequence, lastId }, event)
-    })
+  "lastSequence" in expected
+    ? Effect.flatMap(log.lastSequence, (lastSequence) => log.append(subject, { lastSequence }, event))
     : Effect.flatMap(log.read(subject), ({ revision }) => log.append(subject, { revision }, event))
 
 /** The expectation without what it says of the event's own subject, where it says more. */
 const onlyLast = (expected: Expected): Expected =>
-  "lastId" in expected ? { lastSequence: expected.lastSequence, lastId: expected.lastId } : expected
+  "lastSequence" in expected ? { lastSequence: expected.lastSequence, lastId: expected.lastId } : expected
+
+const idOf = (stored: Option.Option<StoredEvent>) =>
+  Option.match(stored, { onNone: () => "", onSome: ({ headers }) => headers["nats-msg-id"] })
 
 const successful = (receipt: Receipt): Receipt => ({ ...receipt, status: "success" })
 
@@ -62,6 +60,16 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     ledgerLog: (log) => ({
       ...log,
       append: (subject, expected, event) => log.append(subject, onlyLast(expected), event)
+    })
+  },
+  "a ledger that states the id of the last event, however old it is": {
+    ledgerLog: (log) => ({
+      ...log,
+      append: (subject, expected, event) =>
+        "lastSequence" in expected && expected.lastId === undefined
+          ? Effect.flatMap(log.get(expected.lastSequence), (last) =>
+            log.append(subject, { ...expected, lastId: idOf(last) }, event))
+          : log.append(subject, expected, event)
     })
   },
   "a ledger that sends a transaction before it is stored": {

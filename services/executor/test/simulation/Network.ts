@@ -15,6 +15,8 @@ export interface Weather {
   readonly slow: number
 }
 export const calm: Weather = { lost: 0, answerLost: 0, late: 0, slow: 0 }
+/** Nothing arrives. */
+export const away: Weather = { ...calm, lost: 1 }
 
 export interface Line {
   /** Has the server do something, exactly once if all goes well. */

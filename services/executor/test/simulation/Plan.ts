@@ -14,6 +14,19 @@ export interface PlannedJob {
   readonly cancelAfter: number | undefined
 }
 
+/** A time in which something is stopped, for long enough that what is remembered for a time only is forgotten. */
+export interface Pause {
+  /**
+   * Everything: executors are killed, and there are no blocks. The log: no request comes through to it. Idle: executors run
+   * and nothing happens, blocks included.
+   */
+  readonly of: "everything" | "log" | "idle"
+  /** In milliseconds from the beginning; pauses before it do not count. */
+  readonly at: number
+  /** In milliseconds. */
+  readonly lasts: number
+}
+
 export interface Plan {
   readonly rules: Rules
   readonly executors: number
@@ -23,8 +36,9 @@ export interface Plan {
   readonly confirmations: number
   /** How long the log remembers ids, in milliseconds. */
   readonly dedupWindow: number
-  /** From here on nothing goes wrong any more, in milliseconds. */
+  /** From here on nothing goes wrong any more, in milliseconds; pauses come on top. */
   readonly faultsEnd: number
+  readonly pauses: ReadonlyArray<Pause>
   /** Faults and executors go on when the last job has ended; else they stop then, which takes half the time. */
   readonly isLong: boolean
   /** Milliseconds between blocks. */
@@ -82,7 +96,8 @@ export const calm: Change = {
   isPoor: false,
   oddRefusals: 0,
   banned: undefined,
-  inclusion: 1
+  inclusion: 1,
+  pauses: []
 }
 
 export const names = ["bucket-a", "bucket-a", "bucket-a", "bucket-b", "bucket-c"] as const
@@ -97,6 +112,7 @@ export const make = (dice: Dice): Plan => {
     slow: some(0.3, 0.02, 0.3)
   })
   const confirmations = dice.pick([1, 1, 1, 2, 2, 3, 4, 6])
+  const dedupWindow = dice.pick([1_000, 10_000, 120_000])
   const faultsEnd = dice.between(3_000, 18_000)
   const isShortOfTime = dice.chance(0.3)
   // Requests come in bursts, so that executors meet.
@@ -134,8 +150,15 @@ export const make = (dice: Dice): Plan => {
       MAX_FEE_PER_GAS: `${dice.pick([30n, 500n, 500n]) * gwei}`
     },
     confirmations,
-    dedupWindow: dice.pick([1_000, 10_000, 120_000]),
+    dedupWindow,
     faultsEnd,
+    pauses: dice.chance(0.25)
+      ? [{
+        of: dice.pick(["everything", "log"]),
+        at: dice.between(0, faultsEnd),
+        lasts: dedupWindow * dice.between(1, 2) + dice.pick([0, 60_000])
+      }]
+      : [],
     isLong: dice.chance(0.15),
     blockTime: dice.between(400, 2_500),
     chainWeather: weather(),

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { mutations } from "./Mutations.ts"
+import * as Plan from "./Plan.ts"
 import { run } from "./Simulation.ts"
 
 /** A broken executor is noticed within so many runs, with a wide margin. */
@@ -30,6 +31,34 @@ describe.runIf(seed === undefined)("the simulation", () => {
       "bucket.create cancelled",
       "bucket.delete completed"
     ])
+  })
+
+  it("works on through two days in which everything is stopped or nothing happens for most of each hour", {
+    timeout: 60_000
+  }, () => {
+    const [minute, hour] = [60_000, 3_600_000]
+    const hours = Array.from({ length: 48 }, (_, n) => n)
+    const plan: Plan.Change = {
+      ...Plan.calm,
+      isLong: true,
+      executors: 2,
+      blockTime: 2_000,
+      faultsEnd: hours.length * minute,
+      pauses: hours.map((n) => ({
+        of: n % 2 === 0 ? "everything" : "idle",
+        at: n * hour + minute,
+        lasts: hour - minute
+      })),
+      jobs: hours.map((n) => ({
+        name: `bucket-${n}`,
+        operation: "bucket.create",
+        at: n * hour,
+        cancelAfter: undefined
+      }))
+    }
+    const { ends, violations } = run({ seed: 1, plan })
+    assert.deepStrictEqual(violations, [])
+    assert.deepStrictEqual(ends, hours.map(() => "bucket.create completed"))
   })
 
   it.for(Object.entries(mutations))("notices %s", { timeout: 120_000 }, ([, mutation]) => {

@@ -111,13 +111,30 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
     chain,
     signatures: new Map(),
     hasFaults,
-    isOpen: () => blocksAfter === 0 || plan.isLong,
+    isLogAway: () => stopped?.of === "log",
+    isOpen: () => (blocksAfter === 0 || plan.isLong) && stopped?.of !== "everything",
     onStart: (process) => executors.add(process),
     onSend: (raw) => sent.push({ raw, ledgerLength: Effect.runSync(ledgerLog.lastSequence) }),
     onDefect: (what) => violations.push(what),
     note
   }
   const trouble = Trouble.make({ chain, dice, plan, now: time.now, note })
+
+  // Pauses
+
+  let stopped: Plan.Pause | undefined
+  const pause = (next: Plan.Pause) => {
+    if (!hasFaults() || stopped !== undefined) return
+    stopped = next
+    faultsEnd += next.lasts
+    note("world", `${next.of === "idle" ? "nothing happens" : `${next.of} is stopped`} for ${next.lasts} ms`)
+    if (next.of === "everything") { for (const process of executors) process.kill() }
+    time.after(next.lasts, () => {
+      stopped = undefined
+      if (next.of === "everything") startExecutors()
+      if (next.of !== "log") tick()
+    })
+  }
 
   // Clients
 
@@ -181,6 +198,8 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
     }
   }
   const tick = () => {
+    // The end of the pause goes on with it.
+    if (stopped !== undefined && stopped.of !== "log") return
     if (hasFaults()) trouble.strike()
     else trouble.end()
     chain.mine(hasFaults() ? plan.inclusion : 1)
@@ -198,20 +217,25 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
       if (!plan.isLong) faultsEnd = Math.min(faultsEnd, time.now())
       if (!hasFaults()) blocksAfter += 1
     }
-    const isStopped = blocksAfter > 1 && !plan.isLong
-    if (isStopped) { for (const process of executors) process.kill() }
+    const isFinished = blocksAfter > 1 && !plan.isLong
+    if (isFinished) { for (const process of executors) process.kill() }
     if (blocksAfter > aftermath) isOver = true
-    const pause = isStopped ? longestDelay / aftermath : plan.blockTime * dice.between(0.7, 1.3)
-    time.after(hasFaults() && dice.chance(plan.halts) ? pause + dice.between(0, 30_000) : pause, tick)
+    const blockTime = isFinished ? longestDelay / aftermath : plan.blockTime * dice.between(0.7, 1.3)
+    time.after(hasFaults() && dice.chance(plan.halts) ? blockTime + dice.between(0, 30_000) : blockTime, tick)
   }
 
-  for (let n = 0; n < plan.executors; n++) {
-    time.after(dice.between(0, 1_500), () => ExecutorProcess.start(`executor ${n}`, surroundings))
+  const startExecutors = () => {
+    for (let n = 0; n < plan.executors; n++) {
+      time.after(dice.between(0, 1_500), () => ExecutorProcess.start(`executor ${n}`, surroundings))
+    }
   }
+  startExecutors()
+  for (const next of plan.pauses) time.after(next.at, () => pause(next))
   for (const job of plan.jobs) time.after(job.at, () => world.fork(client(job)))
   time.after(plan.blockTime, tick)
 
-  const ended = time.runUntil(() => isOver, plan.faultsEnd + patience)
+  const longest = plan.pauses.reduce((sum, { lasts }) => sum + lasts, plan.faultsEnd) + patience
+  const ended = time.runUntil(() => isOver, longest)
   if (!ended) violations.push("not all jobs have ended")
   const found = check({ log, ledgerLog, chain, sent, accepted, isOver: ended })
   return { seed, violations: [...violations, ...found.violations], hash: hash >>> 0, trace, ends: found.ends }

@@ -1,0 +1,101 @@
+/** How the lanes of all executors get on, asked of them over NATS: nothing of it is stored. */
+import { Nats } from "@akave-async/platform/Nats"
+import { type Msg, RequestError } from "@nats-io/nats-core"
+import { Effect, Schema, Stream } from "effect"
+import { LogUnavailable } from "./EventLog.ts"
+import { eventsConfig } from "./EventLogJetStream.ts"
+
+/** A wallet's lane, as one of its executors sees it. */
+export const LaneReport = Schema.Struct({
+  /** The wallet's address. */
+  owner: Schema.String,
+  /** Steps of jobs that are under way, or are to be taken again. */
+  steps: Schema.Natural,
+  /** Whether there are some, and none was finished for too long. */
+  isStalled: Schema.Boolean,
+  /** Since a step was last finished, or the oldest one has begun, in milliseconds. Absent where there is no step. */
+  quietMillis: Schema.optionalKey(Schema.Finite),
+  /** What the oldest step waits for, as a clause. */
+  waitsFor: Schema.optionalKey(Schema.String)
+})
+export type LaneReport = typeof LaneReport.Type
+
+const Json = Schema.fromJsonString(LaneReport)
+
+/** Executors and gateways of one event log meet here. It is outside of the log's own subjects. */
+const subject = Effect.map(eventsConfig, ({ stream }) => `akave.lanes.${stream}`)
+
+/** Answers whoever asks for as long as the scope lives. */
+export const answer = Effect.fnUntraced(function*(report: Effect.Effect<LaneReport>) {
+  const connection = yield* Nats
+  const subscription = yield* Effect.acquireRelease(
+    Effect.map(subject, (subject) => connection.subscribe(subject)),
+    (subscription) => Effect.sync(() => subscription.unsubscribe())
+  )
+  yield* Stream.fromAsyncIterable<Msg, unknown>(subscription, (cause) => cause).pipe(
+    Stream.runForEach((question) =>
+      report.pipe(
+        Effect.flatMap(Schema.encodeEffect(Json)),
+        Effect.flatMap((text) => Effect.sync(() => question.respond(text))),
+        Effect.orDie
+      )
+    ),
+    Effect.forkScoped
+  )
+})
+
+/** How long the first report, and each one after the one before, is waited for, in milliseconds. */
+const patience = { maxWait: 800, stall: 100 }
+
+/** The reports of all executors that answer. */
+export const ask: Effect.Effect<ReadonlyArray<LaneReport>, LogUnavailable, Nats> = Effect.gen(function*() {
+  const connection = yield* Nats
+  const asked = yield* Effect.orDie(subject)
+  const texts = yield* Effect.tryPromise({
+    try: async () => {
+      const texts: Array<string> = []
+      for await (const message of await connection.requestMany(asked, "", { strategy: "stall", ...patience })) {
+        texts.push(message.string())
+      }
+      return texts
+    },
+    catch: (cause) => cause
+  }).pipe(
+    Effect.catchIf(
+      (cause) => cause instanceof RequestError && cause.isNoResponders(),
+      () => Effect.succeed<ReadonlyArray<string>>([])
+    ),
+    Effect.mapError((cause) => new LogUnavailable({ operation: "ask executors", cause }))
+  )
+  return yield* Effect.forEach(texts, (text) => Schema.decodeEffect(Json)(text)).pipe(
+    Effect.mapError((cause) => new LogUnavailable({ operation: "ask executors", cause }))
+  )
+})
+
+/**
+ * The state of all lanes in a sentence, which is an error where a lane is stalled or no executor answers. A lane is stalled
+ * if one of its executors says so and none of them gets on.
+ */
+export const summarize = (
+  reports: ReadonlyArray<LaneReport>
+): { readonly isStalled: boolean; readonly sentence: string } => {
+  if (reports.length === 0) return { isStalled: true, sentence: "no executor answers" }
+  const lanes = Array.from(Map.groupBy(reports, ({ owner }) => owner), ([owner, ofLane]) => {
+    const steps = ofLane.reduce((sum, report) => sum + report.steps, 0)
+    const stalled = ofLane.filter((report) => report.isStalled)
+      .toSorted((a, b) => (b.quietMillis ?? 0) - (a.quietMillis ?? 0))[0]
+    if (stalled === undefined || ofLane.some((report) => report.steps > 0 && !report.isStalled)) {
+      return { isStalled: false, sentence: `${owner} has ${steps} steps under way` }
+    }
+    const seconds = Math.round((stalled.quietMillis ?? 0) / 1_000)
+    return {
+      isStalled: true,
+      sentence:
+        `${owner} has ${steps} steps under way and finished none for ${seconds} s: the first ${stalled.waitsFor}`
+    }
+  })
+  return {
+    isStalled: lanes.some((lane) => lane.isStalled),
+    sentence: lanes.map((lane) => lane.sentence).join("; ")
+  }
+}
