@@ -13,17 +13,25 @@ import {
 import { Cause, Duration, Effect, Exit, FiberSet, Option, Result, Schedule, Stream } from "effect"
 import * as DeadLetters from "./DeadLetters.ts"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
-import { type Outcome, Steps } from "./Steps.ts"
+import { Lane } from "./Lane.ts"
+import { done, type Outcome } from "./Outcome.ts"
+import { Steps } from "./Steps.ts"
 
 /** After SIGTERM, the steps under way have this long to come to their next record; then others get them at once. */
 const drainTime = Duration.seconds(5)
 /** A step that failed for want of the log, or by a defect, is taken again after this. */
 const pause = Duration.seconds(1)
 
+/** A step that is to be taken again at once, and was so a few times already, goes round in a circle: it gets a pause. */
+const pauseOf = (after: Duration.Duration, { deliveryCount }: Delivery): Duration.Duration =>
+  deliveryCount > triesWithoutPause ? Duration.max(after, pause) : after
+const triesWithoutPause = 5
+
 /** Reacts to events until it is interrupted; then takes no more, ends what is under way, and lets go of the rest. */
 export const run = Effect.scoped(Effect.gen(function*() {
   const log = yield* EventLog
   const steps = yield* Steps
+  const lane = yield* Lane
   const { ackWait, maxInFlight } = yield* ExecutorConfig
 
   const react = (
@@ -38,7 +46,7 @@ export const run = Effect.scoped(Effect.gen(function*() {
       case "submitted":
         return steps.settle(stored, told, isFirst)
       default:
-        return Effect.succeed({ _tag: "Done" })
+        return Effect.succeed(done)
     }
   }
 
@@ -54,15 +62,16 @@ export const run = Effect.scoped(Effect.gen(function*() {
     const { event, isRedriven, stored } = wanted.value
     if (Result.isFailure(event)) return yield* setAside(delivery, stored, event.failure.message)
     const isFirst = delivery.deliveryCount === 1 && !isRedriven
-    const exit = yield* Effect.exit(keepInProgress(delivery, ackWait)(react(event.success, stored, isFirst)))
     const { sequence } = delivery.event
+    const step = lane.work(sequence, react(event.success, stored, isFirst))
+    const exit = yield* Effect.exit(keepInProgress(delivery, ackWait)(step))
     const died = Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? (deaths.get(sequence) ?? 0) + 1 : 0
     // A step that dies each time would be delivered for ever.
     const isDead = died >= DeadLetters.maxDeaths
     if (died === 0 || isDead) deaths.delete(sequence)
     else deaths.set(sequence, died)
     if (Exit.isSuccess(exit)) {
-      return yield* exit.value._tag === "Done" ? delivery.ack : delivery.nak(exit.value.after)
+      return yield* exit.value._tag === "Done" ? delivery.ack : delivery.nak(pauseOf(exit.value.after, delivery))
     }
     return yield* isDead ? setAside(delivery, stored, Cause.pretty(exit.cause)) : Effect.failCause(exit.cause)
   }, (handling, delivery) =>

@@ -16,6 +16,8 @@ export const ExecutorConfig = Config.all({
   ackWait: Config.Duration("EXECUTOR_ACK_WAIT").pipe(Config.withDefault(Duration.seconds(10))),
   /** From a job's first attempt on: what waits for funds or for the chain then ends, if the chain lets it. */
   deadline: Config.Duration("JOB_DEADLINE").pipe(Config.withDefault(Duration.minutes(10))),
+  /** A lane with work that has finished no step for this long is reported as stalled. */
+  stalledAfter: Config.Duration("LANE_STALLED_AFTER").pipe(Config.withDefault(Duration.seconds(30))),
   /** The most that a transaction offers, in wei per gas unit. */
   maxFeePerGas: Config.schema(Wei, "MAX_FEE_PER_GAS").pipe(Config.withDefault(standardCap)),
   /** Blocks that must hold a transaction or follow it before the job is completed. */

@@ -223,8 +223,9 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   })
 
   /**
-   * Answers those of the requests that it can, in one turn at the ledger, and gives the others. Fails with a
-   * `WrongRevision` where a rival was first and left nothing to answer. Of a group that `isNew` nothing was appended yet.
+   * Answers those of the requests that it can, in one turn at the ledger, and gives the others. Fails where it can answer
+   * none, with a `WrongRevision` if a rival was first. Of a group that `isNew` nothing was appended yet, and so it may be a
+   * claim of its own that is there already: that is worth another turn at once.
    */
   const serve = Effect.fnUntraced(function*(group: ReadonlyArray<Request>, isNew: boolean) {
     const [fees, used] = yield* Effect.all([offer, chain.transactionCount(signer, "latest")], { concurrency: 2 })
@@ -275,7 +276,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
         trouble = result.failure
       }
     }
-    return unanswered.length === group.length ? yield* trouble : unanswered
+    return unanswered.length === group.length && !isNew ? yield* trouble : unanswered
   })
 
   /** Answers all of a group: rivals that are first, and a log that does not answer, are waited out for a time. */

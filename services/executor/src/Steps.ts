@@ -14,16 +14,13 @@ import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Sched
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Failpoint } from "./Failpoint.ts"
 import { type ChainFailure, DeadlinePassed, ForeignOwner, InsufficientFunds, NotSent, toFailure } from "./Failures.ts"
+import { waitsFor } from "./Lane.ts"
 import { type GivenUp, Ledger } from "./Ledger.ts"
 import type { Operation, Refusal } from "./Operation.ts"
 import * as CreateBucket from "./operations/CreateBucket.ts"
 import * as DeleteBucket from "./operations/DeleteBucket.ts"
+import { again, done, type Outcome } from "./Outcome.ts"
 import { Receipts } from "./Receipts.ts"
-
-/** What becomes of the event that a step reacted to: it is done, or it is wanted again after a time. */
-export type Outcome = { readonly _tag: "Done" } | { readonly _tag: "Again"; readonly after: Duration.Duration }
-const done: Outcome = { _tag: "Done" }
-const again = (after: Duration.Duration): Outcome => ({ _tag: "Again", after })
 
 export class Steps extends Context.Service<Steps, {
   /** Makes the next attempt at a job that was requested, up to a transaction that the chain's node has. */
@@ -160,6 +157,7 @@ const make = Effect.gen(function*() {
     yield* Effect.logWarning(failure.message).pipe(
       Effect.annotateLogs({ jobId, attempt: attempts, code: failure.code })
     )
+    yield* waitsFor(`failed: ${failure.message}`)
     const isShort = isPassing(job, error)
     // Funds are waited for, and what passes by itself, as long as the job has time.
     const isPatient = error._tag === "InsufficientFunds" || isShort
@@ -190,6 +188,7 @@ const make = Effect.gen(function*() {
       const [balance, { maxFeePerGas }] = yield* Effect.all([funds, ledger.offer], { concurrency: 2 })
       const needed = prepared.success.gasLimit * maxFeePerGas
       if (balance < needed) return yield* new InsufficientFunds({ address: ledger.signer, balance, needed })
+      yield* waitsFor("waits for a nonce from the wallet's ledger")
       return claimed(yield* ledger.claim(job.id, prepared.success, spent))
     }
     const refusal = prepared.failure
@@ -214,6 +213,7 @@ const make = Effect.gen(function*() {
     if (Option.isNone(first)) return yield* refusal
     // What others did is no more final than what the job does itself: it counts when it is confirmed and still so.
     const { blockNumber = 0 } = first.value
+    yield* waitsFor(`waits for ${confirmations} confirmations of block ${blockNumber}`)
     yield* Effect.repeat(chain.blockNumber, {
       until: (head) => head >= blockNumber + confirmations - 1,
       schedule: Schedule.spaced(shortDelay)
@@ -280,6 +280,7 @@ const make = Effect.gen(function*() {
   const notSent = Effect.fnUntraced(function*(cause: StoredEvent, loaded: Loaded, error: NotSent) {
     const job = jobOf(loaded)
     yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: job.id }))
+    yield* waitsFor(`failed: ${error.message}`)
     if (yield* isOverdue(job)) {
       const cancelled = yield* withdraw(error.claim)
       return Option.isSome(cancelled) ? yield* recordSubmission(cause, loaded, cancelled.value) : again(shortDelay)
@@ -432,6 +433,7 @@ const make = Effect.gen(function*() {
    */
   const settleAtOnce = Effect.fnUntraced(function*(cause: StoredEvent, told: StepOf<"submitted">) {
     const claim = { ...told.event, transaction: "0x", earlier: [] }
+    yield* waitsFor(`waits for the chain to use nonce ${claim.nonce}`)
     const settled = yield* Effect.timeoutOption(receipts.await(claim), lookInterval)
     if (Option.isNone(settled) || settled.value._tag !== "Mined") return Option.none()
     const { receipt } = settled.value
@@ -487,6 +489,7 @@ const make = Effect.gen(function*() {
         return yield* submitAndRecord(cause, started, claimed, spent)
       }
 
+      yield* waitsFor(`waits for the chain to use nonce ${claim.nonce}`)
       const next = yield* nextOf(job, claim)
       switch (next._tag) {
         case "Mined":

@@ -1,5 +1,6 @@
 import { EventLog } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import * as LaneReports from "@akave-async/eventing/LaneReports"
 import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Service from "@akave-async/platform/Service"
@@ -12,6 +13,7 @@ import { Effect, Layer, Schedule } from "effect"
 import * as Executor from "./Executor.ts"
 import * as Failpoint from "./Failpoint.ts"
 import * as Keeper from "./Keeper.ts"
+import { Lane } from "./Lane.ts"
 import { Ledger } from "./Ledger.ts"
 import { LedgerLog } from "./LedgerLog.ts"
 import { Receipts } from "./Receipts.ts"
@@ -39,17 +41,20 @@ const Health = Layer.unwrap(Effect.gen(function*() {
   const log = yield* EventLog
   const ledger = yield* LedgerLog
   const chain = yield* Chain
+  const lane = yield* Lane
+  yield* LaneReports.answer(lane.report)
   return HealthServer.layer({
     event_log: log.lastSequence,
     ledger: ledger.lastSequence,
-    chain: chain.blockNumber
+    chain: chain.blockNumber,
+    lanes: Effect.flatMap(lane.report, (report) => LaneReports.state([report]))
   })
 }))
 
 Service.main(
   "executor",
   Layer.merge(Reactions, Health).pipe(
-    Layer.provide(Steps.layer),
+    Layer.provide([Steps.layer, Lane.layer]),
     Layer.provide([WalletLedger, Receipts.layer, Buckets.layer, Failpoint.layerConfig]),
     Layer.provide(LedgerLog.layerConfig),
     Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),

@@ -7,12 +7,15 @@ import { execute } from "@akave-async/eventing/BucketEvents"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
+import { Wallet } from "@akave-async/sdk/Wallet"
 import { assert, it } from "@effect/vitest"
 import { ConfigProvider, DateTime, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { maxDeaths } from "../src/DeadLetters.ts"
 import * as Executor from "../src/Executor.ts"
-import { type Outcome, Steps } from "../src/Steps.ts"
+import { Lane } from "../src/Lane.ts"
+import type { Outcome } from "../src/Outcome.ts"
+import { Steps } from "../src/Steps.ts"
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const jobId = (n: number) => Job.Id.make(`019845e1-682f-7b02-a706-${`${n}`.padStart(12, "0")}`)
@@ -24,7 +27,7 @@ const bench = (attempt: Steps["Service"]["attempt"]) =>
     const steps = Layer.mock(Steps, { attempt })
     yield* Effect.forkScoped(
       Executor.run.pipe(
-        Effect.provide(steps),
+        Effect.provide([steps, Lane.layer.pipe(Layer.provide(Layer.mock(Wallet, { address: owner })))]),
         Effect.provideService(EventLog, log),
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({})))
       )

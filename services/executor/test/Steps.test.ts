@@ -38,8 +38,9 @@ import {
 import { TestClock } from "effect/testing"
 import { Transaction } from "ethers"
 import { Ledger } from "../src/Ledger.ts"
+import type { Outcome } from "../src/Outcome.ts"
 import { Receipts } from "../src/Receipts.ts"
-import { type Outcome, Steps } from "../src/Steps.ts"
+import { Steps } from "../src/Steps.ts"
 
 // A public development key: the first of every Anvil chain.
 const privateKey = Redacted.make("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")

@@ -1,8 +1,9 @@
 /** Whether what the gateway depends on is there. */
 import type { Readiness } from "@akave-async/api/Resources"
 import { EventLog, lost } from "@akave-async/eventing/EventLog"
+import * as LaneReports from "@akave-async/eventing/LaneReports"
 import { check, patience } from "@akave-async/platform/HealthCheck"
-import { durabilityConfig } from "@akave-async/platform/Nats"
+import { durabilityConfig, Nats } from "@akave-async/platform/Nats"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import * as JsonRpc from "@akave-async/sdk/JsonRpc"
 import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
@@ -64,16 +65,23 @@ export class Health extends Context.Service<Health, {
         return Number.isNaN(happened) ? null : Math.max(0, (yield* Clock.currentTimeMillis) - happened)
       })
 
+      const lanes = LaneReports.ask.pipe(
+        Effect.flatMap(LaneReports.state),
+        Effect.provideService(Nats, yield* Nats)
+      )
+
       const readiness = Effect.fn("Health.readiness")(function*() {
-        const { projection_lag_ms, ...dependencies } = yield* Effect.all({
+        const { lanes: ofLanes, projection_lag_ms, ...dependencies } = yield* Effect.all({
           event_log: check(eventLog, (told) => told),
           read_model: check(readModel.checkpoint, (sequence) => `at event ${sequence}`),
           node: check(node.ping),
           chain: check(chain, (block) => `at block ${block}`),
+          lanes: check(lanes, (told) => told),
           projection_lag_ms: Effect.timeout(lag, patience).pipe(Effect.catch(() => Effect.succeed(null)))
         }, { concurrency: "unbounded" })
         const ready = Object.values(dependencies).every((dependency) => dependency.ready)
-        return { ready, ...dependencies, projection_lag_ms }
+        // A lane that is stalled is no reason to send clients elsewhere: requests are taken, and wait.
+        return { ready, ...dependencies, lanes: ofLanes, projection_lag_ms }
       })
 
       return Health.of({ readiness: readiness() })

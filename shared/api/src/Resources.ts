@@ -151,6 +151,8 @@ export const Readiness = Schema.Struct({
   read_model: Dependency,
   node: Dependency,
   chain: Dependency,
+  /** Whether executors answer and get on with their work. Requests are taken all the same: it does not count for `ready`. */
+  lanes: Dependency,
   /** Age of the oldest event that the read model has not applied, in milliseconds; null when it can't be told. */
   projection_lag_ms: Schema.NullOr(Schema.Finite)
 }).annotate({ identifier: "Readiness" })

@@ -72,30 +72,33 @@ export const ask: Effect.Effect<ReadonlyArray<LaneReport>, LogUnavailable, Nats>
   )
 })
 
+/** A lane has work and gets nowhere, or nobody serves it. */
+export class LaneStalled extends Schema.TaggedError<LaneStalled>()("LaneStalled", { sentence: Schema.String }) {
+  override readonly message = this.sentence
+}
+
 /**
- * The state of all lanes in a sentence, which is an error where a lane is stalled or no executor answers. A lane is stalled
- * if one of its executors says so and none of them gets on.
+ * The state of all lanes in a sentence; it is a failure where a lane is stalled or no executor answers. A lane is stalled if
+ * one of its executors says so and no other one gets on.
  */
-export const summarize = (
-  reports: ReadonlyArray<LaneReport>
-): { readonly isStalled: boolean; readonly sentence: string } => {
-  if (reports.length === 0) return { isStalled: true, sentence: "no executor answers" }
+export const state = (reports: ReadonlyArray<LaneReport>): Effect.Effect<string, LaneStalled> => {
+  if (reports.length === 0) return Effect.fail(new LaneStalled({ sentence: "no executor answers" }))
   const lanes = Array.from(Map.groupBy(reports, ({ owner }) => owner), ([owner, ofLane]) => {
     const steps = ofLane.reduce((sum, report) => sum + report.steps, 0)
-    const stalled = ofLane.filter((report) => report.isStalled)
-      .toSorted((a, b) => (b.quietMillis ?? 0) - (a.quietMillis ?? 0))[0]
-    if (stalled === undefined || ofLane.some((report) => report.steps > 0 && !report.isStalled)) {
-      return { isStalled: false, sentence: `${owner} has ${steps} steps under way` }
-    }
-    const seconds = Math.round((stalled.quietMillis ?? 0) / 1_000)
-    return {
-      isStalled: true,
-      sentence:
-        `${owner} has ${steps} steps under way and finished none for ${seconds} s: the first ${stalled.waitsFor}`
-    }
+    const stalled = ofLane.filter(({ isStalled }) => isStalled)
+    const getsOn = ofLane.some((report) => report.steps > 0 && !report.isStalled)
+    const [worst] = stalled.toSorted((a, b) => (b.quietMillis ?? 0) - (a.quietMillis ?? 0))
+    return worst === undefined || getsOn
+      ? { isStalled: false, sentence: `${owner} has ${steps} steps under way` }
+      : {
+        isStalled: true,
+        sentence: `${owner} has ${steps} steps under way and has finished none for ${
+          Math.round((worst.quietMillis ?? 0) / 1_000)
+        } s; the oldest ${worst.waitsFor}`
+      }
   })
-  return {
-    isStalled: lanes.some((lane) => lane.isStalled),
-    sentence: lanes.map((lane) => lane.sentence).join("; ")
-  }
+  const sentence = lanes.map((lane) => lane.sentence).join(". ")
+  return lanes.some(({ isStalled }) => isStalled)
+    ? Effect.fail(new LaneStalled({ sentence }))
+    : Effect.succeed(sentence)
 }

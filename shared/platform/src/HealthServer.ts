@@ -5,7 +5,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
 import { check } from "./HealthCheck.ts"
 
-/** Names of dependencies, and for each a question that fails while it is away. */
+/** Names of dependencies, and for each a question that fails while it is away. An answer that is a text is shown. */
 export type Checks<R> = Readonly<Record<string, Effect.Effect<unknown, { readonly message: string }, R>>>
 
 /** `GET /health` and `GET /health/ready` on `HEALTH_PORT` (and `HOST`); no server where `HEALTH_PORT` is not set. */
@@ -17,7 +17,10 @@ export const layer = <R>(checks: Checks<R>) =>
     const context = yield* Effect.context<R>()
 
     const readiness = Effect.gen(function*() {
-      const states = yield* Effect.all(Record.map(checks, (question) => check(question)), { concurrency: "unbounded" })
+      const states = yield* Effect.all(
+        Record.map(checks, (question) => check(question, (answer) => typeof answer === "string" ? answer : "answers")),
+        { concurrency: "unbounded" }
+      )
       const ready = Object.values(states).every((state) => state.ready)
       return HttpServerResponse.jsonUnsafe({ ready, ...states }, { status: ready ? 200 : 503 })
     }).pipe(Effect.provideContext(context))

@@ -7,6 +7,7 @@ import { Chain } from "@akave-async/sdk/Chain"
 import { Cause, ConfigProvider, Effect, Exit, identity, Layer, Logger } from "effect"
 import * as Executor from "../../src/Executor.ts"
 import * as Keeper from "../../src/Keeper.ts"
+import { Lane } from "../../src/Lane.ts"
 import { Ledger } from "../../src/Ledger.ts"
 import { Receipts } from "../../src/Receipts.ts"
 import { Steps } from "../../src/Steps.ts"
@@ -137,7 +138,7 @@ export const start = (name: string, surroundings: Surroundings): void => {
     yield* Effect.forkScoped(Executor.run)
     yield* Effect.forkScoped(Keeper.run)
   })).pipe(
-    Layer.provide(Steps.layer),
+    Layer.provide([Steps.layer, Lane.layer]),
     Layer.provide([ledgerLayer, Receipts.layer]),
     Layer.provide([chainLayer, ChainClient.signer(signatures), logLayer]),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))

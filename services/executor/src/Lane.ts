@@ -1,0 +1,96 @@
+/**
+ * Whether the wallet's lane gets on. A lane that has work and has finished no step for a time is stalled, and says so with
+ * its reason: in the log every half a minute, and at `/health/ready` of its executor and of the gateways.
+ */
+import type { LaneReport } from "@akave-async/eventing/LaneReports"
+import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import { Wallet as Signer } from "@akave-async/sdk/Wallet"
+import { Cause, Clock, type Config, Context, Duration, Effect, Exit, Layer, Schedule } from "effect"
+import { ExecutorConfig } from "./ExecutorConfig.ts"
+import type { Outcome } from "./Outcome.ts"
+
+/** How often the lane looks whether it is stalled. */
+const interval = Duration.seconds(5)
+
+/** An event whose step is under way, or is to be taken again. Times are of the monotonic clock, in milliseconds. */
+interface Work {
+  /** What it waits for, or why its last try came to nothing. */
+  waitsFor: string
+  readonly since: number
+  /** Until when it is work of this lane: another executor may have taken over what is to be taken again. */
+  keptUntil: number
+}
+
+export class Lane extends Context.Service<Lane, {
+  /** Runs the step of the event at this sequence as work of the lane, which it is until the outcome is `Done`. */
+  work<E, R>(sequence: number, step: Effect.Effect<Outcome, E, R>): Effect.Effect<Outcome, E, R>
+  /** How the lane gets on, as far as this executor serves it. */
+  readonly report: Effect.Effect<LaneReport>
+}>()("@akave-async/executor/Lane") {
+  static readonly layer: Layer.Layer<Lane, Config.ConfigError, Signer> = Layer.effect(Lane, Effect.suspend(() => make))
+}
+
+/** The work that the present fiber is at. */
+const Current = Context.Reference<Work>("@akave-async/executor/Lane/Current", {
+  defaultValue: () => ({ waitsFor: "", since: 0, keptUntil: 0 })
+})
+
+/** Notes what the present step waits for: a clause such as "waits for the chain to use nonce 7". */
+export const waitsFor = (what: string): Effect.Effect<void> =>
+  Effect.map(Current, (work) => {
+    work.waitsFor = what
+  })
+
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
+const make = Effect.gen(function*() {
+  const { address: owner } = yield* Signer
+  const { stalledAfter } = yield* ExecutorConfig
+  const works = new Map<number, Work>()
+  let finishedAt = yield* monotonicMillis
+
+  const settle = Effect.fnUntraced(function*<E>(sequence: number, work: Work, exit: Exit.Exit<Outcome, E>) {
+    const now = yield* monotonicMillis
+    if (Exit.isSuccess(exit) && exit.value._tag === "Done") {
+      works.delete(sequence)
+      finishedAt = now
+      return
+    }
+    const after = Exit.isSuccess(exit) && exit.value._tag === "Again" ? exit.value.after : Duration.zero
+    work.keptUntil = now + Duration.toMillis(after) + Duration.toMillis(stalledAfter)
+    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
+      const error = Cause.squash(exit.cause)
+      work.waitsFor = `failed: ${error instanceof Error ? error.message : String(error)}`
+    }
+  })
+
+  const work: Lane["Service"]["work"] = Effect.fnUntraced(function*(sequence, step) {
+    const before = works.get(sequence)
+    const begun: Work = { waitsFor: "has just begun", since: yield* monotonicMillis, ...before, keptUntil: Infinity }
+    works.set(sequence, begun)
+    return yield* step.pipe(
+      Effect.provideService(Current, begun),
+      Effect.onExit((exit) => settle(sequence, begun, exit))
+    )
+  })
+
+  const report = Effect.map(monotonicMillis, (now): LaneReport => {
+    for (const [sequence, { keptUntil }] of works) if (keptUntil < now) works.delete(sequence)
+    const [first] = Array.from(works.values()).toSorted((a, b) => a.since - b.since)
+    if (first === undefined) return { owner, steps: 0, isStalled: false }
+    const quietMillis = now - Math.max(finishedAt, first.since)
+    const isStalled = quietMillis >= Duration.toMillis(stalledAfter)
+    return { owner, steps: works.size, isStalled, quietMillis, waitsFor: first.waitsFor }
+  })
+
+  const warn = NowAndThen.make()
+  let wasStalled = false
+  yield* Effect.gen(function*() {
+    const { isStalled, waitsFor } = yield* report
+    if (isStalled) yield* warn(`the lane of ${owner} is stalled: its oldest step ${waitsFor}`)
+    else if (wasStalled) yield* Effect.logInfo(`the lane of ${owner} gets on`)
+    wasStalled = isStalled
+  }).pipe(Effect.repeat(Schedule.spaced(interval)), Effect.forkScoped)
+
+  return Lane.of({ work, report })
+})
