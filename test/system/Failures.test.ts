@@ -1,17 +1,23 @@
+import * as Ports from "@akave-async/local/Ports"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { JsonRpcProvider, parseEther, toBeHex, Wallet } from "ethers"
 import { readFileSync } from "node:fs"
-import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { type Answer, createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Client.ts"
 
-it.live("a wallet without funds makes jobs say so and wait, until their time is over or there are funds", () =>
+it.live("a wallet without funds makes jobs and its lane say so and wait, until their time is over or there are funds", () =>
   Effect.gen(function*() {
     const poor = Wallet.createRandom()
+    const healthPort = yield* Ports.free
     const stack = yield* Stack.started({
       privateKey: Redacted.make(poor.privateKey),
-      env: { executor: { JOB_DEADLINE: "5 seconds" } }
+      env: {
+        executor: { JOB_DEADLINE: "8 seconds", LANE_STALLED_AFTER: "2 seconds", HEALTH_PORT: `${healthPort}` }
+      }
     })
+    const executor = `http://${Ports.host}:${healthPort}/health/ready`
+    const gateway = `${stack.gatewayUrl}/health/ready`
     const setBalance = (ether: string) =>
       Effect.promise(() =>
         new JsonRpcProvider(stack.rpcUrl, undefined, { staticNetwork: true }).send("anvil_setBalance", [
@@ -27,6 +33,11 @@ it.live("a wallet without funds makes jobs say so and wait, until their time is 
     assert.deepInclude(told, { status: "processing", attempts: 1, tx_hash: null })
     assert.deepInclude(told.error, { category: "insufficient_funds", code: "InsufficientFunds" })
     assert.include(told.error.message, "send it funds")
+    const reason = /has finished none for \d+ s; the oldest failed: .* send it funds$/
+    const isStalled = ({ body }: Answer) => body.lanes?.ready === false && reason.test(body.lanes.detail)
+    assert.deepInclude((yield* eventually(tryRequest(executor), isStalled)).body, { ready: false })
+    // The gateway still takes requests.
+    assert.strictEqual((yield* eventually(request(gateway), isStalled)).status, 200)
     const { body: failed } = yield* ended(stack.gatewayUrl, hopeless.job_id)
     assert.deepInclude(failed, { status: "failed", tx_hash: null, result: null })
     assert.deepInclude(failed.error, { category: "insufficient_funds", code: "InsufficientFunds" })
@@ -37,6 +48,13 @@ it.live("a wallet without funds makes jobs say so and wait, until their time is 
     yield* setBalance("1")
     const { body: completed } = yield* ended(stack.gatewayUrl, patient.job_id)
     assert.deepInclude(completed, { status: "completed", attempts: 2, error: null })
+    for (const url of [executor, gateway]) {
+      const { body } = yield* eventually(tryRequest(url), ({ body }) => body.lanes?.ready === true)
+      assert.include(body.lanes.detail, `${poor.address} has 0 steps under way`)
+    }
+    yield* stack.executor(0).stop
+    const { body: alone } = yield* eventually(request(gateway), ({ body }) => body.lanes.ready === false)
+    assert.deepInclude(alone, { ready: true, lanes: { ready: false, detail: "no executor answers" } })
 
     for (const name of ["gateway", "executor", "projector", "devnet"]) {
       assert.notInclude(readFileSync(stack.process(name).logFile, "utf8"), poor.privateKey.slice(2))

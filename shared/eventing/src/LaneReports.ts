@@ -1,6 +1,6 @@
 /** How the lanes of all executors get on, asked of them over NATS: nothing of it is stored. */
 import { Nats } from "@akave-async/platform/Nats"
-import { type Msg, RequestError } from "@nats-io/nats-core"
+import { type Msg, NoRespondersError, RequestError } from "@nats-io/nats-core"
 import { Effect, Schema, Stream } from "effect"
 import { LogUnavailable } from "./EventLog.ts"
 import { eventsConfig } from "./EventLogJetStream.ts"
@@ -62,7 +62,7 @@ export const ask: Effect.Effect<ReadonlyArray<LaneReport>, LogUnavailable, Nats>
     catch: (cause) => cause
   }).pipe(
     Effect.catchIf(
-      (cause) => cause instanceof RequestError && cause.isNoResponders(),
+      (cause) => cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders()),
       () => Effect.succeed<ReadonlyArray<string>>([])
     ),
     Effect.mapError((cause) => new LogUnavailable({ operation: "ask executors", cause }))

@@ -307,6 +307,40 @@ const forgotten: Fault = {
   }
 }
 
+/** Long enough for a forgetful server that is started again to know nothing of what it was told before, in seconds. */
+const pauseSeconds = 3
+
+const paused: ReadonlyArray<Fault> = [
+  {
+    number: 21,
+    variant: "nats",
+    name: "the NATS server is stopped, its dedup window passes, and it is started again",
+    lasts: 8,
+    profile: forgetful,
+    touches: ["nats"],
+    run: ({ stack: { nats } }) =>
+      nats.stop.pipe(
+        Effect.andThen(Effect.sleep(Duration.seconds(pauseSeconds))),
+        Effect.andThen(nats.start),
+        Effect.as(nothing)
+      )
+  },
+  {
+    number: 21,
+    variant: "everything",
+    name: "everything is stopped, the dedup window passes, and everything is started again",
+    lasts: 20,
+    profile: forgetful,
+    touches: ["executor", "gateway", "projector", "nats", "postgres", "chain", "rpc", "node", "wallet"],
+    run: ({ stack }) =>
+      stack.stop.pipe(
+        Effect.andThen(Effect.sleep(Duration.seconds(pauseSeconds))),
+        Effect.andThen(stack.start()),
+        Effect.as(nothing)
+      )
+  }
+]
+
 const misbehaving = (
   number: number,
   variant: string | undefined,
@@ -614,5 +648,6 @@ export const all: ReadonlyArray<Fault> = [
   blocked,
   ...fullDisk,
   away,
-  ...clocks
+  ...clocks,
+  ...paused
 ]
