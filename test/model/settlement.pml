@@ -2,8 +2,8 @@
  * Safety of the protocol by which executors share one wallet: claims in the ledger, replacements, settlement, giving up.
  * docs/reliability.md tells what is proven, and how to check it; progress.pml is about its liveness.
  *
- * Checked in every state: a job's call takes effect once at most; a failed job's call never does; a completed job's call has;
- * no two executors end a job differently; no nonce is claimed twice.
+ * Checked in every state: a job's call takes effect once at most; a failed job's call never does; a completed job's call has,
+ * unless others did what it asks for and it did not; no two executors end a job differently; no nonce is claimed twice.
  *
  * Without limit, because nothing counts them:
  *  - crashes: what an executor has read may be forgotten at any step, and it holds nothing else;
@@ -25,6 +25,13 @@
 /* Calls that are mined without effect, because the contract refuses them. */
 #ifndef REVERTS
 #define REVERTS 0
+#endif
+/*
+ * Whether what others send from the wallet does what job 0 asks for: the contract refuses the job's own call from then on,
+ * and the job is completed as adopted.
+ */
+#ifndef ADOPTIONS
+#define ADOPTIONS 0
 #endif
 /* Whether fees are raised. */
 #ifndef RAISES
@@ -51,8 +58,9 @@
 #define CLAIMS_AFTER_CANCELLING (MUTANT == 7)
 #define SPENDS_ANY_VERSION (MUTANT == 8)
 #define SPENDS_UNCONFIRMED (MUTANT == 9)
+#define ADOPTS_WHAT_WAITS (MUTANT == 10)
 
-#define NONCES (JOBS + FOREIGN + REVERTS)
+#define NONCES (JOBS + FOREIGN + REVERTS + ADOPTIONS)
 
 /* In the place of a nonce: the job has given up, or has no claim. A nonce takes three bits, so that there are six. */
 #define FORGONE 6
@@ -127,11 +135,12 @@ inline countEffects(ofJob) {
   at = 0
 }
 
-inline countMined(what) {
+inline countMinedBelow(nonces, what) {
   count = 0;
-  for (at : 0 .. NONCES - 1) { count = count + (mined[at] == what) }
+  for (at : 0 .. NONCES - 1) { count = count + (at < nonces && mined[at] == what) }
   at = 0
 }
+inline countMined(what) { countMinedBelow(NONCES, what) }
 
 inline sort() {
   for (at : 1 .. EXECUTORS - 1) {
@@ -156,8 +165,27 @@ inline endAs(how) {
   d_step {
     countEffects(job);
     assert(count == (how == COMPLETED -> 1 : 0));
-    assert(status[job] == OPEN || status[job] == how);
-    status[job] = how
+    /* Executors that see the chain at different times may differ on whether there is something to adopt. */
+    assert(status[job] == OPEN || status[job] == how || (ADOPTIONS && job == 0));
+    if
+    :: status[job] == OPEN -> status[job] = how
+    :: else
+    fi
+  }
+}
+
+/* The job is given up, and others have done what it asks for. It has not done it as well. */
+inline adopt() {
+  d_step {
+    countMinedBelow(trusted, OTHER);
+    if
+    :: status[job] == OPEN && (count > 0 || ADOPTS_WHAT_WAITS) ->
+      assert(count > 0);
+      countEffects(job);
+      assert(count == 0);
+      status[job] = COMPLETED
+    :: else
+    fi
   }
 }
 
@@ -267,6 +295,7 @@ end:
       :: nonce == NONE -> giveUp()
       :: nonce == NONE && FAILS_WITHOUT_GIVING_UP -> endAs(FAILED)
       :: nonce == FORGONE -> endAs(FAILED)
+      :: nonce == FORGONE && ADOPTIONS && job == 0 -> adopt()
       :: nonce < NONCES ->
         if
         :: version < RAISED && RAISES -> replace(RAISED)
@@ -311,6 +340,11 @@ end:
         countMined(REVERTED);
         if
         :: what == REVERTED && count == REVERTS -> what = CALL
+        :: else
+        fi;
+        countMinedBelow(used, OTHER);
+        if
+        :: ADOPTIONS && isCall(what) && owner[used] == 0 && count > 0 -> what = REVERTED
         :: else
         fi;
         mined[used] = what;

@@ -84,6 +84,14 @@ describe.skipIf(missing.length > 0)("the model", () => {
       model: "settlement",
       settings: { EXECUTORS: 3, REVERTS: 1, RAISES: 0 }
     })
+    holds("of two executors with two jobs, one of which others do from the same wallet", {
+      model: "settlement",
+      settings: { ADOPTIONS: 1, RAISES: 0 }
+    })
+    holds("of a job that others do from the same wallet, while the chain takes back what is not confirmed", {
+      model: "settlement",
+      settings: { ADOPTIONS: 1, JOBS: 1, REORGANISATIONS: 1 }
+    })
     holds("of two executors with two jobs, while the chain takes back what is not confirmed", {
       model: "settlement",
       settings: { REORGANISATIONS: 1 }
@@ -107,6 +115,10 @@ describe.skipIf(missing.length > 0)("the model", () => {
     isFound("to take a claim for spent by a block that is not confirmed", {
       model: "settlement",
       settings: { MUTANT: 9, JOBS: 1, REORGANISATIONS: 1 }
+    })
+    isFound("to complete a job by what others have sent and the chain has not mined", {
+      model: "settlement",
+      settings: { MUTANT: 10, JOBS: 1, ADOPTIONS: 1 }
     })
     isFound("to count on one confirmation where the chain takes blocks back", {
       model: "settlement",

@@ -28,6 +28,11 @@ export interface Operation {
     own: ReadonlyArray<TransactionHash>,
     since: number
   ): Effect.Effect<Option.Option<Job.Result>, RpcError>
+  /**
+   * Whether what the job asks for is so in the state after this block. A refusal alone may speak of transactions that only
+   * wait to be mined.
+   */
+  holds(job: Job.Job, block: number): Effect.Effect<boolean, InvalidArgument | Refusal | RpcError>
   /** Whether the contract may take a new transaction for the same job a moment later. */
   isPassing(refusal: Refusal): boolean
 }

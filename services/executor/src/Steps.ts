@@ -44,6 +44,12 @@ type StepOf<Name extends Bucket.Step["step"]> = Extract<Bucket.Step, { readonly 
 const fundsTtl = Duration.seconds(1)
 /** After this a claim that did not get out is tried again, and what the contract refuses only for a moment. */
 const shortDelay = Duration.seconds(2)
+/** What the contract said of the job is not, or no longer, in a block. */
+const notMined = new RpcError({
+  method: "eth_call",
+  code: "STALE",
+  details: "what the chain's node told is not mined, or a reorganisation took it back"
+})
 /** How often a job that waits for the chain looks whether its claim was changed. */
 const lookInterval = Duration.seconds(5)
 
@@ -208,19 +214,25 @@ const make = Effect.gen(function*() {
     own: ReadonlyArray<TransactionHash>
   ) {
     const { state } = yield* load(log, cause.subject)
-    const look = operations[job.operation].adopt(job, refusal, own, state.blockNumber)
+    const { adopt, holds } = operations[job.operation]
+    const look = adopt(job, refusal, own, state.blockNumber)
     const first = yield* look
     if (Option.isNone(first)) return yield* refusal
-    // What others did is no more final than what the job does itself: it counts when it is confirmed and still so.
-    const { blockNumber = 0 } = first.value
-    yield* waitsFor(`waits for ${confirmations} confirmations of block ${blockNumber}`)
-    yield* Effect.repeat(chain.blockNumber, {
-      until: (head) => head >= blockNumber + confirmations - 1,
-      schedule: Schedule.spaced(shortDelay)
-    })
+    yield* waitsFor(`waits until ${confirmations} blocks confirm what it has found done`)
+    yield* Effect.repeat(isDone(job, holds), { until: (isSo) => isSo, schedule: Schedule.spaced(shortDelay) })
     const last = confirmations === 1 ? first : yield* look
     if (Option.isSome(last) && last.value.transactionHash === first.value.transactionHash) return last.value
-    return yield* new RpcError({ method: "eth_getLogs", code: "STALE", details: "a reorganisation took it back" })
+    return yield* notMined
+  })
+
+  /**
+   * Whether what a job asks for is so for good: what others did is no more final than what the job does itself, and what only
+   * waits to be mined may never be. Fails where it is not so in the latest block.
+   */
+  const isDone = Effect.fnUntraced(function*(job: Job.Job, holds: Operation["holds"]) {
+    const head = yield* chain.blockNumber
+    if (!(yield* holds(job, head))) return yield* notMined
+    return confirmations === 1 || (yield* holds(job, Math.max(0, head - confirmations + 1)))
   })
 
   /** What the chain has mined of a claim, as far as its node shows it. */

@@ -87,6 +87,8 @@ interface World {
   /** What has used a nonce, where it is no transaction of ours. */
   elsewhere: (nonce: number) => TransactionHash | undefined
   origin: Option.Option<{ readonly hash: string; readonly blockNumber: number }>
+  /** Whether the bucket is there in the state after a block. */
+  exists: (block: number) => boolean
   revert: ContractError | UnknownRevert
   /** The time of the latest block, where it is not now. */
   chainTime: DateTime.Utc | undefined
@@ -124,6 +126,7 @@ const bench = Effect.gen(function*() {
     mined: (hash) => isSent(hash) ? "success" : undefined,
     elsewhere: () => undefined,
     origin: Option.none(),
+    exists: (block) => Option.match(world.origin, { onNone: () => true, onSome: (by) => block >= by.blockNumber }),
     revert: new UnknownRevert({ data: "0x" }),
     chainTime: undefined
   }
@@ -165,7 +168,13 @@ const bench = Effect.gen(function*() {
     const buckets = Layer.mock(Buckets, {
       bucketIdOf: () => Option.none(),
       prepareCreate: () => Effect.suspend(() => world.prepare),
-      creationTransaction: () => Effect.sync(() => world.origin)
+      creationTransaction: () => Effect.sync(() => world.origin),
+      onChain: ({ block = world.head, ...bucket }) =>
+        Effect.sync(() =>
+          world.exists(block)
+            ? Option.some({ id: "", createdAt: DateTime.makeUnsafe(0), ...bucket })
+            : Option.none()
+        )
     })
     const receipts = Layer.mock(Receipts, {
       await: Effect.fnUntraced(function*(claim) {
@@ -495,11 +504,10 @@ describe("a bucket that is there already", () => {
       yield* TestClock.adjust("1 minute")
       assert.isUndefined(adopting.pollUnsafe())
       world.origin = Option.some({ ...origin, blockNumber: 4 })
-      world.head = 5
+      world.head = 6
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(yield* Fiber.join(adopting), again(retryDelay))
       assert.strictEqual(errorOf(yield* last)?.category, "network")
-      world.head = 6
       yield* TestClock.adjust(retryDelay)
       assert.deepStrictEqual(yield* attempt(steps), done)
       assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
@@ -536,6 +544,25 @@ describe("a bucket that is there already", () => {
       const completed = yield* last
       assert.deepInclude(completed, { _tag: "BucketCreated", adopted: true })
       assert.notProperty(completed, "transactionHash")
+    }))
+
+  test("is not adopted while it only waits to be mined, nor before it is confirmed", ({ attempt, executor, last, world }) =>
+    Effect.gen(function*() {
+      const steps = yield* executor()
+      world.prepare = Effect.fail(exists)
+      world.exists = () => false
+      assert.deepStrictEqual(yield* attempt(steps, true), again(retryDelay))
+      assert.include(errorOf(yield* last)?.message, "is not mined")
+      world.exists = (block) => block >= 12
+      world.head = 12
+      yield* TestClock.adjust(retryDelay)
+      const adopting = yield* Effect.forkScoped(attempt(steps))
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(adopting.pollUnsafe())
+      world.head = 12 + confirmations - 1
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(adopting), done)
+      assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: true })
     }))
 
   test("is the job's own where another executor has sent its transaction", ({ attempt, claims, executor, last, settle, world }) =>

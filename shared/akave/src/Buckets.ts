@@ -94,10 +94,11 @@ export class Buckets extends Context.Service<Buckets, {
     hash: string,
     options?: SettleOptions
   ): Effect.Effect<Receipt, TransactionReverted | SettleTimeout | RpcError>
-  /** The bucket in the state of the latest block. */
+  /** The bucket in the state after a block, the latest one by default. */
   onChain(of: {
     readonly name: string
     readonly owner: string
+    readonly block?: number
   }): Effect.Effect<Option.Option<OnChainBucket>, InvalidArgument | Refusal | RpcError>
   /** The transaction that last created this bucket; none where there is none, or the chain's node does not look back far enough. */
   creationTransaction(bucketId: string): Effect.Effect<Option.Option<MinedTransaction>, RpcError>
@@ -175,8 +176,8 @@ const make = Effect.gen(function*() {
 
   /** What a view of the Storage contract returns. */
   const view = Effect.fnUntraced(
-    function*(name: "getBucketByName" | "getBucketIndexByName", args: ReadonlyArray<unknown>) {
-      const answer = yield* chain.call({ to, data: storage.encodeFunctionData(name, args) })
+    function*(name: "getBucketByName" | "getBucketIndexByName", args: ReadonlyArray<unknown>, block?: number) {
+      const answer = yield* chain.call({ to, data: storage.encodeFunctionData(name, args) }, block)
       return yield* Effect.try({
         try: () => storage.decodeFunctionResult(name, answer),
         catch: () => noStorage("eth_call", to)
@@ -223,10 +224,10 @@ const make = Effect.gen(function*() {
   })
 
   const onChain = Effect.fn("Buckets.onChain")(
-    function*({ name, owner }: { readonly name: string; readonly owner: string }) {
+    function*({ block, name, owner }: { readonly name: string; readonly owner: string; readonly block?: number }) {
       yield* checkName(name)
       yield* checkAddress("owner", owner)
-      const [bucket] = yield* view("getBucketByName", [name, owner.toLowerCase(), 0, 0])
+      const [bucket] = yield* view("getBucketByName", [name, owner.toLowerCase(), 0, 0], block)
       if (bucket.id === ZeroHash) return Option.none()
       const createdAt = DateTime.makeUnsafe(Number(bucket.createdAt) * 1_000)
       return Option.some<OnChainBucket>({ id: bucket.id, name: bucket.name, owner: bucket.owner, createdAt })

@@ -130,8 +130,8 @@ export class Chain extends Context.Service<Chain, {
   readonly storageAddress: string
   /** Address of the AccessManager contract. */
   readonly accessAddress: string
-  /** Runs a view at the latest block and gives what it returns: 0x and hex digits. */
-  call(call: Call): Effect.Effect<string, ContractError | UnknownRevert | RpcError>
+  /** Runs a view in the state after a block, the latest one by default, and gives what it returns: 0x and hex digits. */
+  call(call: Call, block?: number): Effect.Effect<string, ContractError | UnknownRevert | RpcError>
   /** What the chain asks for now: the tip it suggests, and a cap that outlives five blocks in a row of rising base fee. */
   readonly fees: Effect.Effect<Market, RpcError>
   /** The gas limit that a transaction needs, in gas units with a tenth to spare, or why the contract would refuse it. */
@@ -230,7 +230,9 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
 
   const chainId = yield* read("eth_chainId", [], Amount)
 
-  const call = Effect.fn("Chain.call")((call: Call) => run("eth_call", [call, "latest"], Bytes))
+  const call = Effect.fn("Chain.call")((call: Call, block?: number) =>
+    run("eth_call", [call, block === undefined ? "latest" : toQuantity(block)], Bytes)
+  )
 
   const legacyFees = Effect.map(
     read("eth_gasPrice", [], Amount),

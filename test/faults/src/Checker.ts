@@ -125,6 +125,13 @@ const checkEffects = (
     const { adopted, blockNumber, bucketId, transactionHash } = job.result
     if (adopted) {
       if (own.length > 0) found.push(tell(`${nameOf(job)} is called adopted, but is its own work: ${told}`))
+      const wanted = job.operation === "bucket.create" ? "created" : "deleted"
+      const ofBucket = chain.effects.filter((one) => one.bucketId === bucketId)
+      // Of a bucket from before the chain's logs it is known that it is there, or was deleted.
+      const isDone = transactionHash === undefined
+        ? ofBucket.length > 0 || chain.existing.get(job.bucketName) === true
+        : ofBucket.some((one) => one.kind === wanted && one.transactionHash === transactionHash)
+      if (!isDone) found.push(tell(`${nameOf(job)} is called adopted, and bucket ${bucketId} was never ${wanted}`))
       continue
     }
     const effect = own.find(({ hash }) => hash === transactionHash)

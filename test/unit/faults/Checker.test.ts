@@ -275,6 +275,18 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
     withLog(changed("BucketCreated", "job-a", { adopted: true }))
   ],
   [
+    "a job that is called adopted, and whose bucket was never there",
+    "effects",
+    /job-f .*never created/,
+    { chain: { ...sound.chain, existing: new Map([...sound.chain.existing, ["fff", false]]) } }
+  ],
+  [
+    "a job that adopts from a transaction that did not do it",
+    "effects",
+    /job-f .*never created/,
+    withLog(changed("BucketCreated", "job-f", { transactionHash: hashOf(0) }))
+  ],
+  [
     "a job that deletes instead of creating",
     "effects",
     /job-a .*not asked/,

@@ -9,6 +9,8 @@ export const make: Effect.Effect<Operation, never, Buckets> = Effect.gen(functio
   return {
     prepare: (job) => buckets.prepareCreate({ name: job.bucketName, from: job.owner }),
     result: BucketChange.result,
+    holds: (job, block) =>
+      Effect.map(buckets.onChain({ name: job.bucketName, owner: job.owner, block }), Option.isSome),
 
     // The id holds the owner, so the bucket that exists is one of this wallet: what the job wants is there.
     adopt: Effect.fnUntraced(function*(job, refusal, own, since) {

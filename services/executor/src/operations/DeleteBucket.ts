@@ -9,6 +9,8 @@ export const make: Effect.Effect<Operation, never, Buckets> = Effect.gen(functio
   return {
     prepare: (job) => buckets.prepareDelete({ name: job.bucketName, from: job.owner }),
     result: BucketChange.result,
+    holds: (job, block) =>
+      Effect.map(buckets.onChain({ name: job.bucketName, owner: job.owner, block }), Option.isNone),
 
     // A node that does not know of the bucket yet says the same as one that has seen it deleted; only the log that a
     // deletion leaves tells them apart.

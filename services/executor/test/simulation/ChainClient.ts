@@ -95,9 +95,9 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
   }
 
   const prepare = (callIn: (state: State) => Call) =>
-    ask<Prepared, ContractError>("simulate", ({ head }) => {
+    ask<Prepared, ContractError>("simulate", ({ head }, n) => {
       const call = callIn(head.after)
-      const refusal = refusalOf(call, head.after)
+      const refusal = refusalOf(call, chain.simulatedAt(n))
       if (refusal !== undefined) return Exit.fail(contractErrors[refusal])
       const gasLimit = BigInt(Math.ceil(gasOf[call.kind] * 1.1))
       return Exit.succeed({ to: storageAddress, data: dataOf(call), gasLimit, chainId })
@@ -186,6 +186,7 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
   /** The last change of this kind to a bucket, as the contract's logs tell it. */
   const lastChange = (id: string, changesIn: (state: State) => State["deletions"]) =>
     ask("logs", ({ head }) => {
+      if (chain.rules.forgetsLogs) return Exit.succeed(Option.none())
       const [, change] = Array.from(changesIn(head.after)).find(([name]) => bucketIdOf(name) === id) ?? []
       return Exit.succeed(Option.fromUndefinedOr(change))
     })
@@ -195,7 +196,15 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
     prepareDelete: ({ name }) => prepare(({ list }) => ({ kind: "delete", name, index: list.indexOf(name) })),
     creationTransaction: (id) => lastChange(id, ({ creations }) => creations),
     deletionTransaction: (id) => lastChange(id, ({ deletions }) => deletions),
-    bucketIdOf: () => Option.none()
+    bucketIdOf: () => Option.none(),
+    onChain: ({ block: number, name }) =>
+      ask("on chain", ({ head }) => {
+        if (number !== undefined && number > head.number) return missing("eth_call")
+        const block = number === undefined ? head : blockAt(head, number)
+        if (block === undefined || !block.after.list.includes(name)) return Exit.succeed(Option.none())
+        const createdAt = DateTime.makeUnsafe(block.time)
+        return Exit.succeed(Option.some({ id: bucketIdOf(name), name, owner: walletAddress, createdAt }))
+      })
   })
 
   return Layer.merge(chainLayer, buckets)

@@ -112,14 +112,13 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
       const { adopted, blockNumber, transactionHash } = job.result ?? {}
       if (adopted === true) {
         demand(effect === undefined, () => `${who} is told to be adopted, and had an effect of its own`)
-        if (transactionHash !== undefined) {
-          const origin = mined.find(({ transaction }) => transaction.hash === transactionHash)
-          demand(
-            origin?.isSuccess === true && origin.transaction.call.name === job.bucketName &&
-              `bucket.${origin.transaction.call.kind}` === job.operation,
-            () => `${who} adopts from a transaction that did not do it`
-          )
-        }
+        demand(
+          mined.some(({ isSuccess, transaction: { call, hash } }) =>
+            isSuccess && call.name === job.bucketName && `bucket.${call.kind}` === job.operation &&
+            (transactionHash ?? hash) === hash
+          ),
+          () => `${who} adopts what no mined transaction did`
+        )
       } else {
         demand(effect !== undefined, () => `${who} is completed without an effect`)
         demand(

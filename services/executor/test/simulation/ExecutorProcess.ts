@@ -3,6 +3,7 @@
  * It crashes as the plan says, and is started again a while later.
  */
 import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
+import { Buckets } from "@akave-async/sdk/Buckets"
 import { Chain } from "@akave-async/sdk/Chain"
 import { Cause, ConfigProvider, Effect, Exit, identity, Layer, Logger } from "effect"
 import * as Executor from "../../src/Executor.ts"
@@ -112,7 +113,12 @@ export const start = (name: string, surroundings: Surroundings): void => {
       deliveries: () => hasFaults() ? plan.deliveries : LogClient.smooth,
       staleReads: () => hasFaults() ? plan.staleReads : 0
     })
-  const { chain: mutateChain = identity, ledgerLog: mutateLedgerLog = identity, log: mutateLog = identity } = mutation
+  const {
+    buckets: mutateBuckets = identity,
+    chain: mutateChain = identity,
+    ledgerLog: mutateLedgerLog = identity,
+    log: mutateLog = identity
+  } = mutation
   const clientLayer = ChainClient.layer({
     chain,
     line: chainLine,
@@ -128,7 +134,10 @@ export const start = (name: string, surroundings: Surroundings): void => {
       return { reason: dice.pick(["other", "other", "gas_limit"]), message: "not today" }
     }
   })
-  const chainLayer = Layer.effect(Chain, Effect.map(Chain, mutateChain)).pipe(Layer.provideMerge(clientLayer))
+  const chainLayer = Layer.merge(
+    Layer.effect(Chain, Effect.map(Chain, mutateChain)),
+    Layer.effect(Buckets, Effect.map(Buckets, mutateBuckets))
+  ).pipe(Layer.provideMerge(clientLayer))
   const ledgerLayer = Layer.unwrap(
     Effect.map(Chain, (chain) => Ledger.layer(mutateLedgerLog(connect("ledger", ledgerLog), chain)))
   )

@@ -1,7 +1,8 @@
 /** Executors with one rule broken, each in a way that a hurried change could break it. */
 import type { EventLogShape, Expected, StoredEvent } from "@akave-async/eventing/EventLog"
+import type { Buckets } from "@akave-async/sdk/Buckets"
 import type { Chain, Receipt } from "@akave-async/sdk/Chain"
-import { Effect, Option, Stream } from "effect"
+import { DateTime, Effect, Option, Stream } from "effect"
 import { calm, type Change } from "./Plan.ts"
 
 /** A way to break the executors from outside, by which it is shown that broken ones are noticed. */
@@ -10,6 +11,7 @@ export interface Mutation {
   readonly plan?: Change
   readonly settings?: Readonly<Record<string, string>>
   readonly chain?: (chain: Chain["Service"]) => Chain["Service"]
+  readonly buckets?: (buckets: Buckets["Service"]) => Buckets["Service"]
   readonly log?: (log: EventLogShape) => EventLogShape
   readonly ledgerLog?: (log: EventLogShape, chain: Chain["Service"]) => EventLogShape
 }
@@ -39,7 +41,12 @@ const crowd: Change = {
   chainWeather: { lost: 0, answerLost: 0, late: 0, slow: 0.5 }
 }
 /** Others use the same key, and miners give them time. */
-const company: Change = { ...calm, elsewhere: 0.8, inclusion: 0.4, rules: { blockGas: 1_000_000 } }
+const company: Change = {
+  ...calm,
+  elsewhere: 0.8,
+  inclusion: 0.4,
+  rules: { blockGas: 1_000_000, simulatesPool: true, forgetsLogs: true }
+}
 /** Some nodes are far behind the others. */
 const discord: Change = { ...calm, stalls: 0.9, confirmations: 6, executors: 1, blockTime: 2_000, rules: { nodes: 3 } }
 /** What is mined does not stay mined. */
@@ -63,6 +70,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     })
   },
   "a ledger that states the id of the last event, however old it is": {
+    plan: { ...calm, dedupWindow: 1_000 },
     ledgerLog: (log) => ({
       ...log,
       append: (subject, expected, event) =>
@@ -103,6 +111,13 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     chain: (chain) => ({
       ...chain,
       minedAt: (of) => Effect.map(chain.minedAt(of), Option.orElse(() => Option.some(nowhere)))
+    })
+  },
+  "steps that take what waits to be mined for done": {
+    plan: company,
+    buckets: (buckets) => ({
+      ...buckets,
+      onChain: ({ name, owner }) => Effect.succeedSome({ id: "", name, owner, createdAt: DateTime.makeUnsafe(0) })
     })
   },
   "receipts that wait for no confirmations": { plan: upheaval, settings: { CONFIRMATIONS: "1" } },

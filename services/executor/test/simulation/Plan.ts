@@ -137,6 +137,8 @@ export const make = (dice: Dice): Plan => {
       balance: 10n ** 18n,
       calmFee: dice.pick([1n, 2n, 10n]) * gwei,
       nonce: dice.pick([0, 0, 7]),
+      simulatesPool: dice.chance(0.3),
+      forgetsLogs: dice.chance(0.1),
       leavesForks: false
     },
     executors: dice.pick([1, 1, 2, 2, 3]),
@@ -152,11 +154,12 @@ export const make = (dice: Dice): Plan => {
     confirmations,
     dedupWindow,
     faultsEnd,
-    pauses: dice.chance(0.25)
+    // A log that is away for long is no different from one that is away for a while, and blocks go on meanwhile.
+    pauses: dice.chance(0.15)
       ? [{
-        of: dice.pick(["everything", "log"]),
+        of: dedupWindow > 10_000 ? "everything" : dice.pick(["everything", "log"]),
         at: dice.between(0, faultsEnd),
-        lasts: dedupWindow * dice.between(1, 2) + dice.pick([0, 60_000])
+        lasts: dedupWindow * dice.between(1, 2)
       }]
       : [],
     isLong: dice.chance(0.15),

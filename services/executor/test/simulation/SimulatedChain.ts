@@ -101,6 +101,10 @@ export interface Rules {
   readonly calmFee: bigint
   /** Transactions that the wallet sent before. */
   readonly nonce: number
+  /** A call is tried on what waits in the pool too, or on the latest block only. */
+  readonly simulatesPool: boolean
+  /** Nodes have dropped the logs of what was long ago, or have all of them. */
+  readonly forgetsLogs: boolean
   /** A reorganisation leaves stalled nodes on the blocks that it dropped. */
   readonly leavesForks: boolean
 }
@@ -280,6 +284,17 @@ export const make = (rules: Rules, dice: Dice, now: () => number) => {
     }
   }
 
+  /** The state after what a node has in its pool, if it were mined as it is. */
+  const poolStateAt = (n: number): State => {
+    const { after, number } = (nodes[n] as Node).head
+    let state = after
+    for (let pooled = pool.get(state.nonce); pooled !== undefined; pooled = pool.get(state.nonce)) {
+      if ((pooled.knownAt[n] ?? Infinity) > now()) break
+      state = execute(state, pooled.transaction, number + 1, 0n)[0]
+    }
+    return state
+  }
+
   const balanceAt = (n: number) => (nodes[n] as Node).head.after.balance + paid
 
   /** Hands a transaction to a node, which tells the others. */
@@ -320,6 +335,8 @@ export const make = (rules: Rules, dice: Dice, now: () => number) => {
     receive,
     isKnownTo,
     pendingAt,
+    /** The state in which a node tries a call. */
+    simulatedAt: (n: number): State => rules.simulatesPool ? poolStateAt(n) : (nodes[n] as Node).head.after,
     /** The tip that nodes suggest. */
     tip: () => tip,
     /** Where others drive the fees from now on. */
