@@ -61,6 +61,41 @@ it.live("a wallet without funds makes jobs and its lane say so and wait, until t
     }
   }).pipe(Effect.scoped))
 
+it.live("jobs whose transactions are dropped because the wallet ran dry report what is missing, and go on when it is there", () =>
+  Effect.gen(function*() {
+    const wallet = Wallet.createRandom()
+    const stack = yield* Stack.started({ privateKey: Redacted.make(wallet.privateKey) })
+    const chain = new JsonRpcProvider(stack.rpcUrl, undefined, { staticNetwork: true })
+    const setBalance = (ether: string) =>
+      Effect.promise(() => chain.send("anvil_setBalance", [wallet.address, toBeHex(parseEther(ether))]))
+    // Enough for each of them alone, and for some of them together.
+    yield* setBalance("0.003")
+    const asked = yield* Effect.forEach(
+      Array.from({ length: 30 }, freshName),
+      (name) => createBucket(stack.gatewayUrl, name),
+      { concurrency: "unbounded" }
+    )
+    const jobs = asked.map(({ body }) => `${stack.gatewayUrl}/jobs/${body.job_id}`)
+    const seen = yield* Effect.forEach(
+      jobs,
+      (url) => eventually(request(url), ({ body }) => body.status === "completed" || body.error !== null),
+      { concurrency: "unbounded" }
+    )
+    const waiting = seen.filter(({ body }) => body.status !== "completed")
+    assert.isNotEmpty(waiting)
+    assert.isBelow(waiting.length, jobs.length)
+    for (const { body } of waiting) {
+      assert.strictEqual(body.status, "processing")
+      assert.deepInclude(body.error, { category: "insufficient_funds", code: "InsufficientFunds" })
+      assert.match(body.error.message, /holds \d+ wei and .* may cost \d+; send it funds/)
+    }
+    yield* setBalance("1")
+    for (const { body } of yield* Effect.forEach(asked, ({ body }) => ended(stack.gatewayUrl, body.job_id))) {
+      assert.deepInclude(body, { status: "completed", error: null })
+    }
+    chain.destroy()
+  }).pipe(Effect.scoped))
+
 it.live("a job for another wallet than the executors' fails at once and names the setting", () =>
   Effect.gen(function*() {
     const owner = Wallet.createRandom().address

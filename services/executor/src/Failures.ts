@@ -10,15 +10,18 @@ import type {
 } from "@akave-async/sdk/Errors"
 import { Data, Duration, Schema } from "effect"
 
-/** The wallet can't pay for the transaction. */
+/** The wallet can't pay for the transaction, or for all that wait. */
 export class InsufficientFunds extends Schema.TaggedError<InsufficientFunds>()("InsufficientFunds", {
   address: Schema.String,
   /** In wei. */
   balance: Schema.BigInt,
-  needed: Schema.BigInt
+  needed: Schema.BigInt,
+  /** How many transactions of the wallet wait for it. */
+  transactions: Schema.Natural
 }) {
-  override readonly message =
-    `${this.address} holds ${this.balance} wei and the transaction may cost ${this.needed}; send it funds`
+  override readonly message = `${this.address} holds ${this.balance} wei and ${
+    this.transactions === 1 ? "the transaction" : `its ${this.transactions} transactions that wait`
+  } may cost ${this.needed}; send it funds`
   readonly isRetryable = true
 }
 
@@ -45,7 +48,7 @@ export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("Deadli
 /** The bytes of a claim did not get to the chain's node, as far as is known. */
 export class NotSent extends Data.TaggedError("NotSent")<{
   readonly claim: Wallet.Claim
-  readonly cause: RpcError | TransactionRefused
+  readonly cause: RpcError | TransactionRefused | InsufficientFunds
 }> {
   override readonly message = `The transaction was not sent: ${this.cause.message}`
 }

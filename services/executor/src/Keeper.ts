@@ -8,9 +8,12 @@
 import type * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Market } from "@akave-async/sdk/Chain"
+import { preparedOf } from "@akave-async/sdk/Wallet"
 import { Clock, Duration, Effect, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
+import { InsufficientFunds } from "./Failures.ts"
 import { Ledger, type Replacement } from "./Ledger.ts"
+import { Shortages } from "./Shortages.ts"
 
 /** How often ledger and chain are compared: what is lost is missed at the second look. */
 const interval = Duration.seconds(2)
@@ -83,6 +86,7 @@ const refused = (message: string): Job.Failure => ({
 export const run = Effect.gen(function*() {
   const chain = yield* Chain
   const ledger = yield* Ledger
+  const shortages = yield* Shortages
   const { maxFeePerGas: cap } = yield* ExecutorConfig
 
   let memory: Memory | undefined
@@ -136,6 +140,7 @@ export const run = Effect.gen(function*() {
       (claim) => Effect.map(chain.transactionKnown(claim.transactionHash), (isKnown) => !isKnown),
       { concurrency: "unbounded" }
     )
+    const unpaid: Array<Wallet.Claim> = []
     const tooCheap: Array<Wallet.Claim> = []
     const final: Array<Replacement> = []
     for (const { claim, result } of yield* send(unknown)) {
@@ -143,6 +148,8 @@ export const run = Effect.gen(function*() {
       const { message, reason } = result.failure
       if (reason === "replacement_underpriced" || reason === "underpriced" || reason === "fee_below_base_fee") {
         tooCheap.push(claim)
+      } else if (reason === "insufficient_funds") {
+        unpaid.push(claim)
       } else if (reason === "gas_limit" || (reason === "other" && isImpatient)) {
         const times = (refusals.get(claim.transactionHash) ?? 0) + 1
         refusals.set(claim.transactionHash, times)
@@ -155,8 +162,21 @@ export const run = Effect.gen(function*() {
     if (unknown.length > 0) {
       yield* Effect.logInfo("transactions were sent again").pipe(Effect.annotateLogs({ count: unknown.length }))
     }
+    yield* shortages.report(unpaid.length === 0 ? new Map() : yield* shortageOf(unpaid, claims))
     yield* change(final)
     return tooCheap
+  })
+
+  /** For each unpaid claim, what the wallet holds and what all claims that wait may cost. */
+  const shortageOf = Effect.fnUntraced(function*(
+    unpaid: ReadonlyArray<Wallet.Claim>,
+    waiting: ReadonlyArray<Wallet.Claim>
+  ) {
+    const balance = yield* chain.balance(ledger.signer)
+    const needed = waiting.reduce((sum, claim) => sum + preparedOf(claim.transaction).gasLimit * claim.maxFeePerGas, 0n)
+    const transactions = waiting.length
+    const shortage = new InsufficientFunds({ address: ledger.signer, balance, needed, transactions })
+    return new Map(unpaid.map(({ transactionHash }) => [transactionHash, shortage]))
   })
 
   /** Nonces that nobody has: transactions from elsewhere had them, and were lost. */
@@ -182,7 +202,7 @@ export const run = Effect.gen(function*() {
     if (task === undefined) {
       refusals.clear()
       holes = new Set()
-      return
+      return yield* shortages.report(new Map())
     }
     const [{ claims }, market] = yield* Effect.all([ledger.issued(task.from), chain.fees], { concurrency: 2 })
     const inOrder = Array.from(claims.values()).filter(({ nonce }) => nonce < task.to).toSorted((a, b) =>

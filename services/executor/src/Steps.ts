@@ -21,6 +21,7 @@ import * as CreateBucket from "./operations/CreateBucket.ts"
 import * as DeleteBucket from "./operations/DeleteBucket.ts"
 import { again, done, type Outcome } from "./Outcome.ts"
 import { Receipts } from "./Receipts.ts"
+import { Shortages } from "./Shortages.ts"
 
 export class Steps extends Context.Service<Steps, {
   /** Makes the next attempt at a job that was requested, up to a transaction that the chain's node has. */
@@ -58,6 +59,7 @@ const make = Effect.gen(function*() {
   const chain = yield* Chain
   const ledger = yield* Ledger
   const receipts = yield* Receipts
+  const shortages = yield* Shortages
   const failpoint = yield* Failpoint
   const { confirmations, deadline, retries, retryDelay } = yield* ExecutorConfig
   const funds = yield* Effect.cachedWithTTL(
@@ -193,7 +195,9 @@ const make = Effect.gen(function*() {
     if (Result.isSuccess(prepared)) {
       const [balance, { maxFeePerGas }] = yield* Effect.all([funds, ledger.offer], { concurrency: 2 })
       const needed = prepared.success.gasLimit * maxFeePerGas
-      if (balance < needed) return yield* new InsufficientFunds({ address: ledger.signer, balance, needed })
+      if (balance < needed) {
+        return yield* new InsufficientFunds({ address: ledger.signer, balance, needed, transactions: 1 })
+      }
       yield* waitsFor("waits for a nonce from the wallet's ledger")
       return claimed(yield* ledger.claim(job.id, prepared.success, spent))
     }
@@ -408,7 +412,10 @@ const make = Effect.gen(function*() {
         : !Wallet.hashes(claim).includes(settled.value.transactionHash)
     })
 
-  /** What comes first: the chain uses the nonce, another executor changes the claim, or the job's time is over. */
+  /**
+   * What comes first: the chain uses the nonce, another executor changes the claim, the wallet turns out to be short of funds
+   * for it, or the job's time is over.
+   */
   const nextOf = (job: Job.Job, claim: Wallet.Claim) => {
     const changed = ledger.find(job.id).pipe(
       Effect.map((now) => Option.isNone(now) || now.value.transactionHash !== claim.transactionHash),
@@ -421,10 +428,9 @@ const make = Effect.gen(function*() {
       Effect.andThen(Effect.repeat(isOverdue(job), { until: (is) => is, schedule: Schedule.spaced(lookInterval) })),
       Effect.as({ _tag: "Overdue" } as const)
     )
-    return Effect.raceFirst(
-      Effect.raceFirst(receipts.await(claim), changed),
-      claim.cancelled === undefined ? overdue : Effect.never
-    )
+    const unpaid = Effect.map(shortages.await(claim), (shortage) => ({ _tag: "Unpaid", shortage }) as const)
+    const settled = Effect.raceFirst(receipts.await(claim), changed)
+    return claim.cancelled === undefined ? Effect.raceAllFirst([settled, unpaid, overdue]) : settled
   }
 
   /** Whether it was a transfer to oneself, which did nothing but use up the nonce. */
@@ -446,7 +452,10 @@ const make = Effect.gen(function*() {
   const settleAtOnce = Effect.fnUntraced(function*(cause: StoredEvent, told: StepOf<"submitted">) {
     const claim = { ...told.event, transaction: "0x", earlier: [] }
     yield* waitsFor(`waits for the chain to use nonce ${claim.nonce}`)
-    const settled = yield* Effect.timeoutOption(receipts.await(claim), lookInterval)
+    const settled = yield* receipts.await(claim).pipe(
+      Effect.timeoutOption(lookInterval),
+      Effect.raceFirst(Effect.as(shortages.await(claim), Option.none()))
+    )
     if (Option.isNone(settled) || settled.value._tag !== "Mined") return Option.none()
     const { receipt } = settled.value
     if (receipt.status === "reverted" || isTransfer(receipt)) return Option.none()
@@ -508,6 +517,8 @@ const make = Effect.gen(function*() {
           return yield* settleMined(cause, known, claim, next.receipt)
         case "Changed":
           return again(Duration.zero)
+        case "Unpaid":
+          return yield* notSent(cause, known, new NotSent({ claim, cause: next.shortage }))
         case "Overdue": {
           yield* Effect.logWarning("the deadline has passed; the nonce is used up").pipe(Effect.annotateLogs({ jobId }))
           const cancelled = yield* withdraw(claim)

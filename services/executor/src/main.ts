@@ -17,6 +17,7 @@ import { Lane } from "./Lane.ts"
 import { Ledger } from "./Ledger.ts"
 import { LedgerLog } from "./LedgerLog.ts"
 import { Receipts } from "./Receipts.ts"
+import { Shortages } from "./Shortages.ts"
 import { Steps } from "./Steps.ts"
 
 /** Holds the chain's layers back until the node answers: an executor may be started before it. */
@@ -55,7 +56,7 @@ Service.main(
   "executor",
   Layer.merge(Reactions, Health).pipe(
     Layer.provide([Steps.layer, Lane.layer]),
-    Layer.provide([WalletLedger, Receipts.layer, Buckets.layer, Failpoint.layerConfig]),
+    Layer.provide([WalletLedger, Receipts.layer, Shortages.layer, Buckets.layer, Failpoint.layerConfig]),
     Layer.provide(LedgerLog.layerConfig),
     Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),
     Layer.provide([AkaveNode.layerConfig, Wallet.layerConfig, EventLogJetStream.layerConfig]),

@@ -37,9 +37,11 @@ import {
 } from "effect"
 import { TestClock } from "effect/testing"
 import { Transaction } from "ethers"
+import { InsufficientFunds } from "../src/Failures.ts"
 import { Ledger } from "../src/Ledger.ts"
 import type { Outcome } from "../src/Outcome.ts"
 import { Receipts } from "../src/Receipts.ts"
+import { Shortages } from "../src/Shortages.ts"
 import { Steps } from "../src/Steps.ts"
 
 // A public development key: the first of every Anvil chain.
@@ -130,6 +132,7 @@ const bench = Effect.gen(function*() {
     revert: new UnknownRevert({ data: "0x" }),
     chainTime: undefined
   }
+  const shortages = Context.get(yield* Layer.build(Shortages.layer), Shortages)
   /** The receipt with the address that the transaction of this hash went to. */
   const toSelf = (receipt: Receipt): Receipt => {
     const transaction = sent.map((raw) => Transaction.from(raw)).find(({ hash }) => hash === receipt.transactionHash)
@@ -185,7 +188,7 @@ const bench = Effect.gen(function*() {
       })
     })
     const layer = Steps.layer.pipe(
-      Layer.provide([Ledger.layer(probed(ledgerLog)), receipts, buckets]),
+      Layer.provide([Ledger.layer(probed(ledgerLog)), receipts, buckets, Layer.succeed(Shortages, shortages)]),
       Layer.provide([chain, Signer.layer(privateKey), Layer.succeed(EventLog, probed(log))]),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
         CONFIRMATIONS: `${confirmations}`,
@@ -257,7 +260,23 @@ const bench = Effect.gen(function*() {
   })
 
   yield* given(Bucket.RequestBucket.make({ jobId, name, owner }))
-  return { world, sent, log, ledgerLog, ledger, executor, append, given, events, tags, last, claims, attempt, settle }
+  return {
+    world,
+    sent,
+    shortages,
+    log,
+    ledgerLog,
+    ledger,
+    executor,
+    append,
+    given,
+    events,
+    tags,
+    last,
+    claims,
+    attempt,
+    settle
+  }
 })
 const errorOf = (event: Bucket.Event | undefined): Job.Failure | undefined =>
   event?._tag === "BucketAttemptFailed" || event?._tag === "BucketFailed" ? event.error : undefined
@@ -624,6 +643,39 @@ describe("a claim that exists", () => {
       assert.deepStrictEqual(yield* Fiber.join(waiting), again(Duration.zero))
       assert.deepStrictEqual(yield* attempt(steps), done)
       assert.deepStrictEqual((yield* tags).slice(2), ["BucketAttemptFailed", "BucketStarted", "BucketSubmitted"])
+      assert.lengthOf(yield* claims, 1)
+    }))
+
+  test("waits for funds with the job, which says what is missing, after the pool has dropped it", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, claims, executor, last, settle, shortages, tags, world } = bench
+      const steps = yield* executor()
+      world.mined = () => undefined
+      yield* attempt(steps, true)
+      const [claim] = yield* claims
+      world.send = () => Effect.fail(refused("insufficient_funds"))
+      const waiting = yield* Effect.forkScoped(settle(steps, true))
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(waiting.pollUnsafe())
+      const shortage = new InsufficientFunds({ address: owner, balance: 5n, needed: 700n, transactions: 3 })
+      yield* shortages.report(new Map([[(claim as Wallet.Claim).transactionHash, shortage]]))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(errorOf(yield* last), {
+        category: "insufficient_funds",
+        code: "InsufficientFunds",
+        message: `${owner} holds 5 wei and its 3 transactions that wait may cost 700; send it funds`
+      })
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* shortages.report(new Map())
+      world.send = () => Effect.succeed("accepted")
+      yield* TestClock.adjust(shortDelay)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), again(Duration.zero))
+      const sending = yield* Effect.forkScoped(settle(steps))
+      yield* TestClock.adjust(shortDelay)
+      assert.deepStrictEqual(yield* Fiber.join(sending), again(shortDelay))
+      world.mined = () => "success"
+      assert.deepStrictEqual(yield* settle(steps), done)
+      assert.deepStrictEqual((yield* tags).slice(3), ["BucketAttemptFailed", "BucketStarted", "BucketCreated"])
       assert.lengthOf(yield* claims, 1)
     }))
 

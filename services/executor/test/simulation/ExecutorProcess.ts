@@ -11,6 +11,7 @@ import * as Keeper from "../../src/Keeper.ts"
 import { Lane } from "../../src/Lane.ts"
 import { Ledger } from "../../src/Ledger.ts"
 import { Receipts } from "../../src/Receipts.ts"
+import { Shortages } from "../../src/Shortages.ts"
 import { Steps } from "../../src/Steps.ts"
 import * as ChainClient from "./ChainClient.ts"
 import type { Dice } from "./Dice.ts"
@@ -148,7 +149,7 @@ export const start = (name: string, surroundings: Surroundings): void => {
     yield* Effect.forkScoped(Keeper.run)
   })).pipe(
     Layer.provide([Steps.layer, Lane.layer]),
-    Layer.provide([ledgerLayer, Receipts.layer]),
+    Layer.provide([ledgerLayer, Receipts.layer, Shortages.layer]),
     Layer.provide([chainLayer, ChainClient.signer(signatures), logLayer]),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))
   )

@@ -1,0 +1,44 @@
+/**
+ * Claims that wait because the wallet can't pay for them: their transactions were sent, and the pool dropped them when the
+ * funds were used up. The keeper finds them, and their jobs report it.
+ */
+import type { TransactionHash } from "@akave-async/domain/Chain"
+import type * as Wallet from "@akave-async/domain/Wallet"
+import { Context, Deferred, Effect, Layer } from "effect"
+import type { InsufficientFunds } from "./Failures.ts"
+
+export class Shortages extends Context.Service<Shortages, {
+  /** Says what the keeper's last look has found: the transactions that the wallet can't pay for. */
+  report(found: ReadonlyMap<TransactionHash, InsufficientFunds>): Effect.Effect<void>
+  /** Waits until the claim's transaction is reported. */
+  await(claim: Pick<Wallet.Claim, "transactionHash">): Effect.Effect<InsufficientFunds>
+}>()("@akave-async/executor/Shortages") {
+  static readonly layer = Layer.sync(Shortages, () => {
+    let present: ReadonlyMap<string, InsufficientFunds> = new Map()
+    const waiting = new Map<string, Set<Deferred.Deferred<InsufficientFunds>>>()
+
+    return Shortages.of({
+      report: (found) =>
+        Effect.suspend(() => {
+          present = found
+          return Effect.forEach(found, ([hash, shortage]) =>
+            Effect.forEach(waiting.get(hash) ?? [], (answer) =>
+              Deferred.succeed(answer, shortage), { discard: true }), { discard: true })
+        }),
+      await: Effect.fnUntraced(function*({ transactionHash }) {
+        const known = present.get(transactionHash)
+        if (known !== undefined) return known
+        const answer = yield* Deferred.make<InsufficientFunds>()
+        const answers = waiting.get(transactionHash) ?? new Set()
+        waiting.set(transactionHash, answers.add(answer))
+        return yield* Effect.ensuring(
+          Deferred.await(answer),
+          Effect.sync(() => {
+            answers.delete(answer)
+            if (answers.size === 0) waiting.delete(transactionHash)
+          })
+        )
+      })
+    })
+  })
+}
