@@ -68,6 +68,12 @@ export const streamsOn = Effect.fnUntraced(function*(url: string) {
   })
 }, Effect.scoped)
 
+/** Deletes a JetStream stream, as an accident would. */
+export const deleteStream = Effect.fnUntraced(function*(url: string, name: string) {
+  const connection = yield* connected(url)
+  yield* Effect.promise(async () => (await jetstreamManager(connection)).streams.delete(name))
+}, Effect.scoped)
+
 /** A connection as the services have it. */
 export const connected = Effect.fnUntraced(function*(url: string) {
   const settings = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: url }))

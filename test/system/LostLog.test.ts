@@ -3,10 +3,11 @@ import * as Ports from "@akave-async/local/Ports"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { renameSync } from "node:fs"
+import { spawn } from "node:child_process"
+import { readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { createBucket, ended, eventually, freshName, tryRequest } from "../support/Client.ts"
-import { streamsOn } from "../support/Nats.ts"
+import { deleteStream, streamsOn } from "../support/Nats.ts"
 
 it.live("an emptied event log stops everything and is not made anew, and all goes on when its data is put back", () =>
   Effect.gen(function*() {
@@ -77,4 +78,57 @@ it.live("an emptied event log stops everything and is not made anew, and all goe
     for (const jobId of [queued.job_id, last.job_id]) {
       assert.strictEqual((yield* ended(stack.gatewayUrl, jobId)).body.status, "completed")
     }
+  }).pipe(Effect.scoped))
+
+it.live("a lost ledger is made anew by the command that the guide shows, once no job is under way", () =>
+  Effect.gen(function*() {
+    const stack = yield* Stack.started({})
+    const ledger = `AKAVE_WALLET_${stack.ownerAddress.toLowerCase()}`
+    const complete = Effect.gen(function*() {
+      const { body } = yield* createBucket(stack.gatewayUrl, freshName())
+      assert.strictEqual((yield* ended(stack.gatewayUrl, body.job_id)).body.status, "completed")
+    })
+    const guide = readFileSync(join(Stack.repository, "docs/reliability.md"), "utf8")
+    const [, command = ""] = /^(node \S+renewLedger\.ts)$/m.exec(guide) ?? []
+    const run = Effect.promise(() =>
+      new Promise<string>((resolve, reject) => {
+        const child = spawn("sh", ["-c", command], {
+          cwd: Stack.repository,
+          env: {
+            PATH: process.env["PATH"],
+            NATS_URL: stack.natsUrl,
+            AKAVE_NODE_ADDRESS: stack.nodeAddress,
+            AKAVE_PRIVATE_KEY: Stack.publicDevelopmentKey
+          }
+        })
+        let output = ""
+        for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output += chunk)
+        child.once("error", reject)
+        child.once("close", (code) => resolve(`${code} ${output}`))
+      })
+    )
+
+    yield* complete
+    assert.match(yield* run, /^1 .*is there, and stays as it is/)
+    yield* deleteStream(stack.natsUrl, ledger)
+    yield* stack.executor(0).stop
+    assert.match(yield* run, new RegExp(`^0 .*created the wallet's ledger ${ledger}; start the executors`))
+    yield* stack.executor(0).start
+    yield* complete
+
+    // A job that has begun: of its claim a new ledger would know nothing.
+    yield* stack.devnet.kill("SIGSTOP")
+    const { body: begun } = yield* createBucket(stack.gatewayUrl, freshName())
+    yield* eventually(
+      tryRequest(`${stack.gatewayUrl}/jobs/${begun.job_id}`),
+      ({ body }) => body.status === "processing"
+    )
+    yield* deleteStream(stack.natsUrl, ledger)
+    yield* stack.executor(0).kill("SIGKILL")
+    yield* stack.devnet.kill("SIGCONT")
+    assert.match(
+      yield* run,
+      new RegExp(`^1 .*1 jobs of the wallet have begun and have not ended \\(${begun.job_id}\\)`)
+    )
+    assert.notInclude(yield* streamsOn(stack.natsUrl), ledger)
   }).pipe(Effect.scoped))

@@ -1,12 +1,26 @@
 /** The log that holds the wallet's nonce ledger and nothing else. */
 import * as Bucket from "@akave-async/domain/Bucket"
 import { Address } from "@akave-async/domain/Chain"
+import type * as Job from "@akave-async/domain/Job"
 import { codec } from "@akave-async/eventing/BucketEvents"
-import { EventLog, type EventLogShape, lost } from "@akave-async/eventing/EventLog"
+import { EventLog, type EventLogShape, type LogUnavailable, lost } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import { Nats } from "@akave-async/platform/Nats"
+import { Chain } from "@akave-async/sdk/Chain"
 import { Wallet } from "@akave-async/sdk/Wallet"
-import { Config, Context, Effect, Layer, Option, Result } from "effect"
+import { Config, Context, Effect, Layer, Option, Result, Schema, Stream } from "effect"
+
+/** The JetStream stream of this wallet's ledger: `WALLET_STREAM` and `WALLET_PREFIX` with its address. */
+const configured = Effect.gen(function*() {
+  const { address } = yield* Wallet
+  const prefix = yield* Config.NonEmptyString("WALLET_PREFIX").pipe(Config.withDefault("akave.wallet"))
+  const stream = yield* Config.NonEmptyString("WALLET_STREAM").pipe(Config.withDefault("AKAVE_WALLET"))
+  return {
+    ...yield* EventLogJetStream.configured,
+    stream: `${stream}_${address.toLowerCase()}`,
+    prefix: `${prefix}.${address.toLowerCase()}`
+  }
+})
 
 export class LedgerLog extends Context.Service<LedgerLog, EventLogShape>()("@akave-async/executor/LedgerLog") {
   /**
@@ -19,13 +33,7 @@ export class LedgerLog extends Context.Service<LedgerLog, EventLogShape>()("@aka
       const connection = yield* Nats
       const events = yield* EventLog
       const { address } = yield* Wallet
-      const prefix = yield* Config.NonEmptyString("WALLET_PREFIX").pipe(Config.withDefault("akave.wallet"))
-      const stream = yield* Config.NonEmptyString("WALLET_STREAM").pipe(Config.withDefault("AKAVE_WALLET"))
-      const options = {
-        ...yield* EventLogJetStream.configured,
-        stream: `${stream}_${address.toLowerCase()}`,
-        prefix: `${prefix}.${address.toLowerCase()}`
-      }
+      const options = yield* configured
 
       const createFirst = Effect.gen(function*() {
         if (yield* hasSubmitted(events, Address.make(address))) {
@@ -58,3 +66,68 @@ export const hasSubmitted = Effect.fnUntraced(function*(log: EventLogShape, sign
     from = next.value.sequence + 1
   }
 })
+
+/** Why a lost ledger is not made anew. */
+export class NotRenewed extends Schema.TaggedError<NotRenewed>()("NotRenewed", { reason: Schema.String }) {
+  override readonly message = this.reason
+}
+
+/** The most jobs that are named where some are under way. */
+const namedJobs = 5
+
+/**
+ * Creates the ledger of a wallet that has lost it, and gives the name of its JetStream stream. The ledger begins with the
+ * number of transactions that the wallet has sent, and knows of no job: so it is refused while a job of the wallet may still
+ * send one, or a transaction of it waits to be mined. Executors that knew the lost ledger must be started anew.
+ */
+export const renew = Effect.gen(function*() {
+  const connection = yield* Nats
+  const events = yield* EventLog
+  const chain = yield* Chain
+  const { address } = yield* Wallet
+  const options = yield* configured
+  if (yield* EventLogJetStream.exists(connection, options.stream)) {
+    return yield* new NotRenewed({ reason: `The ledger ${options.stream} is there, and stays as it is` })
+  }
+  const open = yield* unfinished(events, Address.make(address))
+  if (open.length > 0) {
+    const named = open.slice(0, namedJobs).join(", ")
+    return yield* new NotRenewed({
+      reason:
+        `${open.length} jobs of the wallet have begun and have not ended (${named}): restore the ledger from a backup`
+    })
+  }
+  const [mined, sent] = yield* Effect.all([
+    chain.transactionCount(address, "latest"),
+    chain.transactionCount(address, "pending")
+  ])
+  if (sent > mined) {
+    return yield* new NotRenewed({
+      reason: `${sent - mined} transactions of the wallet wait to be mined: run this again when they are`
+    })
+  }
+  yield* EventLogJetStream.create(connection, options)
+  return options.stream
+})
+
+/** The jobs of the wallet that an executor has begun and none has ended. */
+const unfinished: (log: EventLogShape, owner: Address) => Effect.Effect<ReadonlyArray<Job.Id>, LogUnavailable> = Effect
+  .fnUntraced(function*(log, owner) {
+    const last = yield* log.lastSequence
+    if (last === 0) return []
+    const prefix = `${Bucket.ownerTokens(owner)}.`
+    const jobs = new Map<Job.Id, Job.Job | undefined>()
+    yield* log.subscribe(1).pipe(
+      Stream.takeUntil(({ sequence }) => sequence >= last),
+      Stream.filter(({ subject }) => subject.startsWith(prefix)),
+      Stream.runForEach((stored) =>
+        Effect.sync(() => {
+          const decoded = codec.decode(stored)
+          if (Result.isFailure(decoded)) return
+          const { jobId } = decoded.success
+          jobs.set(jobId, Bucket.evolveJob(jobs.get(jobId), decoded.success))
+        })
+      )
+    )
+    return Array.from(jobs).flatMap(([id, job]) => job?.status === "processing" ? [id] : [])
+  })

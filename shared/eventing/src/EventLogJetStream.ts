@@ -138,6 +138,13 @@ export const create = (connection: NatsConnection, options: CreateOptions): Effe
     })
   })
 
+/** Whether there is a JetStream stream of this name. */
+export const exists = (connection: NatsConnection, stream: string): Effect.Effect<boolean, LogUnavailable> =>
+  request("stream info", async () => {
+    const manager = await jetstreamManager(connection, { timeout: Duration.toMillis(requestTimeout) })
+    return (await manager.streams.info(stream).catch(orUndefined(streamNotFound))) !== undefined
+  })
+
 /** Opens the log and creates its stream if it is missing. An existing stream is left as it is. */
 export const open = Effect.fnUntraced(function*(connection: NatsConnection, options: CreateOptions) {
   const log = yield* attach(connection, options, create(connection, options))

@@ -14,8 +14,11 @@ export const ready = (details: Record<string, string | number>): Effect.Effect<v
  * Logs are JSON lines on standard output. A typed failure is told in one sentence and a defect with its stack; both end
  * the process with exit code 1.
  */
-export const main = <E>(service: string, layer: Layer.Layer<never, E>): void =>
-  Layer.launch(layer).pipe(
+export const main = <E>(service: string, layer: Layer.Layer<never, E>): void => run(service, Layer.launch(layer))
+
+/** Runs an effect as this process to its end, which is exit code 0, with the logs and failures of {@link main}. */
+export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void =>
+  effect.pipe(
     Effect.tapCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
       const told = cause.reasons.some((reason) => reason._tag === "Die") ? undefined : sentence(Cause.squash(cause))
