@@ -601,5 +601,5 @@ const [tipPercentile, tipBlocks] = [50, 5]
 const standardTip = 1_000_000_000n
 
 /** Blocks that are searched for logs at once where the node does not search all, and how many times. */
-const searchRanges = [10_000, 2_000, 500, 100, 10]
+const searchRanges = [10_000, 2_000, 500, 100, 10, 5]
 const mostSearches = 50
