@@ -1,13 +1,14 @@
 /**
  * Waits for what the chain does with all claims under way, with one look per block, which the chain tells of or is asked
- * for. A transaction may be mined before it is waited for, a reorganisation may move it, and one from elsewhere may use its
- * nonce: so claims whose nonce is used and of which no block has told are also looked up on their own, every 2 s.
+ * for. A transaction may be mined before it is waited for, a reorganisation may move it, one from elsewhere may use its
+ * nonce, and a node may not give the block: so claims whose nonce is used and of which no block has told are also looked up
+ * on their own, every 2 s. No look waits for another one, and none that fails ends another one.
  */
 import { TransactionHash } from "@akave-async/domain/Chain"
 import * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
-import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer, Option, Schedule } from "effect"
+import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 
 /** What the chain has done with a nonce: it mined a transaction of the claim, or another one. */
@@ -25,11 +26,14 @@ export class Receipts extends Context.Service<Receipts, {
       const chain = yield* Chain
       const { confirmations, pollInterval } = yield* ExecutorConfig
       const waiting = new Set<Waiter>()
-      /** The last block that was looked at. */
-      let seen = yield* chain.blockNumber
+      /** The latest block, and the last one that was looked at. */
+      let head = yield* chain.blockNumber
+      let seen = head
+      /** How often the look at the block after that has failed. */
+      let failures = 0
 
       const warn = (error: RpcError) => Effect.logWarning(error.message)
-      const isFinal = ({ blockNumber }: { readonly blockNumber: number }) => blockNumber <= seen - confirmations + 1
+      const isFinal = ({ blockNumber }: { readonly blockNumber: number }) => blockNumber <= head - confirmations + 1
 
       const tell = (receipts: ReadonlyArray<Receipt>) => {
         const byHash = new Map<string, Receipt>(receipts.filter(isFinal).map((one) => [one.transactionHash, one]))
@@ -38,16 +42,27 @@ export class Receipts extends Context.Service<Receipts, {
           return receipt === undefined ? Effect.void : Deferred.succeed(answer, { _tag: "Mined", receipt })
         }, { discard: true })
       }
-      const receiptsOf = (claim: Wallet.Claim) =>
-        Effect.map(Effect.forEach(Wallet.hashes(claim), chain.receipt), (found) => found.flatMap(Option.toArray))
+      /** Those that the node gives; why it does not give one is a failure where it gives none. */
+      const receiptsOf = Effect.fnUntraced(function*(claim: Wallet.Claim) {
+        const looks = yield* Effect.forEach(Wallet.hashes(claim), (hash) => Effect.result(chain.receipt(hash)))
+        const found = looks.flatMap((look) => Result.isSuccess(look) ? Option.toArray(look.success) : [])
+        const failed = looks.find(Result.isFailure)
+        return found.length === 0 && failed !== undefined ? yield* failed.failure : found
+      })
 
+      const findHead = Effect.tap(chain.blockNumber, (now) => Effect.sync(() => head = now))
       const look = Effect.gen(function*() {
-        const head = yield* chain.blockNumber
-        if (waiting.size === 0 || head < seen) seen = head
-        while (seen < head) {
+        const last = yield* findHead
+        if (waiting.size === 0 || last < seen) seen = last
+        while (seen < last) {
           // The block that becomes final with this head.
-          const receipts = yield* chain.blockReceipts(Math.max(0, seen + 2 - confirmations))
+          const receipts = yield* chain.blockReceipts(Math.max(0, seen + 2 - confirmations)).pipe(
+            Effect.tapError(() => Effect.sync(() => failures += 1)),
+            // A node may never give it: what it holds is then looked up on its own.
+            Effect.catchIf(() => failures >= looksAtBlock, (error) => Effect.as(warn(error), []))
+          )
           seen += 1
+          failures = 0
           yield* tell(receipts)
         }
       })
@@ -82,27 +97,36 @@ export class Receipts extends Context.Service<Receipts, {
         yield* Deferred.succeed(answer, { _tag: "Elsewhere", transactionHash })
       })
 
-      const sweep = Effect.gen(function*() {
+      const sweepOf = Effect.fnUntraced(function*(signer: string) {
+        const used = yield* chain.transactionCount(signer, "latest")
+        const untold = Array.from(waiting).filter(({ claim }) => claim.signer === signer && claim.nonce < used)
+        // The look at the block comes first, as a rule.
+        const overdue = untold.filter((waiter) => waiter.isOverdue)
+        for (const waiter of untold) waiter.isOverdue = true
+        if (overdue.length === 0) return
+        yield* findHead
+        yield* Effect.forEach(overdue, (waiter) => lookUp(waiter).pipe(Effect.catch(warn)), {
+          concurrency: 20,
+          discard: true
+        })
+      })
+      const sweep = Effect.suspend(() => {
         const signers = new Set(Array.from(waiting, ({ claim }) => claim.signer))
-        for (const signer of signers) {
-          const used = yield* chain.transactionCount(signer, "latest")
-          const untold = Array.from(waiting).filter(({ claim }) => claim.signer === signer && claim.nonce < used)
-          // The look at the block comes first, as a rule.
-          yield* Effect.forEach(untold.filter((waiter) => waiter.isOverdue), lookUp, { concurrency: 20, discard: true })
-          for (const waiter of untold) waiter.isOverdue = true
-        }
+        return Effect.forEach(signers, (signer) => sweepOf(signer).pipe(Effect.catch(warn)), {
+          concurrency: "unbounded",
+          discard: true
+        })
       })
 
       yield* follow.pipe(Effect.forever, Effect.forkScoped)
-      yield* sweep.pipe(Effect.catch(warn), Effect.repeat(Schedule.spaced(sweepInterval)), Effect.forkScoped)
+      yield* sweep.pipe(Effect.repeat(Schedule.spaced(sweepInterval)), Effect.forkScoped)
 
       return Receipts.of({
         await: Effect.fn("Receipts.await")(function*(claim: Wallet.Claim) {
           const waiter: Waiter = { claim, answer: yield* Deferred.make<Settlement>(), isOverdue: false }
           waiting.add(waiter)
-          return yield* Effect.flatMap(receiptsOf(claim), tell).pipe(
-            Effect.ignore,
-            Effect.andThen(Deferred.await(waiter.answer)),
+          const first = Effect.flatMap(receiptsOf(claim), tell).pipe(Effect.ignore, Effect.andThen(Effect.never))
+          return yield* Effect.raceFirst(first, Deferred.await(waiter.answer)).pipe(
             Effect.ensuring(Effect.sync(() => waiting.delete(waiter)))
           )
         })
@@ -118,6 +142,8 @@ interface Waiter {
   isOverdue: boolean
 }
 
+/** How often a block is looked at before it is passed over. */
+const looksAtBlock = 3
 const sweepInterval = Duration.seconds(2)
 /** While heads are told, a look without one is only for those that are not. */
 const toldInterval = Duration.seconds(5)

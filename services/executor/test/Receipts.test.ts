@@ -1,6 +1,7 @@
 import { Address, TransactionHash } from "@akave-async/domain/Chain"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
+import { RpcError } from "@akave-async/sdk/Errors"
 import { assert, it } from "@effect/vitest"
 import { ConfigProvider, Context, DateTime, Effect, Fiber, Latch, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
@@ -29,12 +30,19 @@ const receiptOf = (transactionHash: string, blockNumber: number): Receipt => ({
   logs: []
 })
 
-/** A chain whose blocks hold transactions by hash; `hidden` ones have no receipt, as on a node that is behind. */
+const refused = (method: string) => Effect.fail(new RpcError({ method, code: -32_600, details: "Unsupported method" }))
+
+/**
+ * A chain whose blocks hold transactions by hash; `hidden` ones have no receipt, as on a node that is behind. Questions for
+ * blocks and transactions among the `refused` ones fail, and for `silent` ones have no answer.
+ */
 const bench = (confirmations = 1) =>
   Effect.gen(function*() {
     const world = {
       blocks: [[]] as Array<ReadonlyArray<string>>,
       hidden: new Set<string>(),
+      refused: new Set<string | number>(),
+      silent: new Set<string>(),
       used: 0,
       looks: 0,
       polls: 0,
@@ -51,15 +59,22 @@ const bench = (confirmations = 1) =>
       }),
       newHead: world.heads.await,
       blockReceipts: (number) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           world.looks += 1
-          return (world.blocks[number] ?? []).map((hash) => receiptOf(hash, number))
+          if (world.refused.has(number)) return refused("eth_getBlockReceipts")
+          return Effect.succeed((world.blocks[number] ?? []).map((hash) => receiptOf(hash, number)))
         }),
       receipt: (hash) =>
-        Effect.sync(() =>
-          find(hash) === -1 || world.hidden.has(hash) ? Option.none() : Option.some(receiptOf(hash, find(hash)))
+        Effect.suspend(() => {
+          if (world.refused.has(hash)) return refused("eth_getTransactionReceipt")
+          if (world.silent.has(hash)) return Effect.never
+          const isTold = find(hash) !== -1 && !world.hidden.has(hash)
+          return Effect.succeed(isTold ? Option.some(receiptOf(hash, find(hash))) : Option.none())
+        }),
+      transactionCount: (address) =>
+        Effect.suspend(() =>
+          world.refused.has(address) ? refused("eth_getTransactionCount") : Effect.succeed(world.used)
         ),
-      transactionCount: () => Effect.sync(() => world.used),
       // A foreign transaction of nonce n has the hash n + 1000.
       minedAt: ({ nonce }) =>
         Effect.sync(() => {
@@ -158,6 +173,72 @@ it.effect("takes a missing receipt for nothing while no block shows another tran
     world.hidden.clear()
     yield* TestClock.adjust("5 seconds")
     assert.strictEqual((yield* Fiber.join(waiting))._tag, "Mined")
+  }))
+
+it.effect("tells of what is mined though no block can be looked at", () =>
+  Effect.gen(function*() {
+    const { receipts, world } = yield* bench(2)
+    for (let number = 0; number < 100; number++) world.refused.add(number)
+    const waiting = yield* Effect.forkScoped(receipts.await(claim(1)), { startImmediately: true })
+    yield* mine(world, hash(1))
+    world.used = 2
+    yield* TestClock.adjust("10 seconds")
+    assert.isUndefined(waiting.pollUnsafe())
+    yield* mine(world)
+    yield* TestClock.adjust("5 seconds")
+    assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(1), 1) })
+  }))
+
+it.effect("passes over a block that can't be looked at, and tells of those after it", () =>
+  Effect.gen(function*() {
+    const { receipts, world } = yield* bench()
+    world.refused.add(1)
+    const waiting = yield* Effect.forkScoped(receipts.await(claim(1)), { startImmediately: true })
+    yield* mine(world)
+    yield* mine(world, hash(1))
+    yield* TestClock.adjust("2 seconds")
+    assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(1), 2) })
+  }))
+
+it.effect("does not let one claim's failing look hold another claim", () =>
+  Effect.gen(function*() {
+    const { receipts, world } = yield* bench()
+    for (let number = 0; number < 100; number++) world.refused.add(number)
+    world.refused.add(hash(1))
+    const stranger = Address.make("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
+    world.refused.add(stranger)
+    const [first, second] = yield* Effect.forEach(
+      [claim(1), claim(2), { ...claim(3), signer: stranger }],
+      (one) => Effect.forkScoped(receipts.await(one), { startImmediately: true })
+    )
+    yield* mine(world, hash(1), hash(2))
+    world.used = 3
+    yield* TestClock.adjust("10 seconds")
+    assert.strictEqual((yield* Fiber.join(second ?? assert.fail()))._tag, "Mined")
+    assert.isUndefined(first?.pollUnsafe())
+    world.refused.delete(hash(1))
+    yield* TestClock.adjust("5 seconds")
+    assert.strictEqual((yield* Fiber.join(first ?? assert.fail()))._tag, "Mined")
+  }))
+
+it.effect("tells of the transaction that is mined, though the node tells nothing of the one that it replaced", () =>
+  Effect.gen(function*() {
+    const { receipts, world } = yield* bench()
+    world.refused.add(hash(50)).add(1)
+    const waiting = yield* Effect.forkScoped(receipts.await(claim(5, hash(50))), { startImmediately: true })
+    yield* mine(world, hash(5))
+    world.used = 6
+    yield* TestClock.adjust("10 seconds")
+    assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(5), 1) })
+  }))
+
+it.effect("does not wait for its first look, where blocks tell", () =>
+  Effect.gen(function*() {
+    const { receipts, world } = yield* bench()
+    world.silent.add(hash(1))
+    const waiting = yield* Effect.forkScoped(receipts.await(claim(1)), { startImmediately: true })
+    yield* mine(world, hash(1))
+    assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(1), 1) })
   }))
 
 /** A block that the chain tells of. */

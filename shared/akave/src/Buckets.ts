@@ -76,14 +76,17 @@ export const isIndexChanged = (refusal: Refusal): boolean =>
 const outOfRange = 0x32n
 
 export class Buckets extends Context.Service<Buckets, {
-  /** The transaction that creates a bucket for `from`, or why the contract would refuse it. Nothing is sent. */
+  /**
+   * The transaction that creates a bucket for `from`, or why the contract would refuse it in the state of the latest block.
+   * Nothing is sent. What waits to be mined is not looked at, so a second transaction for one bucket is not refused.
+   */
   prepareCreate(of: {
     readonly name: string
     readonly from: string
   }): Effect.Effect<Prepared, InvalidArgument | Refusal | RpcError>
   /**
-   * The transaction that deletes a bucket of `from`, or why the contract would refuse it. Nothing is sent. It holds the
-   * bucket's place in the owner's list, so it is of use until the list changes: see {@link isIndexChanged}.
+   * The transaction that deletes a bucket of `from`, or why the contract would refuse it after what waits to be mined, where
+   * the node looks at that: a deletion that waits may move the bucket. Nothing is sent. It holds the bucket's place in the owner's list, so it is of use until the list changes: see {@link isIndexChanged}.
    */
   prepareDelete(of: {
     readonly name: string
@@ -110,7 +113,9 @@ export class Buckets extends Context.Service<Buckets, {
    * Creates a bucket of the wallet and waits until it is mined. The contract's `BucketAlreadyExists` says that it was
    * there before. After any other error, {@link onChain} tells whether it came into being all the same.
    *
-   * Calls of one process may overlap: their transactions get successive nonces and wait together.
+   * Calls of one process may overlap: their transactions get successive nonces and wait together. Those for one bucket go
+   * one after the other, and each is first simulated on what waits to be mined, where the node can: so none is sent, and
+   * paid for, that an earlier one of the wallet makes needless.
    */
   createBucket(
     name: string,
@@ -163,16 +168,20 @@ const make = Effect.gen(function*() {
 
   const { chainId, storageAddress: to } = chain
 
-  const prepare = (from: string, data: string) =>
-    Effect.map(chain.simulate({ from, to, data }), (gas): Prepared => ({ to, data, gasLimit: gas + spareGas, chainId }))
+  const prepare = (from: string, data: string, at: "latest" | "pending") =>
+    Effect.map(
+      chain.simulate({ from, to, data }, at),
+      (gas): Prepared => ({ to, data, gasLimit: gas + spareGas, chainId })
+    )
 
-  const prepareCreate = Effect.fn("Buckets.prepareCreate")(
-    function*({ from, name }: { readonly name: string; readonly from: string }) {
+  const prepareCreateAt = Effect.fn("Buckets.prepareCreate")(
+    function*({ from, name }: { readonly name: string; readonly from: string }, at: "latest" | "pending") {
       yield* checkName(name)
       yield* checkAddress("from", from)
-      return yield* prepare(from, storage.encodeFunctionData("createBucket", [name]))
+      return yield* prepare(from, storage.encodeFunctionData("createBucket", [name]), at)
     }
   )
+  const prepareCreate: Buckets["Service"]["prepareCreate"] = (of) => prepareCreateAt(of, "latest")
 
   /** What a view of the Storage contract returns. */
   const view = Effect.fnUntraced(
@@ -191,7 +200,11 @@ const make = Effect.gen(function*() {
       yield* checkAddress("from", from)
       // A bucket that is not there has index 0, and the contract itself then says that it is not there.
       const [index] = yield* view("getBucketIndexByName", [name, from.toLowerCase()])
-      return yield* prepare(from, storage.encodeFunctionData("deleteBucket", [bucketId(name, from), name, index]))
+      return yield* prepare(
+        from,
+        storage.encodeFunctionData("deleteBucket", [bucketId(name, from), name, index]),
+        "pending"
+      )
     },
     // A block may come between the two calls.
     Effect.retry({ times: 3, while: isListChanged })
@@ -238,9 +251,7 @@ const make = Effect.gen(function*() {
     logs.find(({ address, topics }) => isSame(address, to) && topics[0] === topic)
 
   const lastTransaction = Effect.fnUntraced(function*(topic: string, bucketId: string) {
-    const logs = yield* chain.logs({ address: to, topics: [topic, bucketId] }).pipe(
-      Effect.catchIf(isBeyondReach, () => Effect.succeed([]))
-    )
+    const logs = yield* chain.logs({ address: to, topics: [topic, bucketId] })
     return Option.map(
       Option.fromUndefinedOr(logs.at(-1)),
       ({ blockNumber, transactionHash }): MinedTransaction => ({ hash: transactionHash, blockNumber })
@@ -280,9 +291,10 @@ const make = Effect.gen(function*() {
 
   /**
    * Sends a transaction that the contract refuses as `done` once it is mined, and gives its hash. Each try looks at the
-   * chain first, and no try begins while an earlier one may be mined.
+   * chain first, with what waits there: an earlier transaction for the same bucket, of this process or of another one with
+   * this key, may not be mined yet. No try begins while an earlier one may be mined.
    */
-  const submit = (prepare: ReturnType<typeof prepareCreate>, done: ErrorName) =>
+  const submit = (prepare: ReturnType<typeof prepareCreateAt>, done: ErrorName) =>
     Effect.suspend(() => {
       if (inFlight === 0) leastNonce = 0
       const earlier: Array<string> = []
@@ -331,9 +343,22 @@ const make = Effect.gen(function*() {
     return logOf(receipt, topic) === undefined ? yield* noStorage("eth_sendRawTransaction", to) : receipt
   })
 
+  const turns = new Map<string, { readonly semaphore: Semaphore.Semaphore; calls: number }>()
+  /** One after the other for each name: not all nodes simulate on what waits. */
+  const inTurn = <A, E>(name: string, change: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      const turn = turns.get(name) ?? { semaphore: Semaphore.makeUnsafe(1), calls: 0 }
+      turns.set(name, turn)
+      turn.calls += 1
+      return turn.semaphore.withPermit(change).pipe(Effect.ensuring(Effect.sync(() => {
+        turn.calls -= 1
+        if (turn.calls === 0) turns.delete(name)
+      })))
+    })
+
   const createBucket = Effect.fn("Buckets.createBucket")(function*(name: string, options?: SettleOptions) {
-    const sent = submit(prepareCreate({ name, from: wallet.address }), "BucketAlreadyExists")
-    const { blockNumber, gasUsed, transactionHash } = yield* carryOut(sent, createBucketTopic, options)
+    const sent = submit(prepareCreateAt({ name, from: wallet.address }, "pending"), "BucketAlreadyExists")
+    const { blockNumber, gasUsed, transactionHash } = yield* inTurn(name, carryOut(sent, createBucketTopic, options))
     // The contract takes the bucket's time from its block.
     const createdAt = yield* chain.blockTime(blockNumber)
     return { id: bucketId(name, wallet.address), name, createdAt, transactionHash, blockNumber, gasUsed }
@@ -341,8 +366,9 @@ const make = Effect.gen(function*() {
 
   const deleteBucket = Effect.fn("Buckets.deleteBucket")(function*(name: string, options?: SettleOptions) {
     const sent = submit(prepareDelete({ name, from: wallet.address }), "BucketNonexists")
-    const { blockNumber, gasUsed, transactionHash } = yield* carryOut(sent, deleteBucketTopic, options).pipe(
-      Effect.retry({ ...indexTries, while: isListChanged })
+    const { blockNumber, gasUsed, transactionHash } = yield* inTurn(
+      name,
+      Effect.retry(carryOut(sent, deleteBucketTopic, options), { ...indexTries, while: isListChanged })
     )
     return { id: bucketId(name, wallet.address), name, transactionHash, blockNumber, gasUsed }
   })
@@ -429,7 +455,3 @@ const isListChanged = (error: ChangeError): boolean => {
   const refusal = error._tag === "TransactionReverted" ? error.cause : error
   return (refusal?._tag === "ContractError" || refusal?._tag === "UnknownRevert") && isIndexChanged(refusal)
 }
-
-/** Public nodes search only so many blocks for logs, and say so in their own words. */
-const isBeyondReach = ({ code, details }: RpcError): boolean =>
-  typeof code === "number" && /range|limit|too many|too large|exceed|prune|history/i.test(details)

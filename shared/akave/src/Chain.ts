@@ -1,9 +1,10 @@
 /** The chain behind a node, through its JSON-RPC. */
 import {
+  Clock,
   Config,
   Context,
   DateTime,
-  type Duration,
+  Duration,
   Effect,
   Layer,
   Option,
@@ -23,72 +24,132 @@ import {
   UnknownRevert
 } from "./Errors.ts"
 import * as JsonRpc from "./JsonRpc.ts"
-import { classify } from "./Refusals.ts"
+import { classify, isBeyondReach, isRateLimit } from "./Refusals.ts"
 import { transient } from "./Retry.ts"
 
-/** JSON-RPC's form of a number: 0x and hex digits. */
-const Hex = Schema.String.check(Schema.isPattern(/^0x[0-9a-fA-F]+$/))
-const Amount = Hex.pipe(
-  Schema.decodeTo(Schema.BigInt, SchemaTransformation.transform({ decode: BigInt, encode: (n) => toQuantity(n) }))
-)
-const Count = Hex.pipe(
-  Schema.decodeTo(Schema.Natural, SchemaTransformation.transform({ decode: Number, encode: (n) => toQuantity(n) }))
-)
-const Status = Hex.pipe(
+/**
+ * A number: by JSON-RPC 0x and hex digits, without leading zeros. Some nodes write it as decimal digits, or as a number of
+ * JSON, which is only taken where it is exact.
+ */
+const Quantity = Schema.Union([Schema.String.check(Schema.isPattern(/^(0[xX][0-9a-fA-F]+|[0-9]+)$/)), Schema.Natural])
+const Amount = Quantity.pipe(
   Schema.decodeTo(
-    Schema.Literals(["success", "reverted"]),
-    SchemaTransformation.transform({
-      decode: (hex) => BigInt(hex) === 1n ? "success" as const : "reverted" as const,
-      encode: (status) => status === "success" ? "0x1" : "0x0"
-    })
+    Schema.BigInt,
+    SchemaTransformation.transform({ decode: (n) => BigInt(n), encode: (n) => toQuantity(n) })
   )
 )
-const Bytes = Schema.String.check(Schema.isPattern(/^0x([0-9a-fA-F]{2})*$/))
+const Count = Quantity.pipe(
+  Schema.decodeTo(
+    Schema.Natural,
+    SchemaTransformation.transform({ decode: (n) => Number(BigInt(n)), encode: (n) => toQuantity(n) })
+  )
+)
+/** 0x and hex digits, which are compared as lower-case ones. */
+const Bytes = Schema.String.check(Schema.isPattern(/^0[xX]([0-9a-fA-F]{2})*$/)).pipe(
+  Schema.decodeTo(Schema.String, SchemaTransformation.toLowerCase())
+)
+/** What some nodes leave out, and others give as null. */
+const maybe = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
-export const Log = Schema.Struct({
+const LogJson = Schema.Struct({
   address: Schema.String,
-  topics: Schema.Array(Schema.String),
+  topics: Schema.Array(Bytes),
   data: Bytes,
-  transactionHash: Schema.String,
-  blockNumber: Count
+  transactionHash: maybe(Bytes),
+  blockNumber: maybe(Count)
 })
-export type Log = typeof Log.Type
+
+export interface Log {
+  readonly address: string
+  /** Each of them 0x and lower-case hex digits. */
+  readonly topics: ReadonlyArray<string>
+  readonly data: string
+  readonly transactionHash: string
+  readonly blockNumber: number
+}
+
+const ReceiptJson = Schema.Struct({
+  transactionHash: Bytes,
+  /** Null as long as the transaction waits, where a node has receipts of such. */
+  blockNumber: maybe(Count),
+  blockHash: maybe(Bytes),
+  /** Receipts from before EIP-658 have a state root in its place. */
+  status: maybe(Schema.Union([Count, Schema.Boolean])),
+  gasUsed: Count,
+  effectiveGasPrice: maybe(Amount),
+  from: Schema.String,
+  to: maybe(Schema.String),
+  logs: maybe(Schema.Array(LogJson))
+})
 
 /** A mined transaction, read from JSON-RPC's receipt. */
-export const Receipt = Schema.Struct({
-  transactionHash: Schema.String,
-  blockNumber: Count,
-  blockHash: Schema.String,
-  status: Status,
+export interface Receipt {
+  /** 0x and lower-case hex digits. */
+  readonly transactionHash: string
+  readonly blockNumber: number
+  readonly blockHash: string
+  readonly status: "success" | "reverted"
   /** Gas units. */
-  gasUsed: Count,
+  readonly gasUsed: number
   /** Wei per gas unit that was paid. */
-  effectiveGasPrice: Schema.optionalKey(Amount),
-  from: Schema.String,
-  to: Schema.NullOr(Schema.String),
-  logs: Schema.Array(Log)
-})
-export type Receipt = typeof Receipt.Type
+  readonly effectiveGasPrice?: bigint
+  readonly from: string
+  /** Null where the transaction created a contract. */
+  readonly to: string | null
+  readonly logs: ReadonlyArray<Log>
+}
+
+/** What a transaction costs that runs no contract. */
+const transferGas = 21_000
+
+const receiptOf = (json: typeof ReceiptJson.Type, blockNumber: number): Receipt => {
+  const { blockHash, effectiveGasPrice, from, gasUsed, status, to, transactionHash } = json
+  const logs = json.logs ?? []
+  // Without a status: what reverted has left no log, and a transfer can't revert.
+  const isSuccess = status ?? (logs.length > 0 || gasUsed === transferGas)
+  return {
+    transactionHash,
+    blockNumber,
+    blockHash: blockHash ?? "0x",
+    status: Number(isSuccess) === 1 ? "success" : "reverted",
+    gasUsed,
+    ...(typeof effectiveGasPrice === "bigint" ? { effectiveGasPrice } : {}),
+    from,
+    to: to ?? null,
+    logs: logs.map((log) => ({
+      ...log,
+      transactionHash: log.transactionHash ?? transactionHash,
+      blockNumber: log.blockNumber ?? blockNumber
+    }))
+  }
+}
+
+const MinedLog = Schema.Struct({ ...LogJson.fields, transactionHash: Bytes, blockNumber: Count })
 
 const Block = Schema.Struct({
-  baseFeePerGas: Schema.optionalKey(Amount),
+  baseFeePerGas: maybe(Amount),
   /** Unix time in seconds. */
   timestamp: Count,
-  transactions: Schema.Array(Schema.String)
+  /** Hashes; some nodes give whole transactions, asked or not. */
+  transactions: maybe(Schema.Array(Schema.Union([Bytes, Schema.Struct({ hash: Bytes })])))
 })
 
 /** A block with its transactions, as far as they tell who used which nonce. */
 const FullBlock = Schema.Struct({
   timestamp: Count,
-  transactions: Schema.Array(Schema.Struct({ hash: Schema.String, from: Schema.String, nonce: Count }))
+  transactions: maybe(Schema.Array(Schema.Struct({ hash: Bytes, from: maybe(Schema.String), nonce: maybe(Count) })))
 })
+
+const FeeHistory = Schema.Struct({ reward: Schema.NonEmptyArray(Schema.NonEmptyArray(Amount)) })
 
 const MinedTransaction = Schema.Struct({
   from: Schema.String,
-  to: Schema.NullOr(Schema.String),
-  input: Bytes,
-  value: Hex,
-  gas: Hex
+  to: maybe(Schema.String),
+  input: maybe(Bytes),
+  /** Some nodes' name of the input. */
+  data: maybe(Bytes),
+  value: maybe(Amount),
+  gas: Amount
 })
 
 /** What a transaction offers, in wei per gas unit. */
@@ -122,7 +183,10 @@ export interface ChainOptions {
 
 /**
  * Every method ends: a request has a deadline, and reads are repeated for about 10 s at most while the trouble may
- * pass. Over HTTP, requests made within 5 ms travel as one JSON-RPC batch of at most 100.
+ * pass; where the node limits requests, they wait for up to a minute. Over HTTP, requests made within 5 ms travel as one
+ * JSON-RPC batch of at most 100, or of what the node takes.
+ *
+ * Methods that not all nodes have are asked for first, and what a node refuses of them is learnt in another way.
  */
 export class Chain extends Context.Service<Chain, {
   readonly chainId: bigint
@@ -132,13 +196,24 @@ export class Chain extends Context.Service<Chain, {
   readonly accessAddress: string
   /** Runs a view in the state after a block, the latest one by default, and gives what it returns: 0x and hex digits. */
   call(call: Call, block?: number): Effect.Effect<string, ContractError | UnknownRevert | RpcError>
-  /** What the chain asks for now: the tip it suggests, and a cap that outlives five blocks in a row of rising base fee. */
+  /**
+   * What the chain asks for now: the tip it suggests, and a cap that outlives five blocks in a row of rising base fee. The
+   * offer is a legacy one where blocks have no base fee.
+   */
   readonly fees: Effect.Effect<Market, RpcError>
-  /** The gas limit that a transaction needs, in gas units with a tenth to spare, or why the contract would refuse it. */
+  /**
+   * The gas limit that a transaction needs, in gas units with a tenth to spare, or why the contract would refuse it: in the
+   * state of the latest block, or of what waits in the pool on top of it. The second takes long while much waits, and
+   * nodes that do not look into their pool, or take no block here, answer as to the first.
+   */
   simulate(
-    call: Call & { readonly from: string }
+    call: Call & { readonly from: string },
+    at?: "latest" | "pending"
   ): Effect.Effect<bigint, ContractError | UnknownRevert | RpcError>
-  /** How many transactions of an account are mined ("latest"), or mined and waiting ("pending"): its next nonce. */
+  /**
+   * How many transactions of an account are mined ("latest"), or mined and waiting ("pending"): its next nonce. A node that
+   * tells nothing of its pool tells of the mined ones for both.
+   */
   transactionCount(address: string, at: "latest" | "pending"): Effect.Effect<number, RpcError>
   /** An account's balance at the latest block, in wei. */
   balance(address: string): Effect.Effect<bigint, RpcError>
@@ -161,7 +236,10 @@ export class Chain extends Context.Service<Chain, {
   blockTime(number: number): Effect.Effect<DateTime.Utc, RpcError>
   /** The receipts of all transactions of a block; a block that the chain's node does not have is an `RpcError`. */
   blockReceipts(number: number): Effect.Effect<ReadonlyArray<Receipt>, RpcError>
-  /** The logs of one contract with these first topics, from the first block on, oldest first. */
+  /**
+   * The logs of one contract with these first topics, oldest first: from the first block on, or where the node searches only
+   * so many blocks at once, the latest ones that a number of such searches find.
+   */
   logs(filter: {
     readonly address: string
     readonly topics: ReadonlyArray<string>
@@ -175,7 +253,7 @@ export class Chain extends Context.Service<Chain, {
     readonly nonce: number
     readonly since: DateTime.Utc
   }): Effect.Effect<Option.Option<{ readonly hash: string; readonly blockNumber: number }>, RpcError>
-  /** Why a mined transaction reverted, found by running it again. */
+  /** Why a mined transaction reverted, found by running it again, on the latest state where the node has no older one. */
   explainRevert(
     receipt: Pick<Receipt, "transactionHash" | "blockNumber">
   ): Effect.Effect<ContractError | UnknownRevert, RpcError>
@@ -228,33 +306,86 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
       Effect.retry(transient)
     )
 
+  /** Until when methods are not asked for, in milliseconds. */
+  const left = new Map<string, number>()
+  /**
+   * What a method tells that the node need not have, or else what `next` tells. Only trouble that may pass is waited for; a
+   * method that the node does not have is left for a while. A node that is away is not asked in another way.
+   */
+  const optional = <A>(
+    method: string,
+    first: Effect.Effect<A, RpcError>,
+    next: Effect.Effect<A, RpcError>
+  ): Effect.Effect<A, RpcError> =>
+    Effect.gen(function*() {
+      if ((left.get(method) ?? 0) > (yield* Clock.currentTimeMillis)) return yield* next
+      return yield* first.pipe(
+        Effect.retry({ ...transient, while: (error) => !isRefused(error) && error.isRetryable }),
+        Effect.catchIf((error) => !isAway(error), (error) =>
+          Effect.gen(function*() {
+            if (!isRefused(error) || isMethodMissing(error)) {
+              if (!left.has(method)) yield* Effect.logInfo(`${error.message}; the chain is asked in another way`)
+              left.set(method, (yield* Clock.currentTimeMillis) + Duration.toMillis(leftFor))
+            }
+            return yield* next
+          }))
+      )
+    })
+
   const chainId = yield* read("eth_chainId", [], Amount)
 
   const call = Effect.fn("Chain.call")((call: Call, block?: number) =>
     run("eth_call", [call, block === undefined ? "latest" : toQuantity(block)], Bytes)
   )
 
-  const legacyFees = Effect.map(
-    read("eth_gasPrice", [], Amount),
-    (price): Market => ({ maxFeePerGas: price, maxPriorityFeePerGas: price, isLegacy: true })
+  const gasPrice = read("eth_gasPrice", [], Amount)
+  /** Undefined where the node suggests none. */
+  const suggestedTip = optional<bigint | undefined>(
+    "eth_maxPriorityFeePerGas",
+    once("eth_maxPriorityFeePerGas", [], Amount),
+    optional<bigint | undefined>(
+      "eth_feeHistory",
+      Effect.map(
+        once("eth_feeHistory", [toQuantity(tipBlocks), "latest", [tipPercentile]], FeeHistory),
+        ({ reward }) => median(reward.map(([tip]) => tip))
+      ),
+      Effect.undefined
+    )
   )
-  const fees = Effect.all([
-    read("eth_maxPriorityFeePerGas", [], Amount),
-    read("eth_getBlockByNumber", ["latest", false], Block)
-  ], { concurrency: 2 }).pipe(
-    Effect.map(([tip, { baseFeePerGas }]): Market | undefined =>
-      baseFeePerGas === undefined
-        ? undefined
-        : { baseFeePerGas, maxPriorityFeePerGas: tip, maxFeePerGas: tip + 2n * baseFeePerGas }
-    ),
-    // Chains from before EIP-1559 have no tip to suggest.
-    Effect.catchIf(isMethodMissing, () => Effect.undefined),
-    Effect.flatMap((market) => market === undefined ? legacyFees : Effect.succeed(market)),
-    Effect.withSpan("Chain.fees")
-  )
+  const fees = Effect.gen(function*() {
+    const [tip, { baseFeePerGas }] = yield* Effect.all([
+      suggestedTip,
+      read("eth_getBlockByNumber", ["latest", false], Block)
+    ], { concurrency: 2 })
+    if (typeof baseFeePerGas !== "bigint") {
+      // A chain from before EIP-1559.
+      const price = yield* gasPrice
+      return { maxFeePerGas: price, maxPriorityFeePerGas: price, isLegacy: true }
+    }
+    const maxPriorityFeePerGas = tip ?? (yield* optional(
+      "eth_gasPrice",
+      Effect.map(gasPrice, (price) => price > baseFeePerGas ? price - baseFeePerGas : 0n),
+      Effect.succeed(standardTip)
+    ))
+    return { baseFeePerGas, maxPriorityFeePerGas, maxFeePerGas: maxPriorityFeePerGas + 2n * baseFeePerGas }
+  }).pipe(Effect.withSpan("Chain.fees"))
 
-  const simulate = Effect.fn("Chain.simulate")((call: Call) =>
-    Effect.map(run("eth_estimateGas", [call], Amount), (gas) => gas + gas / 10n)
+  /** Blocks that the node does not simulate on; some take none, and simulate on one of their own choice. */
+  const notSimulated = new Set<string>()
+  const estimate = (
+    call: Call,
+    [block, ...others]: ReadonlyArray<string>
+  ): Effect.Effect<bigint, ContractError | UnknownRevert | RpcError> => {
+    if (block === undefined) return run("eth_estimateGas", [call], Amount)
+    if (notSimulated.has(block)) return estimate(call, others)
+    return Effect.catchIf(
+      run("eth_estimateGas", [call, block], Amount),
+      isBlockRefused,
+      () => Effect.tap(estimate(call, others), () => Effect.sync(() => notSimulated.add(block)))
+    )
+  }
+  const simulate = Effect.fn("Chain.simulate")((call: Call, at: "latest" | "pending" = "latest") =>
+    Effect.map(estimate(call, at === "latest" ? [at] : [at, "latest"]), (gas) => gas + gas / 10n)
   )
 
   const send = Effect.fn("Chain.send")((raw: string) =>
@@ -276,7 +407,11 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
   )
 
   const receipt = Effect.fn("Chain.receipt")((hash: string) =>
-    Effect.map(read("eth_getTransactionReceipt", [hash], Schema.NullOr(Receipt)), Option.fromNullOr)
+    Effect.map(
+      read("eth_getTransactionReceipt", [hash], Schema.NullOr(ReceiptJson)),
+      (json) =>
+        typeof json?.blockNumber === "number" ? Option.some(receiptOf(json, json.blockNumber)) : Option.none<Receipt>()
+    )
   )
 
   const missing = (method: string, what: string) =>
@@ -285,7 +420,8 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
   const receiptsOneByOne = Effect.fnUntraced(function*(number: number) {
     const block = yield* read("eth_getBlockByNumber", [toQuantity(number), false], Schema.NullOr(Block))
     if (block === null) return yield* missing("eth_getBlockByNumber", `block ${number}`)
-    return yield* Effect.forEach(block.transactions, (hash) =>
+    const hashes = (block.transactions ?? []).map((one) => typeof one === "string" ? one : one.hash)
+    return yield* Effect.forEach(hashes, (hash) =>
       Effect.flatMap(
         receipt(hash),
         Option.match({
@@ -296,12 +432,51 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
   })
 
   const blockReceipts = Effect.fn("Chain.blockReceipts")((number: number) =>
-    read("eth_getBlockReceipts", [toQuantity(number)], Schema.NullOr(Schema.Array(Receipt))).pipe(
-      Effect.flatMap((receipts) =>
-        receipts === null ? Effect.fail(missing("eth_getBlockReceipts", `block ${number}`)) : Effect.succeed(receipts)
+    optional(
+      "eth_getBlockReceipts",
+      Effect.flatMap(
+        once("eth_getBlockReceipts", [toQuantity(number)], Schema.NullOr(Schema.Array(ReceiptJson))),
+        (receipts): Effect.Effect<ReadonlyArray<Receipt>, RpcError> =>
+          receipts === null
+            ? Effect.fail(missing("eth_getBlockReceipts", `block ${number}`))
+            : Effect.succeed(receipts.map((receipt) => receiptOf(receipt, receipt.blockNumber ?? number)))
       ),
-      Effect.catchIf(isMethodMissing, () => receiptsOneByOne(number))
+      receiptsOneByOne(number)
     )
+  )
+
+  const transactionCount = (address: string, at: "latest" | "pending"): Effect.Effect<number, RpcError> =>
+    at === "latest"
+      ? read("eth_getTransactionCount", [address, at], Count)
+      : optional(
+        "eth_getTransactionCount pending",
+        once("eth_getTransactionCount", [address, at], Count),
+        transactionCount(address, "latest")
+      )
+
+  const logs = Effect.fn("Chain.logs")(
+    function*({ address, topics }: { readonly address: string; readonly topics: ReadonlyArray<string> }) {
+      const search = (from: number, to: string) => {
+        const filter = { address, topics, fromBlock: toQuantity(from), toBlock: to }
+        return once("eth_getLogs", [filter], Schema.Array(MinedLog)).pipe(
+          Effect.retry({ ...transient, while: (error) => error.isRetryable && !isOfTooMuch(error) }),
+          Effect.map(Option.some),
+          Effect.catchIf(isOfTooMuch, () => Effect.succeedNone)
+        )
+      }
+      const all = yield* search(0, "latest")
+      if (Option.isSome(all)) return all.value
+      let to = yield* read("eth_blockNumber", [], Count)
+      let [range, ...smaller] = searchRanges
+      for (let searches = 0; searches < mostSearches && to >= 0 && range !== undefined; searches++) {
+        const from = Math.max(0, to - range + 1)
+        const found = yield* search(from, toQuantity(to))
+        if (Option.isNone(found)) [range, ...smaller] = smaller
+        else if (found.value.length > 0) return found.value
+        else to = from - 1
+      }
+      return []
+    }
   )
 
   const minedAt = Effect.fn("Chain.minedAt")(
@@ -321,7 +496,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
           { concurrency: "unbounded" }
         )
         for (const [n, block] of blocks.entries()) {
-          const found = block?.transactions.find((one) => one.nonce === nonce && one.from.toLowerCase() === sender)
+          const found = block?.transactions?.find((one) => one.nonce === nonce && one.from?.toLowerCase() === sender)
           if (found !== undefined) return Option.some({ hash: found.hash, blockNumber: last - n })
           if (block !== null && block.timestamp < earliest) return Option.none()
         }
@@ -336,13 +511,22 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
   ) {
     const mined = yield* transaction(transactionHash)
     if (mined === null) return new UnknownRevert({ data: "0x" })
-    const { input: data, ...rest } = mined
-    // The state it met lies between the two: before its block, and after the other transactions of its block.
-    for (const at of [Math.max(blockNumber - 1, 0), blockNumber]) {
-      const refusal = yield* run("eth_call", [{ ...rest, data }, toQuantity(at)], Bytes).pipe(
+    const { from, gas, to, value } = mined
+    const call = {
+      from,
+      ...(typeof to === "string" ? { to } : {}),
+      data: mined.input ?? mined.data ?? "0x",
+      value: toQuantity(value ?? 0n),
+      gas: toQuantity(gas)
+    }
+    // The state it met lies between the first two: before its block, and after the other transactions of its block.
+    for (const at of [toQuantity(Math.max(blockNumber - 1, 0)), toQuantity(blockNumber), "latest"]) {
+      const refusal = yield* run("eth_call", [call, at], Bytes).pipe(
         Effect.as(undefined),
         Effect.catchTag(["ContractError", "UnknownRevert"], (refusal) => Effect.succeed(refusal)),
-        Effect.catchIf(isOutOfGas, () => Effect.succeed(new UnknownRevert({ data: "0x" })))
+        Effect.catchIf(isOutOfGas, () => Effect.succeed(new UnknownRevert({ data: "0x" }))),
+        // A node that has forgotten that state never tells.
+        Effect.catchIf((error) => at !== "latest" && isRefused(error), () => Effect.undefined)
       )
       if (refusal !== undefined) return refusal
     }
@@ -356,9 +540,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     call,
     fees,
     simulate,
-    transactionCount: Effect.fn("Chain.transactionCount")((address, at) =>
-      read("eth_getTransactionCount", [address, at], Count)
-    ),
+    transactionCount: Effect.fn("Chain.transactionCount")(transactionCount),
     balance: Effect.fn("Chain.balance")((address) => read("eth_getBalance", [address, "latest"], Amount)),
     send,
     transactionKnown,
@@ -372,9 +554,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
       )
     ),
     blockReceipts,
-    logs: Effect.fn("Chain.logs")(({ address, topics }) =>
-      read("eth_getLogs", [{ address, topics, fromBlock: "0x0", toBlock: "latest" }], Schema.Array(Log))
-    ),
+    logs,
     minedAt,
     explainRevert
   })
@@ -386,7 +566,42 @@ const blocksAtOnce = 20
 /** A call that used up its gas is answered with an error of the node, not of a contract: "out of gas" (geth), "OutOfGas" (Anvil). */
 const isOutOfGas = ({ code, details }: RpcError): boolean => typeof code === "number" && /out ?of ?gas/i.test(details)
 
-/** -32601 by JSON-RPC; hosted nodes also say it in words. */
-const isMethodMissing = ({ code, details }: RpcError): boolean =>
-  code === -32601 ||
-  (typeof code === "number" && /method.*(not found|not exist|not support|not available)/i.test(details))
+/** What the node or a server before it says of the request, which is not that it may be made again. */
+const isRefused = ({ code, details, method, status = 0 }: RpcError): boolean =>
+  typeof code === "number"
+    ? !isRateLimit(method, code, details)
+    : code === "BAD_DATA" || code === "NOT_FOUND" || code === "UNKNOWN" ||
+      (status >= 400 && status < 500 && status !== 401 && status !== 429) || status === 501
+
+/** How long a method is left that the node does not have: another node may answer then. */
+const leftFor = Duration.minutes(1)
+
+/** -32601 by JSON-RPC, -32004 by EIP-1474, 4200 by EIP-1193, -32604 of Besu; others say it in words, or by HTTP's status. */
+const isMethodMissing = ({ code, details, status }: RpcError): boolean =>
+  status !== undefined || [-32601, -32600, -32604, -32004, 4200].some((one) => one === code) ||
+  /method|support|not (enabled|allowed|available)|disabled|plan|tier/i.test(details)
+
+/** A node searches only so many blocks for logs, and says so in its own words. */
+const isOfTooMuch = (error: RpcError): boolean =>
+  isRefused(error) && (error.status === 413 || isBeyondReach(error.details))
+
+/** Trouble of the connection, not of a method. */
+const isAway = ({ code }: RpcError): boolean =>
+  typeof code === "string" && !["BAD_DATA", "NOT_FOUND", "SERVER_ERROR", "TIMEOUT", "UNKNOWN"].includes(code)
+
+/** "Invalid params", "too many arguments, want at most 1", "pending block is not available" and the like. */
+const isBlockRefused = (error: ContractError | UnknownRevert | RpcError): error is RpcError =>
+  error._tag === "RpcError" && isRefused(error) &&
+  (error.code === -32602 || /param|argument|pending|block/i.test(error.details))
+
+const median = (amounts: ReadonlyArray<bigint>): bigint =>
+  amounts.toSorted((a, b) => Number(a - b))[Math.floor(amounts.length / 2)] ?? standardTip
+
+/** A tip is what this share of the transactions, in percent, paid less than in the last so many blocks. */
+const [tipPercentile, tipBlocks] = [50, 5]
+/** Offered on a chain that suggests none: 1 gwei. */
+const standardTip = 1_000_000_000n
+
+/** Blocks that are searched for logs at once where the node does not search all, and how many times. */
+const searchRanges = [10_000, 2_000, 500, 100, 10, 5]
+const mostSearches = 50

@@ -31,7 +31,7 @@ export class UnknownRevert extends Schema.TaggedError<UnknownRevert>()("UnknownR
 }
 
 /** JSON-RPC codes that say that the request itself is wrong: a revert, or what the chain's node can't take. */
-const permanentCodes: ReadonlySet<number | string> = new Set([3, -32700, -32600, -32601, -32602, -32604])
+const permanentCodes: ReadonlySet<number | string> = new Set([3, -32700, -32600, -32601, -32602, -32604, 4200])
 
 /** The chain's JSON-RPC could not be reached, did not answer in time, or answered with an error. */
 export class RpcError extends Schema.TaggedError<RpcError>()("RpcError", {
@@ -39,6 +39,8 @@ export class RpcError extends Schema.TaggedError<RpcError>()("RpcError", {
   /** The number is JSON-RPC's; a text stands for trouble on the way, such as "ECONNREFUSED" or "TIMEOUT". */
   code: Schema.Union([Schema.Int, Schema.String]),
   details: Schema.String,
+  /** HTTP's status, where the request was refused by one. */
+  status: Schema.optionalKey(Schema.Int),
   /** JSON-RPC's error object, where the chain's node answered with one. */
   cause: Schema.optionalKey(Schema.Defect())
 }) {

@@ -1,4 +1,4 @@
-/** What the nodes of EVM chains answer to `eth_sendRawTransaction`. There is no standard: each client has its own words. */
+/** What the nodes of EVM chains say when they refuse. There is no standard: each client and provider has its own words. */
 import type { RefusalReason } from "./Errors.ts"
 
 /** The first pattern that fits decides, so a text that contains another one stands before it. */
@@ -6,9 +6,9 @@ const words: ReadonlyArray<readonly [RegExp, RefusalReason | "already_known" | "
   // geth, coreth, subnet-evm, reth "already known"; Besu "Known transaction"; Anvil "transaction already imported";
   // Erigon "existing txn with same hash"; Nethermind "AlreadyKnown".
   [/already ?known|known transaction|already imported|same hash/i, "already_known"],
-  // Nothing is wrong with the transaction: a full pool, a node that still synchronises, a limit on requests.
+  // Nothing is wrong with the transaction: a full pool, a node that still synchronises, a limit on requests or answers.
   [/pool is full|pool is disabled|pool not enabled|account limit exceeded|sync|rate limit|too many requests/i, "busy"],
-  [/timed? ?out|request limit/i, "busy"],
+  [/timed? ?out|request limit|batch|response (is )?too (large|big)/i, "busy"],
   // "replacement transaction underpriced" (all); Anvil's pool "insufficient gas price to replace existing transaction";
   // Erigon "could not replace existing tx"; Nethermind "ReplacementNotAllowed".
   [/replacement|replace existing|replace pending/i, "replacement_underpriced"],
@@ -40,3 +40,25 @@ const refusalCodes: ReadonlySet<number> = new Set([-32000, -32003, -32603, -3260
  */
 export const classify = (code: number, message: string): RefusalReason | "already_known" | "busy" =>
   words.find(([pattern]) => pattern.test(message))?.[1] ?? (refusalCodes.has(code) ? "other" : "busy")
+
+/** EIP-1474's and what providers have beside it. Besu means a transaction's gas limit by the first one. */
+const limitCodes: ReadonlySet<number | string> = new Set([-32005, -32029, 429])
+const limitWords =
+  /rate.?limit|too many requests|request (rate|limit)|request count exceeded|compute units|throughput|throttl|quota|requests? per (second|minute|day)/i
+/** The first code also stands for limits of what one request asks for. */
+const sizeWords = /batch|block range|range limit|max(imum)? range|results?\b/i
+
+/** Whether the chain's node asks for fewer requests in a time: the same request may be made again after a while. */
+export const isRateLimit = (method: string, code: number | string, message: string): boolean => {
+  if (limitWords.test(message)) return true
+  const isKnown = words.some(([pattern, reason]) => reason !== "busy" && pattern.test(message))
+  // Of logs, "limit exceeded" without more is what some say of too many blocks.
+  return limitCodes.has(code) && method !== "eth_getLogs" && !isKnown && !sizeWords.test(message)
+}
+
+/** Whether it is the number of requests that travel together, or the size of all their answers, that the node refuses. */
+export const isBatchLimit = (message: string): boolean => /batch|response (is )?too (large|big)/i.test(message)
+
+/** Whether so many blocks, or so old ones, are more than the node searches for logs. */
+export const isBeyondReach = (message: string): boolean =>
+  /range|limit|too many|too large|exceed|prune|history|more than|up to|blocks at most/i.test(message)

@@ -1,5 +1,5 @@
 import { assert, it, layer } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Option, Redacted } from "effect"
+import { Context, Effect, Exit, Layer, Option, Redacted, Result } from "effect"
 import { AkaveNode } from "../src/AkaveNode.ts"
 import { bucketId, Buckets, isIndexChanged } from "../src/Buckets.ts"
 import { Chain } from "../src/Chain.ts"
@@ -189,6 +189,25 @@ layer(Sdk, { timeout: 120_000, excludeTestServices: true })("on a chain", (it) =
       assert.includeMembers(listed.map(({ name }) => name), names)
       assert.lengthOf(yield* buckets.listBuckets({ offset: 1, limit: 2 }), 2)
       assert.deepStrictEqual(yield* buckets.listBuckets({ offset: 100_000 }), [])
+    }))
+
+  it.effect("sends one transaction where two calls that overlap ask for one bucket", () =>
+    Effect.gen(function*() {
+      const buckets = yield* Buckets
+      const chain = yield* Chain
+      const { address } = yield* Wallet
+      const before = yield* chain.transactionCount(address, "latest")
+      const name = "asked-for-twice"
+      const outcomes = yield* Effect.all(
+        [buckets.createBucket(name), buckets.createBucket(name)].map((one) => Effect.result(one)),
+        { concurrency: 2 }
+      )
+      assert.lengthOf(outcomes.filter(Result.isSuccess), 1)
+      for (const outcome of outcomes.filter(Result.isFailure)) {
+        assert.include(outcome.failure, { _tag: "ContractError", name: "BucketAlreadyExists" })
+      }
+      yield* Effect.all([buckets.deleteBucket(name), Effect.flip(buckets.deleteBucket(name))], { concurrency: 2 })
+      assert.strictEqual(yield* chain.transactionCount(address, "latest"), before + 2)
     }))
 
   it.effect("shares one key between two programs", () =>

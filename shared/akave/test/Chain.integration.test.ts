@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schema, Scope } from "effect"
+import { Context, Effect, Layer, Option, Schema, Scope } from "effect"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { WebSocketServer } from "ws"
 import { AkaveNode } from "../src/AkaveNode.ts"
 import { Chain } from "../src/Chain.ts"
+import { answer, serve as serveHttp } from "./httpServer.ts"
 
 const Request = Schema.Struct({ id: Schema.Int, method: Schema.String, params: Schema.Array(Schema.Unknown) })
 const Body = Schema.fromJsonString(Schema.Union([Request, Schema.Array(Request)]))
@@ -187,6 +188,188 @@ describe.each([
       assert.include(error, { _tag: "RpcError", code: "NOT_FOUND", isRetryable: true })
     }))
 
+  it.live.each<[string, Record<string, () => Answer>, bigint]>([
+    ["eth_feeHistory", { eth_feeHistory: () => ({ result: { reward: [["0x5"], ["0x9"], ["0x7"]] } }) }, 7n],
+    ["eth_gasPrice", { eth_gasPrice: () => ({ result: "0x6b" }) }, 7n],
+    ["eth_gasPrice below the base fee", { eth_gasPrice: () => ({ result: "0x1" }) }, 0n],
+    ["nothing", {}, 1_000_000_000n]
+  ])("takes the tip from %s where the node suggests none", ([, answers, tip]) =>
+    Effect.gen(function*() {
+      const { host } = yield* serve({
+        eth_maxPriorityFeePerGas: refuse(-32_600, "Unsupported method: eth_maxPriorityFeePerGas"),
+        eth_getBlockByNumber: () => ({ result: { baseFeePerGas: "0x64", timestamp: "0x1", transactions: [] } }),
+        ...answers
+      })
+      const chain = yield* connected(`${scheme}://${host}`)
+      assert.deepStrictEqual(yield* chain.fees, {
+        baseFeePerGas: 100n,
+        maxPriorityFeePerGas: tip,
+        maxFeePerGas: tip + 200n
+      })
+    }))
+
+  it.live.each([{}, { baseFeePerGas: null }])(
+    "offers the gas price on a chain whose blocks have no base fee",
+    (fee) =>
+      Effect.gen(function*() {
+        const { host } = yield* serve({
+          eth_maxPriorityFeePerGas: () => ({ result: "0x3" }),
+          eth_gasPrice: () => ({ result: "0x64" }),
+          eth_getBlockByNumber: () => ({ result: { ...fee, timestamp: "0x1", transactions: [] } })
+        })
+        const chain = yield* connected(`${scheme}://${host}`)
+        assert.deepStrictEqual(yield* chain.fees, { maxPriorityFeePerGas: 100n, maxFeePerGas: 100n, isLegacy: true })
+      })
+  )
+
+  it.live.each<[number, string]>([
+    [-32_601, "the method eth_getBlockReceipts does not exist/is not available"],
+    [-32_600, "Unsupported method"],
+    [-32_600, "The method 'eth_getBlockReceipts' is found but the namespace is disabled"],
+    [-32_004, "Method not supported"],
+    [-32_604, "Method not enabled"],
+    [-32_000, "method handler crashed"],
+    [-32_603, "internal error"],
+    [-32_053, "API key is not allowed to access method"],
+    [4_200, "The Provider does not support the requested method."],
+    [35, "not on the free plan"]
+  ])(
+    "reads a block's receipts one by one where the node refuses to give them at once: %i %s",
+    ([code, message]) =>
+      Effect.gen(function*() {
+        const { host, methods } = yield* serve({
+          eth_getBlockReceipts: refuse(code, message),
+          eth_getBlockByNumber: () => ({ result: { timestamp: "0x1", transactions: [hash] } }),
+          eth_getTransactionReceipt: () => ({ result: receipt })
+        })
+        const chain = yield* connected(`${scheme}://${host}`)
+        assert.lengthOf(yield* chain.blockReceipts(7), 1)
+        assert.lengthOf(methods, 3)
+      })
+  )
+
+  it.live("reads a block's receipts one by one where the node has null for all of them", () =>
+    Effect.gen(function*() {
+      const { host } = yield* serve({
+        eth_getBlockReceipts: () => ({ result: null }),
+        eth_getBlockByNumber: () => ({ result: { timestamp: "0x1", transactions: [{ hash }] } }),
+        eth_getTransactionReceipt: () => ({ result: receipt })
+      })
+      const chain = yield* connected(`${scheme}://${host}`)
+      assert.lengthOf(yield* chain.blockReceipts(7), 1)
+    }))
+
+  it.live("counts what is mined where the node tells nothing of its pool", () =>
+    Effect.gen(function*() {
+      const { host } = yield* serve({
+        eth_getTransactionCount: ([, at]) =>
+          at === "latest" ? { result: "0x4" } : refuse(-32_000, "pending block is not available")()
+      })
+      const chain = yield* connected(`${scheme}://${host}`)
+      assert.strictEqual(yield* chain.transactionCount(address, "pending"), 4)
+    }))
+
+  it.live.each<["latest" | "pending", (block: unknown) => boolean, ReadonlyArray<unknown>]>([
+    ["latest", () => true, ["latest", "latest"]],
+    ["latest", (block) => block === undefined, ["latest", undefined, undefined]],
+    ["pending", () => true, ["pending", "pending"]],
+    ["pending", (block) => block !== "pending", ["pending", "latest", "latest"]],
+    ["pending", (block) => block === undefined, ["pending", "latest", undefined, undefined]]
+  ])("simulates on the %s block, or on what the node takes", ([at, isTaken, expected]) =>
+    Effect.gen(function*() {
+      const asked: Array<unknown> = []
+      const { host } = yield* serve({
+        eth_estimateGas: ([, block]) => {
+          asked.push(block)
+          return isTaken(block) ? { result: "0x64" } : refuse(-32_602, "too many arguments, want at most 1")()
+        }
+      })
+      const chain = yield* connected(`${scheme}://${host}`)
+      const simulate = chain.simulate({ from: address, to: address, data: "0x" }, at)
+      assert.deepStrictEqual([yield* simulate, yield* simulate], [110n, 110n])
+      assert.deepStrictEqual(asked, expected)
+    }))
+
+  it.live.each([10_000, 800, 10])(
+    "finds the last log on a node that searches %i blocks at once",
+    (most) =>
+      Effect.gen(function*() {
+        const found = { address, topics: [hash], data: "0x", transactionHash: hash, blockNumber: "0x4e20" }
+        const { host } = yield* serve({
+          eth_blockNumber: () => ({ result: "0x4e84" }),
+          eth_getLogs: ([filter]) => {
+            const { fromBlock, toBlock } = Object(filter)
+            const [from, to] = [Number(fromBlock), toBlock === "latest" ? 20_100 : Number(toBlock)]
+            if (to - from + 1 > most) return refuse(-32_614, `eth_getLogs is limited to a ${most} range`)()
+            return { result: from <= 20_000 && 20_000 <= to ? [found] : [] }
+          }
+        })
+        const chain = yield* connected(`${scheme}://${host}`)
+        const logs = yield* chain.logs({ address, topics: [hash] })
+        assert.deepStrictEqual(logs.map(({ blockNumber }) => blockNumber), [20_000])
+      })
+  )
+
+  it.live("explains a revert on the latest state where the node has forgotten the older one", () =>
+    Effect.gen(function*() {
+      const { host } = yield* serve({
+        eth_getTransactionByHash: () => ({ result: { from: address, to: address, data: "0x", gas: "0x5208" } }),
+        eth_call: ([, at]) =>
+          at === "latest"
+            ? { error: { code: 3, message: "execution reverted", data: "0x497ef2c2" } }
+            : refuse(-32_000, "missing trie node")()
+      })
+      const chain = yield* connected(`${scheme}://${host}`)
+      const why = yield* chain.explainRevert({ transactionHash: hash, blockNumber: 7 })
+      assert.include(why, { _tag: "ContractError", name: "BucketAlreadyExists" })
+    }))
+
+  it.live.each<[string, object, object]>([
+    ["leading zeros", { blockNumber: "0x007", gasUsed: "0x0000000000005208" }, {}],
+    ["upper case", { blockNumber: "0X7", transactionHash: hash.toUpperCase(), gasUsed: "0X5208" }, {}],
+    ["decimal digits", { blockNumber: "7", gasUsed: "21000", effectiveGasPrice: "1" }, {}],
+    ["numbers", { blockNumber: 7, gasUsed: 21_000, effectiveGasPrice: 1, status: 0 }, {}],
+    ["null for what is optional", { effectiveGasPrice: null, to: null }, { effectiveGasPrice: undefined, to: null }],
+    ["no receiver", { to: undefined }, { to: null }],
+    ["no logs", { logs: null }, {}],
+    ["no status, a root, and all gas gone", { status: undefined, root: hash, gasUsed: "0x30d40" }, {
+      gasUsed: 200_000
+    }],
+    ["no status, and gas of a transfer", { status: undefined }, { status: "success" }],
+    ["null as status, and logs", {
+      status: null,
+      gasUsed: "0x30d40",
+      logs: [{ address, topics: [hash], data: "0x", logIndex: null }]
+    }, {
+      status: "success",
+      gasUsed: 200_000,
+      logs: [{ address, topics: [hash], data: "0x", transactionHash: hash, blockNumber: 7 }]
+    }],
+    ["a status as a truth value", { status: true }, { status: "success" }]
+  ])("reads a receipt with %s", ([, changed, expected]) =>
+    Effect.gen(function*() {
+      const { host } = yield* serve({ eth_getTransactionReceipt: () => ({ result: { ...receipt, ...changed } }) })
+      const chain = yield* connected(`${scheme}://${host}`)
+      const plain = {
+        ...receipt,
+        blockNumber: 7,
+        gasUsed: 21_000,
+        effectiveGasPrice: 1n,
+        status: "reverted",
+        ...expected
+      }
+      const read = yield* chain.receipt(hash)
+      assert.deepStrictEqual<object>({ effectiveGasPrice: undefined, ...Option.getOrThrow(read) }, plain)
+    }))
+
+  it.live("takes a receipt of a transaction that waits for none", () =>
+    Effect.gen(function*() {
+      const waiting = { ...receipt, blockNumber: null, blockHash: null }
+      const { host } = yield* serve({ eth_getTransactionReceipt: () => ({ result: waiting }) })
+      const chain = yield* connected(`${scheme}://${host}`)
+      assert.isTrue(Option.isNone(yield* chain.receipt(hash)))
+    }))
+
   it.live("refuses an answer that is not what was asked for", () =>
     Effect.gen(function*() {
       const { host } = yield* serve({ eth_sendRawTransaction: () => ({ result: 7 }) })
@@ -218,6 +401,30 @@ describe.each([
       })
   )
 })
+
+it.live.each([400, 403, 404, 405, 500, 501, 503])(
+  "learns in another way what is refused with HTTP %i",
+  (status) =>
+    Effect.gen(function*() {
+      const results: Record<string, unknown> = {
+        eth_chainId: "0x7a69",
+        eth_getBlockByNumber: { baseFeePerGas: "0x64", timestamp: "0x1", transactions: [hash] },
+        eth_getTransactionReceipt: receipt,
+        eth_gasPrice: "0x66"
+      }
+      const host = yield* serveHttp(async (request, response) => {
+        const text = (await request.toArray()).join("")
+        const asked: ReadonlyArray<{ readonly id: number; readonly method: string }> = [JSON.parse(text)].flat()
+        const isAllowed = asked.every(({ method }) => method in results)
+        const answers = asked.map(({ id, method }) => ({ id, result: results[method] }))
+        const body = isAllowed ? JSON.stringify(text.startsWith("[") ? answers : answers[0]) : "<h1>no</h1>"
+        answer(isAllowed ? 200 : status, body)(request, response)
+      })
+      const chain = yield* connected(`http://${host}`)
+      assert.lengthOf(yield* chain.blockReceipts(7), 1)
+      assert.include(yield* chain.fees, { maxPriorityFeePerGas: 2n })
+    })
+)
 
 it.live("sends requests that are made together as batches of at most 100", () =>
   Effect.gen(function*() {

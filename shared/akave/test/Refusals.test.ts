@@ -52,6 +52,8 @@ it.each([
   [-32000, "IntrinsicGas", "gas_limit"],
   [-32000, "gas limit is too high", "gas_limit"],
   [-32000, "pending sub-pool is full", "busy"],
+  [-32003, "response too large", "busy"],
+  [-32000, "batch limit 100 exceeded: 142 requests given", "busy"],
   // Besu, with a code for each reason.
   [-32000, "Known transaction", "already_known"],
   [-32001, "Nonce too low", "nonce_too_low"],

@@ -2,6 +2,7 @@
 import * as Ports from "@akave-async/local/Ports"
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { Answer, Provider, Refusal, Request } from "./RpcProvider.ts"
 
 export type Behaviour =
   | { readonly _tag: "Honest" }
@@ -11,30 +12,21 @@ export type Behaviour =
   | { readonly _tag: "LoseSendAnswers"; readonly share: number }
   /** As that, and errors come with another code or in other words than the node's. */
   | { readonly _tag: "RewriteErrors"; readonly share: number }
+  /** As an endpoint of this family. */
+  | { readonly _tag: "As"; readonly provider: Provider }
 
 export const honest: Behaviour = { _tag: "Honest" }
 export const stale = (blocks: number, share: number): Behaviour => ({ _tag: "Stale", blocks, share })
 export const loseSendAnswers = (share: number): Behaviour => ({ _tag: "LoseSendAnswers", share })
 export const rewriteErrors = (share: number): Behaviour => ({ _tag: "RewriteErrors", share })
 
+export const as = (provider: Provider): Behaviour => ({ _tag: "As", provider })
+
 export interface RpcProxy {
   readonly port: number
   behave(behaviour: Behaviour): Effect.Effect<void>
-  /** How many answers were falsified or withheld so far. */
+  /** How many answers were falsified or withheld, and requests refused, so far. */
   readonly misbehaved: () => number
-}
-
-interface Request {
-  readonly jsonrpc: string
-  readonly id: number | string
-  readonly method: string
-  readonly params?: ReadonlyArray<unknown>
-}
-interface Answer {
-  readonly id: number | string
-  // oxlint-disable-next-line typescript/no-explicit-any -- answers of any method pass here
-  readonly result?: any
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown }
 }
 
 export const make = Effect.fnUntraced(function*(
@@ -60,6 +52,42 @@ export const make = Effect.fnUntraced(function*(
     return requests.map((request) => hideNewer(head, request, byId.get(request.id) ?? { id: request.id }))
   }
 
+  let [second, requestsInIt] = [0, 0]
+  /** Counts requests, and tells whether they are more than so many in this second. */
+  const isBeyond = (count: number, perSecond: number) => {
+    const now = Math.floor(Date.now() / 1_000)
+    if (now !== second) [second, requestsInIt] = [now, 0]
+    if (requestsInIt + count > perSecond) return true
+    requestsInIt += count
+    return false
+  }
+  let turn = 0
+  const answerAs = async (provider: Provider, requests: ReadonlyArray<Request>, isBatch: boolean): Promise<Refusal> => {
+    const refusal = provider.refuse?.(requests, (perSecond) => isBeyond(requests.length, perSecond))
+    if (refusal !== undefined) {
+      misbehaved++
+      return refusal
+    }
+    const denied = new Map(requests.map((request) => [request.id, provider.deny?.(request)]))
+    const passed = requests.filter(({ id }) => denied.get(id) === undefined)
+    const blocks = provider.behind?.[turn++ % provider.behind.length] ?? 0
+    const told: ReadonlyArray<Answer> = passed.length === 0
+      ? []
+      : blocks > 0 && passed.every(({ method }) => !method.startsWith("eth_send"))
+      ? await answerStale(passed, blocks)
+      : JSON.parse(await forward(JSON.stringify(passed)))
+    const byId = new Map(told.map((answer) => [answer.id, answer]))
+    misbehaved += blocks > 0 ? told.length : requests.length - passed.length
+    const answers = requests.map((request): Answer => {
+      const error = denied.get(request.id)
+      if (error !== undefined) return { jsonrpc: "2.0", id: request.id, error }
+      const answer = byId.get(request.id) ?? { id: request.id }
+      return provider.reword?.(request, answer) ?? answer
+    })
+    const status = !isBatch && answers[0]?.error !== undefined ? provider.errorStatus ?? 200 : 200
+    return { status, headers: { "content-type": "application/json" }, body: isBatch ? answers : answers[0] }
+  }
+
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const now = behaviour
     const pieces: Array<Buffer> = []
@@ -72,6 +100,12 @@ export const make = Effect.fnUntraced(function*(
       response.end(JSON.stringify(Array.isArray(body) ? answers : answers[0]))
     }
 
+    if (now._tag === "As") {
+      const { body: answer, headers, status } = await answerAs(now.provider, requests, Array.isArray(body))
+      if (answer === undefined) return response.socket?.resetAndDestroy()
+      response.writeHead(status, { ...headers })
+      return response.end(typeof answer === "string" ? answer : JSON.stringify(answer))
+    }
     if (
       now._tag === "Stale" && random() < now.share && requests.every(({ method }) => !method.startsWith("eth_send"))
     ) {
