@@ -1,9 +1,18 @@
 /** The connection to Postgres while that does not answer, and the network neither. */
+import { EventLog } from "@akave-async/eventing/EventLog"
+import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import * as Ports from "@akave-async/local/Ports"
+import * as Stack from "@akave-async/local/Stack"
+import { migrate } from "@akave-async/projector/Migrations"
+import * as Projector from "@akave-async/projector/Projector"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Duration, Effect, Fiber, Schedule, type Scope } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
+import { appendFileSync, chmodSync, chownSync, copyFileSync, statSync } from "node:fs"
+import { join } from "node:path"
 import * as Proxy from "../faults/src/Proxy.ts"
+import { authority, hasOpenssl } from "../support/Certificates.ts"
+import * as PgBouncer from "../support/PgBouncer.ts"
 import * as Postgres from "../support/Postgres.ts"
 
 const patience = Duration.seconds(2)
@@ -30,6 +39,8 @@ const others = (sql: SqlClient.SqlClient) =>
   sql<{ pid: number; state: string; query: string }>`
     select pid, state, query from pg_stat_activity
     where pid <> pg_backend_pid() and backend_type = 'client backend' order by pid`
+const isSleeping = ({ query, state }: { readonly query: string; readonly state: string }) =>
+  query.includes("pg_sleep") && state === "active"
 const until = <A, E, R>(look: Effect.Effect<ReadonlyArray<A>, E, R>, isSo: (rows: ReadonlyArray<A>) => boolean) =>
   Effect.repeat(look, { until: isSo, schedule: Schedule.spaced("20 millis") })
 
@@ -91,18 +102,15 @@ describe("a statement", () => {
       const server = yield* Postgres.server
       const sql = yield* Postgres.connected(server.url, { patience, maxConnections: 1 })
       const admin = yield* Postgres.connected(server.url, { maxConnections: 1 })
-      const isSleeping = (rows: ReadonlyArray<{ query: string; state: string }>) =>
-        rows.some(({ query, state }) => query.includes("pg_sleep") && state === "active")
-
       const fiber = yield* Effect.forkScoped(sql`select pg_sleep(600)`)
-      const [asleep] = yield* until(others(admin), isSleeping)
+      const [asleep] = yield* until(others(admin), (rows) => rows.some(isSleeping))
       yield* Fiber.interrupt(fiber)
-      yield* until(others(admin), (rows) => !isSleeping(rows))
+      yield* until(others(admin), (rows) => !rows.some(isSleeping))
       const [now] = yield* sql<{ pid: number }>`select pg_backend_pid() as pid`
       assert.notStrictEqual(now?.pid, asleep?.pid)
 
       assert.match(yield* failure(sql`select pg_sleep(600)`), /did not answer within 2 seconds$/)
-      yield* until(others(admin), (rows) => !isSleeping(rows))
+      yield* until(others(admin), (rows) => !rows.some(isSleeping))
       yield* one(sql)
     }))
 
@@ -154,6 +162,119 @@ describe("while the network is silent", () => {
       yield* other`insert into items values (1)`
       assert.isBelow((yield* Clock.currentTimeMillis) - begun, bound)
       assert.match(yield* Fiber.join(vanished), /did not answer within 2 seconds$/)
+    }))
+})
+
+test("a projector goes on when a network that fell silent under it is back", () =>
+  Effect.gen(function*() {
+    const server = yield* Postgres.server
+    const proxy = yield* Proxy.make({ to: server.port, random: () => 0.5 })
+    const log = yield* EventLogMemory.open
+    const append = (name: string) =>
+      log.append(name, { revision: 0 }, { id: name, headers: { "ce-type": "test.v1" }, data: Uint8Array.of(0) })
+    const database = Postgres.database(server.url.replace(`${server.port}`, `${proxy.port}`), "projected", { patience })
+    const context = yield* Layer.build(database)
+    yield* Effect.provideContext(migrate, context)
+    yield* Projector.run.pipe(
+      Effect.provideContext(Context.add(context, EventLog, log)),
+      Effect.forkScoped
+    )
+    const admin = yield* Postgres.connected(server.url)
+    const applied = admin<{ sequence: number }>`select sequence from projected.projection_checkpoint`
+    yield* append("before")
+    yield* until(applied, ([row]) => row?.sequence === 1)
+    yield* proxy.become(Proxy.blackHole)
+    yield* append("meanwhile")
+    // It has given up what it began, and tries again.
+    const disturbed = proxy.disturbed()
+    yield* until(Effect.sync(() => [proxy.disturbed()]), ([now = 0]) => now > disturbed + 2)
+    yield* proxy.become(Proxy.sound)
+    yield* append("after")
+    yield* until(applied, ([row]) => row?.sequence === 3)
+  }))
+
+/** Statements of many clients at once, some of them in transactions, on a table of this schema. */
+const work = (sql: SqlClient.SqlClient) =>
+  Effect.gen(function*() {
+    yield* sql`create table if not exists public.items (id int)`
+    yield* Effect.forEach(
+      Array.from({ length: 30 }, (_, id) => id),
+      (id) =>
+        sql.withTransaction(Effect.gen(function*() {
+          yield* sql`insert into public.items values (${id})`
+          yield* Effect.ignore(sql.withTransaction(sql`select ${id} / 0`))
+          return yield* sql`select ${id}::int as id`
+        })),
+      { concurrency: "unbounded" }
+    )
+    const [row] = yield* sql`select count(*) as count from public.items`
+    assert.deepStrictEqual(row, { count: 30 })
+  })
+
+describe.skipIf(!PgBouncer.hasPgBouncer)("behind PgBouncer", () => {
+  test("statements and transactions work in sessions that are shared, also over a socket", () =>
+    Effect.gen(function*() {
+      const server = yield* Postgres.server
+      const pooler = yield* PgBouncer.make(server.port)
+      yield* work(yield* Postgres.connected(pooler.url, { maxConnections: 10 }))
+      const sql = yield* Postgres.connected(pooler.socketUrl)
+      // What transactions set is not left to others.
+      const settings = sql`select current_setting('statement_timeout') as statement,
+        current_setting('idle_in_transaction_session_timeout') as idle`
+      const [row] = yield* settings
+      assert.deepStrictEqual(row, { statement: "0", idle: "0" })
+    }))
+
+  test("a statement that nobody waits for any more is ended on the server too", () =>
+    Effect.gen(function*() {
+      const server = yield* Postgres.server
+      const { url } = yield* PgBouncer.make(server.port)
+      const sql = yield* Postgres.connected(url, { patience })
+      const admin = yield* Postgres.connected(server.url, { maxConnections: 1 })
+      const fiber = yield* Effect.forkScoped(sql`select pg_sleep(600)`)
+      yield* until(others(admin), (rows) => rows.some(isSleeping))
+      yield* Fiber.interrupt(fiber)
+      yield* until(others(admin), (rows) => !rows.some(isSleeping))
+    }))
+})
+
+describe.skipIf(!hasOpenssl)("with TLS", () => {
+  test("the server is trusted as sslmode says", () =>
+    Effect.gen(function*() {
+      const server = yield* Postgres.server
+      const folder = yield* Stack.temporaryFolder
+      const [ca, stranger] = [yield* authority(folder), yield* authority(folder, "stranger")]
+      const { certFile, keyFile } = ca.issue("server", ["DNS:localhost"])
+      const { gid, uid } = statSync(server.folder)
+      for (const [from, name] of [[certFile, "server.crt"], [keyFile, "server.key"]] as const) {
+        const file = join(server.folder, name)
+        copyFileSync(from, file)
+        chmodSync(file, 0o600)
+        chownSync(file, uid, gid)
+      }
+      appendFileSync(join(server.folder, "postgresql.conf"), "ssl = on\n")
+      yield* server.process.restart
+
+      const encrypted = (host: string, parameters: string) =>
+        Effect.flatMap(
+          Postgres.connected(`postgres://akave@${host}:${server.port}/akave?${parameters}`),
+          (sql) => sql<{ ssl: boolean }>`select ssl from pg_stat_ssl where pid = pg_backend_pid()`
+        ).pipe(Effect.map(([row]) => row?.ssl))
+      const refused = (host: string, parameters: string) =>
+        Effect.map(Effect.flip(encrypted(host, parameters)), (error) => (error as SqlError.SqlError).message)
+
+      assert.isFalse(yield* encrypted("127.0.0.1", ""))
+      assert.isFalse(yield* encrypted("127.0.0.1", "sslmode=disable"))
+      assert.isTrue(yield* encrypted("127.0.0.1", "sslmode=require"))
+      assert.isTrue(yield* encrypted("127.0.0.1", `sslmode=verify-ca&sslrootcert=${ca.caFile}`))
+      assert.isTrue(yield* encrypted("localhost", `sslmode=verify-full&sslrootcert=${ca.caFile}`))
+      assert.match(yield* refused("localhost", "sslmode=verify-full"), /can't be reached: .*(certificate|issuer)/)
+      for (const mode of ["require", "verify-ca", "verify-full"]) {
+        const message = yield* refused("localhost", `sslmode=${mode}&sslrootcert=${stranger.caFile}`)
+        assert.match(message, /can't be reached: .*(certificate|issuer)/)
+      }
+      const named = yield* refused("127.0.0.1", `sslmode=verify-full&sslrootcert=${ca.caFile}`)
+      assert.match(named, /can't be reached: .*127\.0\.0\.1 is not in the cert's list/)
     }))
 })
 
