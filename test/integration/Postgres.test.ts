@@ -165,6 +165,19 @@ describe("while the network is silent", () => {
     }))
 })
 
+test("a role that has a schema, and may create none, has the read model there", () =>
+  Effect.gen(function*() {
+    const server = yield* Postgres.server
+    const admin = yield* Postgres.connected(server.url)
+    yield* admin`create role tenant login`
+    yield* admin`create schema given authorization tenant`
+    const url = server.url.replace("akave@", "tenant@")
+    yield* Effect.provideContext(migrate, yield* Layer.build(Postgres.database(url, "given")))
+    const elsewhere = yield* Layer.build(Layer.fresh(Postgres.database(url, "other")))
+    const { message } = yield* Effect.flip(Effect.provideContext(migrate, elsewhere))
+    assert.match(message, /^The read model's tables can't be made: .* says: permission denied for database akave \(/)
+  }))
+
 test("a projector goes on when a network that fell silent under it is back", () =>
   Effect.gen(function*() {
     const server = yield* Postgres.server

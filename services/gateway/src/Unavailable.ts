@@ -23,7 +23,7 @@ export const lookupFailures = {
   // What the database says is for the log: it names hosts, users and tables.
   SqlError: ({ message }: SqlError.SqlError) =>
     Effect.andThen(
-      warn(`the read model can't be read: ${message}`),
+      warn("the read model can't be read", message),
       Effect.fail(modelUnavailable({ message: "The database does not answer" }))
     )
 }

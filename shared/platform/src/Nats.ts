@@ -135,11 +135,17 @@ const silence = (server: string, { tls }: NatsSettings): Effect.Effect<string> =
     return Effect.sync(() => socket.destroy())
   }).pipe(
     Effect.timeoutOrElse({ duration: greetingTimeout, orElse: () => Effect.succeed("") }),
-    Effect.map((greeting) =>
-      /^INFO .*"tls_verify":true/.test(greeting) && tls?.certFile === undefined
-        ? "the server asks for a certificate; set NATS_CERT and NATS_KEY"
-        : `no answer within ${Duration.toSeconds(connectTimeout)} seconds; look at the address in NATS_URL`
-    )
+    Effect.map((greeting) => {
+      if (/^INFO .*"tls_verify":true/.test(greeting) && tls?.certFile === undefined) {
+        return "the server asks for a certificate; set NATS_CERT and NATS_KEY"
+      }
+      const isSilent = greeting === "" && tls !== undefined
+      return `no answer within ${Duration.toSeconds(connectTimeout)} seconds; look at the address in NATS_URL${
+        isSilent
+          ? ", and whether the server expects TLS before its greeting (handshake_first), which is not supported"
+          : ""
+      }`
+    })
   )
 
 /** Some failures are wrapped by the library, and some of Node's have several inside and no message. */

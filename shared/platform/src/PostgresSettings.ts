@@ -3,7 +3,7 @@
  * message here repeats what was given: any part of it may hold a secret.
  */
 import { Config, Effect, Option, Redacted, Result, Schema } from "effect"
-import type { ClientConfig } from "pg"
+import { Client, type ClientConfig } from "pg"
 import { parse, toClientConfig } from "pg-connection-string"
 
 /** The URL can't be used; says why, and what to do. */
@@ -71,11 +71,15 @@ export const parseUrl = (
     // As with libpq, asking for the system's authorities asks for the name as well.
     if (isSystem) config.ssl = {}
   }
-  return Result.succeed({
+  const usable: ClientConfig = {
     ...toClientConfig(config),
     // The password's proof is tied to the TLS connection, where the server offers that.
     enableChannelBinding: ["prefer", "require"].includes(parameters.get("channel_binding") ?? "")
-  })
+  }
+  // A client looks at what it is given, and at the variables that it knows; nothing is connected yet.
+  const problem = "sslnegotiation is postgres or direct, and direct needs an sslmode with TLS"
+  const client = Result.try({ try: () => new Client(usable), catch: () => new DatabaseUrlInvalid({ problem }) })
+  return Result.map(client, () => usable)
 }
 
 /** The connection of `DATABASE_URL`; what that leaves out comes from the variables that libpq knows, as `PGPASSWORD`. */

@@ -64,6 +64,7 @@ describe("DATABASE_URL", () => {
       "postgres://u:s3cr3t@h/d?sslmode=allow",
       "postgres://u:s3cr3t@h/d?ssl=s3cr3t",
       "postgres://u:s3cr3t@h/d?sslmode=verify-ca",
+      "postgres://u:s3cr3t@h/d?sslmode=disable&sslnegotiation=direct",
       "postgres://u:s3cr3t@h/d?sslmode=require&sslrootcert=/missing.pem"
     ]
   )("may not be %s, and the refusal says what to do and repeats no secret", (url) => {
@@ -98,11 +99,8 @@ describe("TLS", () => {
       for (const mode of ["require", "verify-ca"]) {
         assert.hasAllKeys(tls(`${url}?sslmode=${mode}&sslrootcert=${ca}`), ["ca", "checkServerIdentity"])
       }
-      assert.deepStrictEqual(tls(`${url}?sslmode=no-verify&sslcert=${ca}&sslkey=${ca}`), {
-        cert: "certificate",
-        key: "certificate",
-        rejectUnauthorized: false
-      })
+      const own = tls(`${url}?sslmode=no-verify&sslcert=${ca}&sslkey=${ca}`)
+      assert.deepInclude(own, { cert: "certificate", key: "certificate", rejectUnauthorized: false })
     } finally {
       rmSync(folder, { recursive: true })
     }
