@@ -7,7 +7,7 @@ import * as Stack from "@akave-async/local/Stack"
 import { Nats } from "@akave-async/platform/Nats"
 import { assert, describe, it } from "@effect/vitest"
 import { nkeys } from "@nats-io/transport-node"
-import { ConfigProvider, Context, Effect, Layer, Schedule, type Scope } from "effect"
+import { ConfigProvider, Context, Effect, Layer, Logger, Schedule, type Scope } from "effect"
 import { writeFileSync } from "node:fs"
 import { connect, createServer, type Socket } from "node:net"
 import { networkInterfaces } from "node:os"
@@ -124,6 +124,31 @@ describe("a login by", () => {
       assert.match(wrong, /Authorization Violation"; look at the login in NATS_URL$/)
       const other = yield* refusal({ NATS_URL: address, NATS_USER: "u", NATS_PASSWORD: "wr0ng" })
       assert.match(other, /Authorization Violation"; look at the login in NATS_USER and NATS_PASSWORD$/)
+    }))
+
+  test("password that has become wrong is told while the connection is tried again", () =>
+    Effect.gen(function*() {
+      const told: Array<unknown> = []
+      const logger = Logger.make(({ message }) => told.push(message))
+      const before = yield* server(`authorization { user: u, password: s3cr3t }`)
+      const connection = yield* Effect.provide(
+        connected({ NATS_URL: `nats://u:s3cr3t@${before.address}` }),
+        Logger.layer([logger])
+      )
+      yield* before.kill
+      const after = yield* server(`authorization { user: u, password: other }`, { port: before.port })
+      const refused = /NATS: the server says "Authorization Violation"; look at the login in NATS_URL/
+      yield* Effect.repeat(Effect.sync(() => told.join()), {
+        until: (text) => refused.test(text),
+        schedule: Schedule.spaced("20 millis")
+      })
+      assert.isFalse(connection.isClosed())
+      yield* after.kill
+      yield* before.start
+      yield* Effect.promise(() => connection.flush()).pipe(
+        Effect.catchDefect(() => Effect.fail("not yet")),
+        Effect.eventually
+      )
     }))
 
   test("token is taken from NATS_URL and from variables, and a wrong one is told", () =>

@@ -11,7 +11,7 @@ import * as PgBouncer from "../support/PgBouncer.ts"
 import * as Postgres from "../support/Postgres.ts"
 
 /** A read is answered within the gateway's own bound, with time to spare on a machine that has other work. */
-const bound = 5000 + 1500
+const bound = 5000 + 5000
 
 const rows = (url: string, statement: string) =>
   Effect.promise(async () => {

@@ -1,9 +1,10 @@
 /** The connection to NATS: one per process, reconnecting without limit. */
 import { connect, errors, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node"
-import { Config, Context, Duration, Effect, Layer, Option, Random, Result, Schema } from "effect"
+import { Config, Context, Duration, Effect, Layer, Option, Random, Result, Schema, Stream } from "effect"
 import { createConnection, isIP } from "node:net"
 import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import { type NatsSettings, natsSettings, type NatsSettingsInvalid } from "./NatsSettings.ts"
+import * as NowAndThen from "./NowAndThen.ts"
 
 /** No server took the connection, or the one that did can't be used; the reason is in the server's words. */
 export class NatsUnusable extends Schema.TaggedError<NatsUnusable>()("NatsUnusable", {
@@ -27,10 +28,22 @@ export class Nats extends Context.Service<Nats, NatsConnection>()("@akave-async/
           connectFirst(settings, name),
           (connection) => Effect.promise(() => connection.close())
         )
+        yield* Effect.forkScoped(tellErrors(connection, settings))
         yield* jetStreamAnswers(connection)
         return connection
       })
     )
+}
+
+/** Says what the server says later on: a lost connection is tried again for ever, and may be refused as often. */
+const tellErrors = (connection: NatsConnection, settings: NatsSettings) => {
+  const warn = NowAndThen.make()
+  return Stream.fromAsyncIterable(connection.status(), (cause) => cause).pipe(
+    Stream.runForEach((status) =>
+      status.type === "error" ? warn(`NATS: ${reasonOf(status.error, settings)}`) : Effect.void
+    ),
+    Effect.ignore
+  )
 }
 
 /** A connection to the first server that takes it, which then knows of all of them. */

@@ -9,7 +9,8 @@ const patience = 1000
 
 /**
  * The client must still be connected: a pooler between it and the server knows only those. The server answers nothing but
- * the end of the connection, also when there was nothing to end.
+ * the end of the connection, also when there was nothing to end. The request goes unencrypted, as older libpq sends it: what
+ * its key is good for ends with the client's connection.
  */
 export const cancel = (client: PoolClient): Promise<void> => {
   const { processID, secretKey } = client as unknown as { readonly processID: unknown; readonly secretKey: unknown }
