@@ -130,7 +130,7 @@ it.live("what is set for servers elsewhere does not reach those that run here", 
     yield* creates(stack.gatewayUrl)
   }).pipe(Effect.scoped))
 
-it.live("tables stay where they are, whatever a session looks through", () =>
+it.live("tables stay where they are and are read as they are, whatever a session is set to", () =>
   Effect.gen(function*() {
     const [dataDir, postgres] = [yield* Stack.temporaryFolder, yield* Ports.free]
     const before = yield* Stack.started({ dataDir, ports: { postgres } }).pipe(
@@ -144,7 +144,8 @@ it.live("tables stay where they are, whatever a session looks through", () =>
       Effect.flatMap((stack) => creates(stack.gatewayUrl)),
       Effect.scoped
     )
-    const url = `postgres://akave@${Ports.host}:${postgres}/akave?options=-c%20search_path%3Delsewhere,public`
+    const url =
+      `postgres://akave@${Ports.host}:${postgres}/akave?options=-c%20search_path%3Delsewhere,public%20-c%20datestyle%3DGerman`
     const env = { DATABASE_URL: url }
     const stack = yield* Stack.started({ dataDir, ports: { postgres }, env: { projector: env, gateway: env } })
     const { buckets } = yield* creates(stack.gatewayUrl)

@@ -70,6 +70,9 @@ export class ReadModel extends Context.Service<ReadModel, {
       const log = yield* EventLog
       const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
 
+      // As JSON a time is written in one way, whatever the session's DateStyle.
+      const bucketColumns = sql.literal("name, bucket_id, owner, tx_hash, job_id, to_jsonb(created_at) as created_at")
+
       const checkpoint = Effect.map(
         sql<{ sequence: number }>`select sequence from ${table("projection_checkpoint")} where name = 'events'`,
         ([row]) => row?.sequence ?? 0
@@ -101,7 +104,7 @@ export class ReadModel extends Context.Service<ReadModel, {
       const bucket = Effect.fn("ReadModel.bucket")((name: BucketName) =>
         certain(Effect.gen(function*() {
           const rows = yield* sql`
-            select name, bucket_id, owner, tx_hash, job_id, created_at from ${table("buckets")}
+            select ${bucketColumns} from ${table("buckets")}
             where bucket_id = ${bucketId(name, owner)}`
           const [found] = yield* Effect.orDie(decodeBuckets(rows))
           return Option.fromUndefinedOr(found)
@@ -110,7 +113,7 @@ export class ReadModel extends Context.Service<ReadModel, {
 
       const buckets = Effect.fn("ReadModel.buckets")(function*({ after, limit }: Page) {
         const rows = yield* sql`
-          select name, bucket_id, owner, tx_hash, job_id, created_at from ${table("buckets")}
+          select ${bucketColumns} from ${table("buckets")}
           where name > ${after ?? ""} order by name limit ${limit}`
         return yield* Effect.orDie(decodeBuckets(rows))
       }, inTime)
@@ -152,5 +155,7 @@ const decodeLetters = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ letter: Schema.toCodecJson(DeadLetter.DeadLetter) }))
 )
 const decodeBuckets = Schema.decodeUnknownEffect(
-  Schema.Array(Resources.BucketResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromDate })))
+  Schema.Array(
+    Resources.BucketResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromString }))
+  )
 )

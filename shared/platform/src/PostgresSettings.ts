@@ -24,6 +24,22 @@ const modeOfSsl: Readonly<Record<string, string>> = {
 }
 const modes = new Set(["disable", "require", "verify-ca", "verify-full", "no-verify"])
 
+/** Other parameters are for other clients, or would be taken for settings of `pg` itself. */
+const taken = new Set([
+  "host",
+  "port",
+  "user",
+  "password",
+  "database",
+  "ssl",
+  "sslnegotiation",
+  "application_name",
+  "options",
+  "statement_timeout",
+  "lock_timeout",
+  "idle_in_transaction_session_timeout"
+])
+
 /**
  * Reads a URL. TLS is as with libpq: `require` encrypts without looking at the certificate (unless `sslrootcert` says who
  * must have signed it), `verify-ca` looks at who signed it, `verify-full` at its name too. Without a mode there is no TLS.
@@ -72,7 +88,7 @@ export const parseUrl = (
     if (isSystem) config.ssl = {}
   }
   const usable: ClientConfig = {
-    ...toClientConfig(config),
+    ...Object.fromEntries(Object.entries(toClientConfig(config)).filter(([name]) => taken.has(name))),
     // The password's proof is tied to the TLS connection, where the server offers that.
     enableChannelBinding: ["prefer", "require"].includes(parameters.get("channel_binding") ?? "")
   }

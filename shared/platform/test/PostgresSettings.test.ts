@@ -49,6 +49,14 @@ describe("DATABASE_URL", () => {
     assert.deepInclude(config, { application_name: "a b", options: "-c role=x" })
   })
 
+  it("leaves out what is meant for other clients", () => {
+    const others = "pgbouncer=true&connection_limit=1&schema=x&max=1&log=x&Client=x&binary=true&pipeline=true"
+    assert.deepStrictEqual(
+      parseUrl(`postgres://u:p@h:1/d?${others}`, undefined),
+      parseUrl("postgres://u:p@h:1/d", undefined)
+    )
+  })
+
   it.for(
     [
       "localhost:5432/d",
