@@ -290,6 +290,28 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
       assert.match(yield* refusal(variables), /asks for a certificate; set NATS_CERT and NATS_KEY/)
     }))
 
+  test("is begun before the greeting where the server wants that", () =>
+    Effect.gen(function*() {
+      const { version } = yield* NatsServer.findConfigured
+      if (NatsServer.compare(version, [2, 10, 4]) < 0) {
+        return yield* Effect.sync(() =>
+          console.warn(`nats-server ${version.join(".")} always greets first: TLS before the greeting is not tested`)
+        )
+      }
+      const { ca, files, login } = yield* world
+      const { address, kill, start } = yield* server(`tls { ${files}, handshake_first: true }\n${login}`)
+      const connection = yield* connected({ NATS_URL: `tls://u:s3cr3t@${address}`, NATS_CA: ca.caFile })
+      yield* kill
+      yield* start
+      yield* Effect.promise(() => connection.flush()).pipe(
+        Effect.catchDefect(() => Effect.fail("not yet")),
+        Effect.eventually
+      )
+      const wrong = yield* refusal({ NATS_URL: `tls://u:wr0ng@${address}`, NATS_CA: ca.caFile })
+      assert.match(wrong, /Authorization Violation"; look at the login in NATS_URL/)
+      assert.match(yield* refusal({ NATS_URL: `nats://u:s3cr3t@${address}` }), /without a greeting; .*write tls:\/\//)
+    }))
+
   test("that is demanded sends nothing to a server without it", () =>
     Effect.gen(function*() {
       const { ca, login } = yield* world

@@ -50,10 +50,14 @@ const tellErrors = (connection: NatsConnection, settings: NatsSettings) => {
 const connectFirst = Effect.fnUntraced(function*(settings: NatsSettings, name: string) {
   const reasons: Array<typeof NatsUnusable.Type["reasons"][number]> = []
   for (const server of yield* Random.shuffle(settings.addresses)) {
-    const tried = yield* Effect.tryPromise({
-      try: () => connect({ ...optionsOf(settings, name), servers: server }),
-      catch: (cause) => cause
-    }).pipe(
+    const options = { ...optionsOf(settings, name), servers: server }
+    const { tls } = options
+    const tried = yield* attempt(options).pipe(
+      // A server that expects TLS first greets nobody; where TLS is demanded that costs no secret to try.
+      Effect.catchIf(
+        (cause) => isWithoutGreeting(cause) && tls !== undefined,
+        () => attempt({ ...options, tls: { ...tls, handshakeFirst: true } })
+      ),
       Effect.catch((cause) =>
         Effect.flatMap(
           cause instanceof errors.TimeoutError ? silence(server, settings) : Effect.succeed(reasonOf(cause, settings)),
@@ -76,6 +80,13 @@ const connectFirst = Effect.fnUntraced(function*(settings: NatsSettings, name: s
     ? Effect.die(new Error("no server was tried"))
     : Effect.fail(new NatsUnusable({ reasons: [first, ...others] }))
 })
+
+const attempt = (options: NodeConnectionOptions) =>
+  Effect.tryPromise({ try: () => connect(options), catch: (cause) => cause })
+
+/** The connection was ended before the server had said anything; the library has no name for that. */
+const isWithoutGreeting = (cause: unknown) =>
+  cause instanceof errors.ConnectionError && cause.message.includes("undefined error")
 
 const optionsOf = ({ addresses, authenticator, tls }: NatsSettings, name: string): NodeConnectionOptions => ({
   name,
@@ -124,6 +135,9 @@ const reasonOf = (cause: unknown, { loginSettings }: NatsSettings): string => {
   if (message === "server does not support 'tls'") {
     return "the server has no TLS, and nothing was sent to it; give it TLS, or write nats:// and set none of NATS_CA, NATS_CERT and NATS_KEY"
   }
+  if (isWithoutGreeting(cause)) {
+    return "the server ended the connection without a greeting; if it expects TLS first, write tls://"
+  }
   if (message === "unexpected response from server") return "what answers there is no NATS server; give its client port"
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return `its certificate is for another name (${message}); write in NATS_URL one that it has`
@@ -143,8 +157,11 @@ const silence = (server: string, { tls }: NatsSettings): Effect.Effect<string> =
   Effect.callback<string>((resume) => {
     const { hostname, port } = new URL(`nats://${server}`)
     const socket = createConnection(Number(port), hostname.replace(/^\[|\]$/g, "")).setEncoding("utf8")
-    socket.on("error", () => resume(Effect.succeed("")))
-    socket.once("data", (greeting) => resume(Effect.succeed(`${greeting}`)))
+    socket.on("error", () => {})
+    socket.once("data", (greeting) => {
+      socket.destroy()
+      resume(Effect.succeed(`${greeting}`))
+    })
     return Effect.sync(() => socket.destroy())
   }).pipe(
     Effect.timeoutOrElse({ duration: greetingTimeout, orElse: () => Effect.succeed("") }),
@@ -152,12 +169,7 @@ const silence = (server: string, { tls }: NatsSettings): Effect.Effect<string> =
       if (/^INFO .*"tls_verify":true/.test(greeting) && tls?.certFile === undefined) {
         return "the server asks for a certificate; set NATS_CERT and NATS_KEY"
       }
-      const isSilent = greeting === "" && tls !== undefined
-      return `no answer within ${Duration.toSeconds(connectTimeout)} seconds; look at the address in NATS_URL${
-        isSilent
-          ? ", and whether the server expects TLS before its greeting (handshake_first), which is not supported"
-          : ""
-      }`
+      return `no answer within ${Duration.toSeconds(connectTimeout)} seconds; look at the address in NATS_URL`
     })
   )
 
