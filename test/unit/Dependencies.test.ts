@@ -29,7 +29,9 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
     "proto",
     "deploy/local",
     "loadtest",
-    "services/executor"
+    "services/executor",
+    "services/gateway",
+    "services/projector"
   ]
 }
 

@@ -126,6 +126,15 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
   const privateKey = options.privateKey ?? Redacted.make(publicDevelopmentKey)
   const ownerAddress = yield* addressOf(privateKey)
 
+  const withheld = [
+    // The key is for executors only, and a port belongs to the one who is told it.
+    "AKAVE_PRIVATE_KEY",
+    "PORT",
+    // What a person has set for servers elsewhere is wrong for those that run here.
+    ...(options.natsUrl === undefined ? natsVariables : []),
+    ...(options.databaseUrl === undefined ? postgresVariables : [])
+  ]
+
   let { databaseUrl, natsUrl, nodeAddress } = options
   let rpcUrl = ""
 
@@ -168,8 +177,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       command: nodeProgram,
       args: ["--disable-warning=ExperimentalWarning", mains[kind] ?? join(repository, "services", kind, "src/main.ts")],
       cwd: repository,
-      // The key is for executors only, and a port belongs to the one who is told it.
-      env: { ...Processes.inherited(["AKAVE_PRIVATE_KEY", "PORT"]), ...own, ...env[kind] },
+      env: { ...Processes.inherited(withheld), ...own, ...env[kind] },
       isReady: Processes.readyLine,
       ...files(name)
     })
@@ -266,6 +274,10 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
   }
   return stack
 }) satisfies (options: Options & { readonly dataDir: string }) => Effect.Effect<Stack, unknown, Reaper | Scope.Scope>
+
+/** How to sign in to a NATS server, and what to expect of it. */
+const natsVariables = ["USER", "PASSWORD", "TOKEN", "NKEY", "CREDS", "CA", "CERT", "KEY"].map((name) => `NATS_${name}`)
+const postgresVariables = ["PGSSLMODE", "PGSSLNEGOTIATION", "PGOPTIONS"]
 
 const nodeProgram = process.execPath
 

@@ -5,9 +5,24 @@ import { Address } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
+import { readModelTable } from "@akave-async/platform/Postgres"
 import { bucketId } from "@akave-async/sdk/Buckets"
-import { Config, Context, Effect, Layer, Option, Schedule, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { Config, Context, Duration, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { SqlClient, SqlError } from "effect/sql"
+
+/** A query without an answer is given up after this. */
+export const queryPatience = Duration.seconds(3)
+/** No lookup takes longer, however many queries it needs and whatever they wait for. */
+const lookupPatience = Duration.seconds(5)
+
+const inTime = <A, E, R>(lookup: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
+  Effect.timeoutOrElse(lookup, {
+    duration: lookupPatience,
+    orElse: () => {
+      const message = `The read model did not answer within ${Duration.toSeconds(lookupPatience)} seconds`
+      return Effect.fail(new SqlError.SqlError({ reason: new SqlError.ConnectionError({ message, cause: "timeout" }) }))
+    }
+  })
 
 /** The read model has not applied an event that the answer may depend on. */
 export class ReadModelBehind extends Schema.TaggedError<ReadModelBehind>()("ReadModelBehind", {
@@ -51,11 +66,15 @@ export class ReadModel extends Context.Service<ReadModel, {
     ReadModel,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
+      const table = yield* readModelTable
       const log = yield* EventLog
       const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
 
+      // As JSON a time is written in one way, whatever the session's DateStyle.
+      const bucketColumns = sql.literal("name, bucket_id, owner, tx_hash, job_id, to_jsonb(created_at) as created_at")
+
       const checkpoint = Effect.map(
-        sql<{ sequence: number }>`select sequence from projection_checkpoint where name = 'events'`,
+        sql<{ sequence: number }>`select sequence from ${table("projection_checkpoint")} where name = 'events'`,
         ([row]) => row?.sequence ?? 0
       )
 
@@ -65,7 +84,7 @@ export class ReadModel extends Context.Service<ReadModel, {
           (applied) => applied >= wanted ? Effect.void : Effect.fail(new ReadModelBehind({ applied, wanted }))
         ).pipe(
           Effect.retry({ while: (error) => error._tag === "ReadModelBehind", schedule: catchUp })
-        ))
+        )).pipe(inTime)
 
       /** What is not found is looked for once more, when the read model has come to where the log is now. */
       const certain = Effect.fnUntraced(function*<A>(find: Effect.Effect<Option.Option<A>, SqlError.SqlError>) {
@@ -73,11 +92,11 @@ export class ReadModel extends Context.Service<ReadModel, {
         if (Option.isSome(found)) return found
         yield* caughtUp
         return yield* find
-      })
+      }, inTime)
 
       const job = Effect.fn("ReadModel.job")((id: Job.Id) =>
         certain(Effect.gen(function*() {
-          const [row] = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = ${id}`
+          const [row] = yield* sql<{ job: unknown }>`select job from ${table("bucket_jobs")} where id = ${id}`
           return row === undefined ? Option.none() : Option.some(yield* Effect.orDie(decodeJob(row.job)))
         }))
       )
@@ -85,7 +104,7 @@ export class ReadModel extends Context.Service<ReadModel, {
       const bucket = Effect.fn("ReadModel.bucket")((name: BucketName) =>
         certain(Effect.gen(function*() {
           const rows = yield* sql`
-            select name, bucket_id, owner, tx_hash, job_id, created_at from buckets
+            select ${bucketColumns} from ${table("buckets")}
             where bucket_id = ${bucketId(name, owner)}`
           const [found] = yield* Effect.orDie(decodeBuckets(rows))
           return Option.fromUndefinedOr(found)
@@ -94,14 +113,16 @@ export class ReadModel extends Context.Service<ReadModel, {
 
       const buckets = Effect.fn("ReadModel.buckets")(function*({ after, limit }: Page) {
         const rows = yield* sql`
-          select name, bucket_id, owner, tx_hash, job_id, created_at from buckets
+          select ${bucketColumns} from ${table("buckets")}
           where name > ${after ?? ""} order by name limit ${limit}`
         return yield* Effect.orDie(decodeBuckets(rows))
-      })
+      }, inTime)
 
       const deadLetter = Effect.fn("ReadModel.deadLetter")((sequence: DeadLetter.Sequence) =>
         certain(Effect.gen(function*() {
-          const rows = yield* sql<{ letter: unknown }>`select letter from dead_letters where sequence = ${sequence}`
+          const rows = yield* sql<{ letter: unknown }>`select letter from ${
+            table("dead_letters")
+          } where sequence = ${sequence}`
           const [found] = yield* Effect.orDie(decodeLetters(rows))
           return Option.map(Option.fromUndefinedOr(found), ({ letter }) => letter)
         }))
@@ -110,14 +131,15 @@ export class ReadModel extends Context.Service<ReadModel, {
       const deadLetters = Effect.fn("ReadModel.deadLetters")(
         function*({ after, limit, reason, status, subject, type }: DeadLetterQuery) {
           const rows = yield* sql<{ letter: unknown }>`
-            select letter from dead_letters
+            select letter from ${table("dead_letters")}
             where status = ${status} and sequence > ${after ?? 0}
               and type = coalesce(${type ?? null}::text, type)
               and starts_with(subject, ${subject ?? ""})
               and position(${reason ?? ""} in reason) > 0
             order by sequence limit ${limit}`
           return Array.from(yield* Effect.orDie(decodeLetters(rows)), ({ letter }) => letter)
-        }
+        },
+        inTime
       )
 
       return ReadModel.of({ job, bucket, buckets, deadLetter, deadLetters, caughtUp, checkpoint })
@@ -133,5 +155,7 @@ const decodeLetters = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ letter: Schema.toCodecJson(DeadLetter.DeadLetter) }))
 )
 const decodeBuckets = Schema.decodeUnknownEffect(
-  Schema.Array(Resources.BucketResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromDate })))
+  Schema.Array(
+    Resources.BucketResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromString }))
+  )
 )

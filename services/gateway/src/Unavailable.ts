@@ -1,5 +1,10 @@
 /** What is away, as problems of the HTTP API. */
 import * as Problems from "@akave-async/api/Problems"
+import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
+
+const warn = NowAndThen.make()
 
 /** The log did not confirm what a request asked for. */
 export const logUnavailable = () =>
@@ -15,5 +20,10 @@ const modelUnavailable = (error: { readonly message: string }) =>
 export const lookupFailures = {
   LogUnavailable: modelUnavailable,
   ReadModelBehind: modelUnavailable,
-  SqlError: () => modelUnavailable({ message: "The database does not answer" })
+  // What the database says is for the log: it names hosts, users and tables.
+  SqlError: ({ message }: SqlError.SqlError) =>
+    Effect.andThen(
+      warn("the read model can't be read", message),
+      Effect.fail(modelUnavailable({ message: "The database does not answer" }))
+    )
 }

@@ -11,7 +11,7 @@ import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
-import { ReadModel } from "./ReadModel.ts"
+import { queryPatience, ReadModel } from "./ReadModel.ts"
 
 const Server = NodeHttpServer.layerConfig(createServer, {
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
@@ -29,7 +29,7 @@ Service.main(
     Layer.provide([Buckets.layer, ReadModel.layer]),
     Layer.provide([
       EventLogJetStream.layerConfig,
-      Postgres.layerConfig,
+      Postgres.layerConfig(queryPatience),
       AkaveNode.layerConfig
     ]),
     Layer.provide(Nats.layerConfig("gateway"))

@@ -2,8 +2,8 @@
 import { EventLog, LogUnavailable, lost } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import { Nats } from "@akave-async/platform/Nats"
+import type { Database } from "@akave-async/platform/Postgres"
 import { Effect, Layer } from "effect"
-import { SqlClient } from "effect/sql"
 import * as Projector from "./Projector.ts"
 
 /**
@@ -14,7 +14,7 @@ export const layerConfig = Layer.effect(
   EventLog,
   Effect.gen(function*() {
     const connection = yield* Nats
-    const sql = yield* SqlClient.SqlClient
+    const context = yield* Effect.context<Database>()
     const options = { ...yield* EventLogJetStream.eventsConfig, ...yield* EventLogJetStream.configured }
 
     const createFirst = Effect.gen(function*() {
@@ -30,7 +30,7 @@ export const layerConfig = Layer.effect(
       yield* Effect.logInfo(`created the event log ${options.stream}`)
     }).pipe(
       Effect.catchTag("SqlError", (cause) => Effect.fail(new LogUnavailable({ operation: "create", cause }))),
-      Effect.provideService(SqlClient.SqlClient, sql)
+      Effect.provideContext(context)
     )
     return yield* EventLogJetStream.attach(connection, options, createFirst)
   })

@@ -1,11 +1,13 @@
 /** The tables of the read model, one migration a change, additive. All of them can be dropped and filled again. */
-import { Effect, Schedule } from "effect"
-import { Migrator, SqlClient } from "effect/sql"
+import { ReadModelSchema, readModelTable } from "@akave-async/platform/Postgres"
+import { Effect, Record, Schedule, Schema } from "effect"
+import { Migrator, SqlClient, SqlError } from "effect/sql"
 
 const readModel = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
   yield* sql`
-    create table bucket_jobs (
+    create table ${table("bucket_jobs")} (
       id uuid primary key,
       operation text not null,
       bucket_name text not null,
@@ -22,14 +24,14 @@ const readModel = Effect.gen(function*() {
       -- The job as the fold of its events.
       job jsonb not null
     )`
-  yield* sql`create index bucket_jobs_status on bucket_jobs (status, id)`
-  yield* sql`create index bucket_jobs_created_at on bucket_jobs (created_at, id)`
-  yield* sql`create index bucket_jobs_bucket_name on bucket_jobs (bucket_name text_pattern_ops, id)`
+  yield* sql`create index bucket_jobs_status on ${table("bucket_jobs")} (status, id)`
+  yield* sql`create index bucket_jobs_created_at on ${table("bucket_jobs")} (created_at, id)`
+  yield* sql`create index bucket_jobs_bucket_name on ${table("bucket_jobs")} (bucket_name text_pattern_ops, id)`
   // Not unique: the log decides what happened, and a read model that refuses a fact stops.
-  yield* sql`create index bucket_jobs_idempotency_key on bucket_jobs (owner, tenant, idempotency_key_hash)
+  yield* sql`create index bucket_jobs_idempotency_key on ${table("bucket_jobs")} (owner, tenant, idempotency_key_hash)
     where idempotency_key_hash is not null`
   yield* sql`
-    create table buckets (
+    create table ${table("buckets")} (
       owner text not null,
       name text not null,
       bucket_id text not null unique,
@@ -40,16 +42,16 @@ const readModel = Effect.gen(function*() {
       primary key (owner, name)
     )`
   yield* sql`
-    create table job_events (
+    create table ${table("job_events")} (
       sequence bigint primary key,
       job_id uuid not null,
       type text not null,
       occurred_at timestamptz not null,
       event jsonb not null
     )`
-  yield* sql`create index job_events_job on job_events (job_id, sequence)`
+  yield* sql`create index job_events_job on ${table("job_events")} (job_id, sequence)`
   yield* sql`
-    create table event_archive (
+    create table ${table("event_archive")} (
       sequence bigint primary key,
       subject text not null,
       -- The JSON text that goes into the hash.
@@ -58,7 +60,7 @@ const readModel = Effect.gen(function*() {
       hash bytea not null
     )`
   yield* sql`
-    create table projection_checkpoint (
+    create table ${table("projection_checkpoint")} (
       name text primary key,
       sequence bigint not null,
       hash bytea not null,
@@ -66,14 +68,15 @@ const readModel = Effect.gen(function*() {
       occurred_at timestamptz,
       updated_at timestamptz not null default now()
     )`
-  yield* sql`insert into projection_checkpoint (name, sequence, hash)
+  yield* sql`insert into ${table("projection_checkpoint")} (name, sequence, hash)
     values ('events', 0, decode(repeat('00', 32), 'hex'))`
 })
 
 const deadLetters = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
   yield* sql`
-    create table dead_letters (
+    create table ${table("dead_letters")} (
       -- The sequence of the event that died.
       sequence bigint primary key,
       subject text not null,
@@ -85,16 +88,39 @@ const deadLetters = Effect.gen(function*() {
       -- The dead letter as the fold of its events.
       letter jsonb not null
     )`
-  yield* sql`create index dead_letters_status on dead_letters (status, sequence)`
+  yield* sql`create index dead_letters_status on ${table("dead_letters")} (status, sequence)`
 })
+
+/** The migrator tells which migration failed, and the database's error within tells why. */
+const told = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return "for an unknown reason"
+  return SqlError.isSqlError(cause.cause) ? `${cause.message}: ${cause.cause.message}` : cause.message
+}
+
+/** The tables could not be made as they have to be; says what the database said. */
+export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
+  cause: Schema.Defect()
+}) {
+  override readonly message = `The read model's tables can't be made: ${told(this.cause)}`
+}
 
 /** Creates or updates the read model's tables. Several projectors may start at once: the losers of that race try again. */
 export const migrate = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const [setting] = yield* sql<{ schema: string }>`select current_setting('search_path') as schema`
-  yield* sql`create schema if not exists ${sql(setting?.schema ?? "public")}`
+  const schema = yield* ReadModelSchema
+  // Asked for first: a role that may use the schema need not be one that may create others.
+  const found = yield* sql`select 1 from pg_catalog.pg_namespace where nspname = ${schema}`
+  if (found.length === 0) yield* sql`create schema if not exists ${sql(schema)}`
   yield* Migrator.make({})({
-    loader: Migrator.fromRecord({ "0001_read_model": readModel, "0002_dead_letters": deadLetters }),
-    table: "schema_migrations"
+    loader: Migrator.fromRecord(
+      Record.map(
+        { "0001_read_model": readModel, "0002_dead_letters": deadLetters },
+        (migration) => Effect.provideService(migration, ReadModelSchema, schema)
+      )
+    ),
+    table: `${schema}.schema_migrations`
   })
-}).pipe(Effect.retry({ times: 5, schedule: Schedule.spaced("500 millis") }))
+}).pipe(
+  Effect.retry({ times: 5, schedule: Schedule.spaced("500 millis") }),
+  Effect.mapError((cause) => new MigrationFailed({ cause }))
+)

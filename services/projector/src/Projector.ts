@@ -7,6 +7,7 @@ import * as Job from "@akave-async/domain/Job"
 import { EventLog, lost, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import { readModelTable } from "@akave-async/platform/Postgres"
 import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Projection from "./Projection.ts"
@@ -24,8 +25,11 @@ const decodeLetters = Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson
 
 const checkpoint = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
   const [row] = yield* sql<{ sequence: number; hash: string }>`
-    select sequence, encode(hash, 'hex') as hash from projection_checkpoint where name = 'events' for update`
+    select sequence, encode(hash, 'hex') as hash from ${
+    table("projection_checkpoint")
+  } where name = 'events' for update`
   return row ?? (yield* Effect.die(new Error("projection_checkpoint has no row named 'events'")))
 })
 
@@ -40,13 +44,14 @@ const toJson = (rows: ReadonlyArray<unknown>): string =>
 const applyDeadLetters = Effect.fnUntraced(function*(events: Projection.Batch["deadLetterEvents"]) {
   if (events.length === 0) return
   const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
   const sequences = [...new Set(events.map(({ event }) => event.sequence))]
   const known = yield* sql<{ letter: unknown }>`
-    select letter from dead_letters where sequence = any(${sequences}::bigint[])`
+    select letter from ${table("dead_letters")} where sequence = any(${sequences}::bigint[])`
   const before = yield* Effect.orDie(decodeLetters(known.map(({ letter }) => letter)))
   const rows = Projection.deadLetterRows(new Map(before.map((letter) => [letter.sequence, letter])), events)
   yield* sql`
-    insert into dead_letters (sequence, subject, type, reason, status, revision, letter)
+    insert into ${table("dead_letters")} (sequence, subject, type, reason, status, revision, letter)
     select sequence, subject, type, reason, status, revision, letter
     from jsonb_to_recordset(${toJson(rows)}::jsonb) as row(
       sequence bigint, subject text, type text, reason text, status text, revision bigint, letter jsonb)
@@ -57,6 +62,7 @@ const applyDeadLetters = Effect.fnUntraced(function*(events: Projection.Batch["d
 /** Applies what follows on the checkpoint, in one transaction. */
 export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArray<StoredEvent>) {
   const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
   yield* Effect.annotateCurrentSpan({ "projector.events": stored.length })
 
   return yield* sql.withTransaction(Effect.gen(function*() {
@@ -69,7 +75,7 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
     const batch = Projection.read(hash, unseen)
     yield* Effect.forEach(batch.undecodable, (message) => Effect.logError(message), { discard: true })
     const ids = [...new Set(batch.events.map(({ event }) => event.jobId))]
-    const known = yield* sql<{ job: unknown }>`select job from bucket_jobs where id = any(${ids}::uuid[])`
+    const known = yield* sql<{ job: unknown }>`select job from ${table("bucket_jobs")} where id = any(${ids}::uuid[])`
     const before = yield* Effect.orDie(decodeJobs(known.map(({ job }) => job)))
     const { buckets, deletedBuckets, jobEvents, jobs } = Projection.rows(
       new Map(before.map((job) => [job.id, job])),
@@ -77,17 +83,17 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
     )
 
     yield* sql`
-      insert into event_archive (sequence, subject, headers, data, hash)
+      insert into ${table("event_archive")} (sequence, subject, headers, data, hash)
       select sequence, subject, headers, decode(data, 'hex'), decode(hash, 'hex')
       from jsonb_to_recordset(${JSON.stringify(batch.archive)}::jsonb)
         as row(sequence bigint, subject text, headers text, data text, hash text)`
     yield* sql`
-      insert into job_events (sequence, job_id, type, occurred_at, event)
+      insert into ${table("job_events")} (sequence, job_id, type, occurred_at, event)
       select sequence, job_id, type, occurred_at, event
       from jsonb_to_recordset(${toJson(jobEvents)}::jsonb)
         as row(sequence bigint, job_id uuid, type text, occurred_at timestamptz, event jsonb)`
     yield* sql`
-      insert into bucket_jobs
+      insert into ${table("bucket_jobs")}
       select id, operation, bucket_name, owner, tenant, idempotency_key_hash, status, tx_hash, error, created_at, updated_at,
         revision, job
       from jsonb_to_recordset(${toJson(jobs)}::jsonb) as row(
@@ -96,19 +102,21 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
       on conflict (id) do update set status = excluded.status, tx_hash = excluded.tx_hash, error = excluded.error,
         updated_at = excluded.updated_at, revision = excluded.revision, job = excluded.job`
     yield* sql`
-      delete from buckets using jsonb_to_recordset(${
+      delete from ${table("buckets")} as bucket using jsonb_to_recordset(${
       toJson(deletedBuckets)
     }::jsonb) as row(bucket_id text, revision bigint)
-      where buckets.bucket_id = row.bucket_id and buckets.revision < row.revision`
+      where bucket.bucket_id = row.bucket_id and bucket.revision < row.revision`
     yield* sql`
-      insert into buckets (owner, name, bucket_id, tx_hash, job_id, created_at, revision)
+      insert into ${table("buckets")} (owner, name, bucket_id, tx_hash, job_id, created_at, revision)
       select owner, name, bucket_id, tx_hash, job_id, created_at, revision
       from jsonb_to_recordset(${toJson(buckets)}::jsonb) as row(
         owner text, name text, bucket_id text, tx_hash text, job_id uuid, created_at timestamptz, revision bigint)
       on conflict do nothing`
     yield* applyDeadLetters(batch.deadLetterEvents)
     yield* sql`
-      update projection_checkpoint set sequence = ${batch.lastSequence}, hash = decode(${batch.lastHash}, 'hex'),
+      update ${
+      table("projection_checkpoint")
+    } set sequence = ${batch.lastSequence}, hash = decode(${batch.lastHash}, 'hex'),
         occurred_at = coalesce(${batch.occurredAt}::timestamptz, occurred_at), updated_at = now()
       where name = 'events' and sequence = ${sequence}`
     return unseen.length
@@ -118,9 +126,10 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
 /** The sequence at which the read model stands, and the event that it applied there, as the archive has it. */
 export const standing = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
   const [row] = yield* sql<{ sequence: number; subject: string | null; headers: string | null; data: string | null }>`
     select sequence, subject, headers, encode(data, 'hex') as data
-    from projection_checkpoint left join event_archive using (sequence) where name = 'events'`
+    from ${table("projection_checkpoint")} left join ${table("event_archive")} using (sequence) where name = 'events'`
   return row ?? (yield* Effect.die(new Error("projection_checkpoint has no row named 'events'")))
 })
 

@@ -3,11 +3,14 @@ import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Postgres from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Log from "./Log.ts"
 import { migrate } from "./Migrations.ts"
 import * as Projector from "./Projector.ts"
+
+/** A batch of events is a statement of its own for each table. */
+const patience = Duration.seconds(30)
 
 const Projection = Layer.effectDiscard(Effect.gen(function*() {
   const log = yield* EventLog
@@ -28,6 +31,6 @@ Service.main(
   Layer.merge(Projection, Health).pipe(
     Layer.provide(Log.layerConfig),
     Layer.provide(Nats.layerConfig("projector")),
-    Layer.provide(Postgres.layerConfig)
+    Layer.provide(Postgres.layerConfig(patience))
   )
 )

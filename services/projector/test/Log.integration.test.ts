@@ -1,16 +1,16 @@
 import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { Nats } from "@akave-async/platform/Nats"
+import type { Database } from "@akave-async/platform/Postgres"
 import { assert } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
-import type { SqlClient } from "effect/sql"
 import { inject } from "vitest"
 import * as Log from "../src/Log.ts"
 import { migrate } from "../src/Migrations.ts"
 import * as Projector from "../src/Projector.ts"
 import { onSchema } from "./schema.ts"
 
-const test = (sentence: string, body: Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
+const test = (sentence: string, body: Effect.Effect<void, unknown, Database | Scope.Scope>) =>
   onSchema("projector_log", sentence, body)
 
 const stored = (count: number): Array<StoredEvent> =>

@@ -11,19 +11,8 @@ import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as Postgres from "@akave-async/platform/Postgres"
 import { assert, describe } from "@effect/vitest"
-import {
-  Arbitrary,
-  Context,
-  DateTime,
-  Effect,
-  Layer,
-  Redacted,
-  Result,
-  Schedule,
-  Schema,
-  type Scope,
-  Stream
-} from "effect"
+import { Arbitrary, DateTime, Duration, Effect, Redacted, Result, Schedule, Schema, type Scope, Stream } from "effect"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
 import { migrate } from "../src/Migrations.ts"
@@ -35,10 +24,10 @@ const jobId = (n: number): Job.Id => Job.Id.make(`019845e1-682f-7b02-a706-${n.to
 const hash = (n: number) => `0x${n.toString(16).padStart(64, "0")}`
 const epoch = DateTime.makeUnsafe("2026-01-01T00:00:00.000Z")
 
-const empty = (sentence: string, body: Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
+const empty = (sentence: string, body: Effect.Effect<void, unknown, Postgres.Database | Scope.Scope>) =>
   onSchema("projector", sentence, body)
 /** Runs the test on an empty read model of its own. */
-const test = (sentence: string, body: () => Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>) =>
+const test = (sentence: string, body: () => Effect.Effect<void, unknown, Postgres.Database | Scope.Scope>) =>
   empty(sentence, Effect.andThen(migrate, Effect.suspend(body)))
 
 /** The events of commands on three buckets at a time, a hundred for each; what a bucket refuses is left out. */
@@ -443,11 +432,11 @@ describe("a running projector", () => {
       yield* Effect.forkScoped(Projector.run.pipe(Effect.provideService(EventLog, log)))
       yield* untilApplied(20)
       const [setting] = yield* sql<{ schema: string }>`select current_schema() as schema`
-      const url = Redacted.make(inject("databaseUrl"))
-      const admin = Context.get(
-        yield* Layer.build(Layer.fresh(Postgres.layer({ url, schema: "public", maxConnections: 1 }))),
-        SqlClient.SqlClient
-      )
+      const admin = yield* Postgres.make({
+        connection: Redacted.make({ connectionString: inject("databaseUrl") }),
+        maxConnections: 1,
+        patience: Duration.seconds(30)
+      }).pipe(Effect.provide(Reactivity.layer))
       // Whoever writes now waits for this lock, and is cut off while it waits.
       yield* admin.withTransaction(Effect.gen(function*() {
         yield* admin`lock table ${admin(setting?.schema ?? "")}.projection_checkpoint`

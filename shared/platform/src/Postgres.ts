@@ -1,23 +1,31 @@
 /**
  * Postgres through `pg`, under Effect's SQL client interface: migrations, transactions and typed errors come from there.
  * `int8` arrives as a number (every one of ours is a count or a sequence below 2^53), `timestamptz` as a Date.
+ *
+ * Nothing here depends on what a session remembers, so that a pooler may give each transaction another session: no startup
+ * parameter, no prepared statement, no `search_path`; what a transaction needs to be set it sets for itself.
  */
-import { Config, Duration, Effect, Layer, Redacted, Schema, Stream } from "effect"
+import { Config, Context, Duration, Effect, Layer, Redacted, Schema, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, SqlError, Statement } from "effect/sql"
 import type { Connection } from "effect/sql/SqlConnection"
-import { DatabaseError, Pool, type PoolClient, types as pgTypes } from "pg"
+import { type ClientConfig, DatabaseError, Pool, type PoolClient, type QueryResult, types as pgTypes } from "pg"
+import { cancel } from "./PostgresCancel.ts"
+import { databaseUrl } from "./PostgresSettings.ts"
 
 export interface Options {
-  readonly url: Redacted.Redacted
+  readonly connection: Redacted.Redacted<ClientConfig>
   readonly maxConnections: number
-  /** The schema in which unqualified names are looked up and created. */
-  readonly schema: string
+  /** After which a statement without an answer is given up, with its connection. */
+  readonly patience: Duration.Duration
 }
 
-/** No statement runs longer, and no caller waits longer for a connection. */
-const statementTimeout = Duration.seconds(30)
+/** Nobody waits longer for a connection, be it that all are in use or that a new one does not come about. */
 const connectTimeout = Duration.seconds(2)
+/** A connection on which nothing happens is probed after this, and is dead when ten probes a second apart got no answer. */
+const keepAliveDelay = Duration.seconds(10)
+/** A server that lives ends a transaction's statement itself before it is given up here, by this much. */
+const margin = Duration.seconds(1)
 
 const int8 = 20
 const types = {
@@ -26,15 +34,16 @@ const types = {
       oid === int8 ? Number : pgTypes.getTypeParser(oid, format)) as typeof pgTypes.getTypeParser
 }
 
-export const make = Effect.fnUntraced(function*(options: Options) {
+export const make = Effect.fnUntraced(function*({ connection, maxConnections, patience }: Options) {
+  const config = Redacted.value(connection)
   const pool = yield* Effect.acquireRelease(
     Effect.sync(() =>
       new Pool({
-        connectionString: Redacted.value(options.url),
-        max: options.maxConnections,
+        ...config,
+        max: maxConnections,
         connectionTimeoutMillis: Duration.toMillis(connectTimeout),
-        statement_timeout: Duration.toMillis(statementTimeout),
-        options: `-c search_path=${options.schema}`,
+        keepAlive: true,
+        keepAliveInitialDelayMillis: Duration.toMillis(keepAliveDelay),
         types
       })
     ),
@@ -45,17 +54,34 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   pool.on("error", () => {})
   pool.on("connect", (client) => client.on("error", () => isBroken.add(client)))
 
-  const acquire = Effect.tryPromise({ try: () => pool.connect(), catch: toSqlError("connect") })
-  const acquirer = Effect.gen(function*() {
-    const client = yield* Effect.acquireRelease(
-      acquire,
-      (client) => Effect.sync(() => client.release(isBroken.has(client)))
+  const toSqlError = sqlErrorOf(config, patience)
+  const acquire = Effect.callback<PoolClient, SqlError.SqlError>((resume) => {
+    let isWanted = true
+    pool.connect().then(
+      (client) => isWanted ? resume(Effect.succeed(client)) : client.release(),
+      (cause) => resume(Effect.fail(toSqlError("connect", cause)))
     )
-    return connectionOf(client)
+    return Effect.sync(() => {
+      isWanted = false
+    })
   })
+  // Whoever used it need not wait for a server that does not answer.
+  const release = (client: PoolClient) =>
+    Effect.sync(() => {
+      if (isGivenUp.has(client)) void cancel(client).then(() => client.release(true))
+      else client.release(isBroken.has(client))
+    })
+  const acquirer = Effect.map(
+    Effect.acquireRelease(acquire, release, { interruptible: true }),
+    (client) => connectionOf(client, patience, toSqlError)
+  )
+  const limit = Duration.toMillis(Duration.max(Duration.subtract(patience, margin), margin))
   return yield* SqlClient.make({
     acquirer,
     transactionAcquirer: acquirer,
+    // The server ends a transaction whose client is gone without a word, and the locks that it holds.
+    beginTransaction:
+      `BEGIN; SET LOCAL statement_timeout = ${limit}; SET LOCAL idle_in_transaction_session_timeout = ${limit}`,
     compiler: Statement.makeCompiler({
       dialect: "pg",
       placeholder: (index) => `$${index}`,
@@ -72,16 +98,38 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   })
 })
 
-export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient> =>
-  Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer))
+/** The schema that holds the read model. Every statement names it: what a session looks through may be anything. */
+export class ReadModelSchema
+  extends Context.Service<ReadModelSchema, string>()("@akave-async/platform/Postgres/ReadModelSchema")
+{}
+
+/** What is needed to read and write the read model. */
+export type Database = SqlClient.SqlClient | ReadModelSchema
+
+/** The names of the read model's tables, as statements write them. */
+export const readModelTable = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* ReadModelSchema
+  return (name: string) => sql(`${schema}.${name}`)
+})
+
+/** A client, on a read model in this schema. */
+export const layer = (
+  { schema, ...options }: Options & { readonly schema: string }
+): Layer.Layer<Database> =>
+  Layer.merge(
+    Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer)),
+    Layer.succeed(ReadModelSchema, schema)
+  )
 
 /** The client of `DATABASE_URL`, on the schema `READ_MODEL_SCHEMA`. Connects when it is first used. */
-export const layerConfig = Layer.unwrap(Effect.gen(function*() {
-  const url = yield* Config.Redacted("DATABASE_URL")
-  const schema = yield* Config.schema(schemaName, "READ_MODEL_SCHEMA").pipe(Config.withDefault("akave_async"))
-  const maxConnections = yield* Config.schema(poolSize, "DATABASE_MAX_CONNECTIONS").pipe(Config.withDefault(10))
-  return layer({ url, schema, maxConnections })
-}))
+export const layerConfig = (patience: Duration.Duration) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const connection = yield* databaseUrl
+    const schema = yield* Config.schema(schemaName, "READ_MODEL_SCHEMA").pipe(Config.withDefault("akave_async"))
+    const maxConnections = yield* Config.schema(poolSize, "DATABASE_MAX_CONNECTIONS").pipe(Config.withDefault(10))
+    return layer({ connection, schema, maxConnections, patience })
+  }))
 
 const schemaName = Schema.String.check(
   Schema.isPattern(/^[a-z_][a-z0-9_]{0,62}$/, {
@@ -90,17 +138,36 @@ const schemaName = Schema.String.check(
 )
 const poolSize = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))
 
+/** Connections that have failed. */
 const isBroken = new WeakSet<PoolClient>()
+/** Connections on which a statement was given up: the server may still be at it, and its answer may still come. */
+const isGivenUp = new WeakSet<PoolClient>()
 
-const connectionOf = (client: PoolClient): Connection => {
+type ToSqlError = (operation: "connect" | "query", cause: unknown) => SqlError.SqlError
+
+const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlError: ToSqlError): Connection => {
   const query = (text: string, values: ReadonlyArray<unknown>, rowMode?: "array") =>
-    Effect.tryPromise({
-      try: () => client.query({ text, values: [...values], ...(rowMode === undefined ? {} : { rowMode }) }),
-      catch: (cause) => {
-        const error = toSqlError("query")(cause)
-        if (error.reason._tag === "ConnectionError") isBroken.add(client)
-        return error
+    Effect.callback<QueryResult, SqlError.SqlError>((resume) => {
+      if (isGivenUp.has(client)) return resume(Effect.fail(toSqlError("query", new NoAnswer())))
+      const settle = (outcome: Effect.Effect<QueryResult, SqlError.SqlError>) => {
+        clearTimeout(timer)
+        resume(outcome)
       }
+      const giveUp = () => {
+        isGivenUp.add(client)
+        settle(Effect.fail(toSqlError("query", new NoAnswer())))
+      }
+      // A timer of its own: a transaction's end can't be interrupted, and must not wait for ever either.
+      const timer = setTimeout(giveUp, Duration.toMillis(patience))
+      client.query({ text, values: [...values], ...(rowMode === undefined ? {} : { rowMode }) }).then(
+        (result) => settle(Effect.succeed(result)),
+        (cause) => {
+          const error = toSqlError("query", cause)
+          if (error.reason._tag === "ConnectionError") isBroken.add(client)
+          settle(Effect.fail(error))
+        }
+      )
+      return Effect.sync(giveUp)
     })
   const execute: Connection["execute"] = (sql, params, transformRows) =>
     Effect.map(query(sql, params), ({ rows }) => transformRows === undefined ? rows : transformRows(rows))
@@ -124,10 +191,15 @@ const connectionOf = (client: PoolClient): Connection => {
   }
 }
 
+/** A statement was not answered in time. */
+class NoAnswer extends Error {}
+
+type Fields = { readonly cause: unknown; readonly operation: string; readonly message: string }
+
 /** The reason for each SQLSTATE that a caller may want to tell apart (PostgreSQL manual, appendix A). */
-const reasons: ReadonlyArray<
-  readonly [prefix: string, make: (fields: { cause: unknown; operation: string }) => SqlError.SqlErrorReason]
-> = [
+const reasons: ReadonlyArray<readonly [prefix: string, make: (fields: Fields) => SqlError.SqlErrorReason]> = [
+  // The server has ended the session for its idle transaction.
+  ["25P03", (fields) => new SqlError.ConnectionError(fields)],
   ["28", (fields) => new SqlError.AuthenticationError(fields)],
   ["42501", (fields) => new SqlError.AuthorizationError(fields)],
   ["42", (fields) => new SqlError.SqlSyntaxError(fields)],
@@ -144,10 +216,34 @@ const reasons: ReadonlyArray<
 
 const constraintOf = (cause: unknown): string => cause instanceof DatabaseError ? cause.constraint ?? "" : ""
 
-const toSqlError = (operation: string) => (cause: unknown): SqlError.SqlError => {
-  // Whatever the server did not say itself went wrong on the way to it.
-  const code = cause instanceof DatabaseError ? cause.code ?? "" : "08"
-  const make = reasons.find(([prefix]) => code.startsWith(prefix))?.[1]
-  const fields = { cause, operation }
-  return new SqlError.SqlError({ reason: make === undefined ? new SqlError.UnknownError(fields) : make(fields) })
+const sqlErrorOf = ({ host, port }: ClientConfig, patience: Duration.Duration): ToSqlError => {
+  const server = host === undefined || host === ""
+    ? "Postgres"
+    : `Postgres at ${host}${port === undefined ? "" : `:${port}`}`
+  const tell = (operation: "connect" | "query", cause: unknown) => {
+    // The detail is left out: it may repeat what is stored.
+    if (cause instanceof DatabaseError) {
+      const hint = cause.hint === undefined ? "" : `; ${cause.hint}`
+      return `${server} says: ${cause.message} (SQLSTATE ${cause.code})${hint}`
+    }
+    if (cause instanceof NoAnswer) return `${server} did not answer within ${Duration.toSeconds(patience)} seconds`
+    const message = messageOf(cause)
+    if (operation === "connect" && /timeout/.test(message)) {
+      return `${server} gave no connection within ${Duration.toSeconds(connectTimeout)} seconds`
+    }
+    return `${server} can't be reached: ${message}`
+  }
+  return (operation, cause) => {
+    // Whatever the server did not say itself went wrong on the way to it.
+    const code = cause instanceof DatabaseError ? cause.code ?? "" : "08"
+    const make = reasons.find(([prefix]) => code.startsWith(prefix))?.[1]
+    const fields = { cause, operation, message: tell(operation, cause) }
+    return new SqlError.SqlError({ reason: make === undefined ? new SqlError.UnknownError(fields) : make(fields) })
+  }
+}
+
+/** What an error says. Where a name has several addresses, each has failed with a message of its own. */
+const messageOf = (cause: unknown): string => {
+  if (cause instanceof AggregateError) return cause.errors.map(messageOf).join(", ")
+  return cause instanceof Error ? cause.message : "the connection failed"
 }

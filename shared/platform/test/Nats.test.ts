@@ -18,9 +18,11 @@ it.for(
   assert.strictEqual(durability(version, setting), `nats-server ${version}, synced to disk ${when}`)
 })
 
-it.effect("says at once that nothing answers at NATS_URL", () =>
+it.effect("says at once, for each server, that nothing answers at NATS_URL", () =>
   Effect.gen(function*() {
-    const settings = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: "nats://127.0.0.1:1" }))
-    const error = yield* Effect.flip(Layer.build(Layer.provide(Nats.layerConfig("test"), settings)))
-    assert.strictEqual(error.message, "NATS did not answer at 127.0.0.1:1; start nats-server or set NATS_URL")
+    const settings = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: "127.0.0.1:1,127.0.0.1:2" }))
+    const { message } = yield* Effect.flip(Layer.build(Layer.provide(Nats.layerConfig("test"), settings)))
+    const refused = "the connection is refused (ECONNREFUSED); start nats-server or set NATS_URL"
+    assert.match(message, /^NATS can't be used: /)
+    for (const server of ["127.0.0.1:1", "127.0.0.1:2"]) assert.include(message, `${server}: ${refused}`)
   }))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Redacted, Schedule, type Scope } from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Redacted, Schedule, type Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlClient, SqlError } from "effect/sql"
 import { createServer } from "node:net"
@@ -8,14 +8,24 @@ import * as Postgres from "../src/Postgres.ts"
 
 type Sql = SqlClient.SqlClient
 
-const connect = (options: Partial<Postgres.Options> = {}): Effect.Effect<Sql, never, Scope.Scope> =>
-  Postgres.make({ url: Redacted.make(inject("databaseUrl")), schema: "public", maxConnections: 4, ...options }).pipe(
-    Effect.provide(Reactivity.layer)
-  )
+interface Options extends Partial<Postgres.Options> {
+  readonly url?: string
+  readonly schema?: string
+}
+
+const connect = (
+  { schema = "public", url = inject("databaseUrl"), ...options }: Options = {}
+): Effect.Effect<Sql, never, Scope.Scope> =>
+  Postgres.make({
+    connection: Redacted.make({ connectionString: url, options: `-c search_path=${schema}` }),
+    maxConnections: 4,
+    patience: Duration.seconds(30),
+    ...options
+  }).pipe(Effect.provide(Reactivity.layer))
 
 let schemas = 0
 /** A client on an empty schema of its own. */
-const fresh = (options: Partial<Postgres.Options> = {}) =>
+const fresh = (options: Options = {}) =>
   Effect.gen(function*() {
     const schema = `platform_${process.pid}_${++schemas}`
     const sql = yield* connect({ schema, ...options })
@@ -185,7 +195,7 @@ describe("errors", () => {
     Effect.gen(function*() {
       const url = new URL(inject("databaseUrl"))
       url.username = "nobody_of_that_name"
-      const sql = yield* connect({ url: Redacted.make(url.href) })
+      const sql = yield* connect({ url: url.href })
       assert.deepStrictEqual(yield* reasonOf(sql`select 1`), { tag: "AuthenticationError", isRetryable: false })
     }))
 
@@ -200,7 +210,7 @@ describe("errors", () => {
       const url = new URL(inject("databaseUrl"))
       url.username = role
       url.password = "public"
-      const sql = yield* connect({ url: Redacted.make(url.href) })
+      const sql = yield* connect({ url: url.href })
       assert.deepStrictEqual(yield* reasonOf(sql`select 1`), { tag: "ConnectionError", isRetryable: true })
     }))
 
@@ -208,7 +218,7 @@ describe("errors", () => {
     Effect.gen(function*() {
       const url = new URL(inject("databaseUrl"))
       url.port = `${yield* closedPort}`
-      const sql = yield* connect({ url: Redacted.make(url.href) })
+      const sql = yield* connect({ url: url.href })
       assert.deepStrictEqual(yield* reasonOf(sql`select 1`), { tag: "ConnectionError", isRetryable: true })
       assert.deepStrictEqual(yield* reasonOf(sql.withTransaction(sql`select 1`)), {
         tag: "ConnectionError",
