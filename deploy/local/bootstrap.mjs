@@ -7,6 +7,7 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Lock from "./src/Lock.mjs"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const tools = join(root, ".tools")
@@ -36,19 +37,21 @@ class Stopped extends Error {}
 
 /** The task that runs now; signals are passed on to it. */
 let running
+/** The lock that this process holds now. */
+let held
 let stopSignal
 
 const main = async () => {
   const [task, ...args] = process.argv.slice(2)
   if (!Object.hasOwn(tasks, task)) throw new Refusal(`Choose one of: ${Object.keys(tasks).join(", ")}.`)
-  const node = await exclusively("node", ensureNode)
+  const node = await exclusively("node", "looking for Node", ensureNode)
   const env = {
     // Services start a third sooner when their modules were compiled before.
     NODE_COMPILE_CACHE: join(tools, "compile-cache"),
     ...process.env,
     PATH: [dirname(node), process.env.PATH].join(delimiter)
   }
-  await exclusively("packages", () => ensurePackages(env))
+  await exclusively("packages", "installing packages", () => ensurePackages(env))
   const [program, standardArgs] = tasks[task]
   return run(program === "node" ? node : program, [...standardArgs, ...args], { env, stdio: "inherit" })
 }
@@ -124,42 +127,37 @@ const foldersIn = (folder) =>
     .map((entry) => join(folder, entry.name))
 
 /** Of several commands started at once, one prepares and the others wait for it. */
-const exclusively = async (name, work) => {
-  fs.mkdirSync(tools, { recursive: true })
-  const lock = join(tools, `${name}.lock`)
-  while (!take(lock)) {
-    if (stopSignal !== undefined) throw new Stopped()
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+const exclusively = async (name, doing, work) => {
+  held = await takeLock(join(tools, `${name}.lock`), doing)
   try {
     return await work()
   } finally {
-    fs.rmSync(lock, { force: true })
+    held.release()
+    held = undefined
   }
 }
 
-const take = (lock) => {
-  try {
-    fs.writeFileSync(lock, `${process.pid}`, { flag: "wx" })
-    return true
-  } catch (error) {
-    if (error.code !== "EEXIST") throw error
+const takeLock = async (path, doing) => {
+  // Most waits are too short to be told of.
+  for (let tellAt = Date.now() + 1_000;;) {
+    if (stopSignal !== undefined) throw new Stopped()
+    const { holder, lock } = tryLock(path)
+    if (lock !== undefined) return lock
+    if (Date.now() >= tellAt) {
+      tellAt = Date.now() + 30_000
+      const { command, pid, since } = holder
+      say(`Waiting for process ${pid}, which is ${doing} since ${since.toLocaleTimeString()} (${command}).`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  try {
-    // A holder that was killed holds nothing. An empty file is one that is just being written.
-    const holder = Number(fs.readFileSync(lock, "utf8"))
-    if (holder > 0 && !isRunning(holder)) fs.rmSync(lock, { force: true })
-  } catch (error) {
-    if (error.code !== "ENOENT") throw error
-  }
-  return false
 }
 
-const isRunning = (pid) => {
+const tryLock = (path) => {
   try {
-    return process.kill(pid, 0)
+    fs.mkdirSync(tools, { recursive: true })
+    return Lock.take(path)
   } catch (error) {
-    return error.code === "EPERM"
+    throw new Refusal(`${tools} can't be written to (${error.message}): make it this user's own.`)
   }
 }
 
@@ -182,11 +180,14 @@ const run = (program, args, options, onOutput) =>
   new Promise((resolve, reject) => {
     if (stopSignal !== undefined) return reject(new Stopped())
     const child = running = spawn(program, args, options)
+    // If this process is killed, what it started may go on.
+    const over = child.pid === undefined ? undefined : held?.extend(child.pid, [program, ...args].join(" "))
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", onOutput)
     child.once("error", (error) =>
       reject(error.code === "ENOENT" ? new Refusal(`${program} was not found: install Node with npm.`) : error))
     child.once("close", (code, signal) => {
       running = undefined
+      over?.()
       resolve(code ?? 128 + ({ SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[signal] ?? 0))
     })
   })
