@@ -6,11 +6,12 @@
  * A lock is a folder that holds one file for each process it is held for. It is taken by renaming a folder with such a
  * file in it to the lock's place, which the system does only where nothing or an empty folder is. What a dead process
  * left is removed by the name of its file, which nobody else ever has: so nobody removes the file of the next holder,
- * however late it comes. A file is complete before it can be seen.
+ * however late it comes. A file is complete before it can be seen. It names the folder that it was made for, so that
+ * the copy of a folder is free.
  */
 import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { find, identity } from "./ProcessIdentity.mjs"
 
 /** @typedef {{ readonly pid: number, readonly command: string, readonly since: Date }} Holder */
@@ -36,7 +37,7 @@ export const take = (path, command = commandOf(process.argv)) => {
     const made = `${path}.${name}`
     try {
       fs.mkdirSync(made)
-      write(join(made, name), process.pid, command)
+      write(join(made, name), process.pid, command, placeOf(path))
       fs.renameSync(made, path)
       return { lock: lockAt(path, name) }
     } catch (error) {
@@ -67,7 +68,7 @@ const lockAt = (path, name) => ({
   },
   extend: (pid, command) => {
     const other = newName(pid)
-    write(`${path}.${other}`, pid, command)
+    write(`${path}.${other}`, pid, command, placeOf(path))
     fs.renameSync(`${path}.${other}`, join(path, other))
     return () => unlink(join(path, other))
   }
@@ -83,9 +84,11 @@ const holderOf = (path) => {
   for (const file of filesOf(path)) {
     const found = read(file)
     if (found === undefined) continue
-    const { command, process: written } = parse(found.text)
+    const { command, place, process: written } = parse(found.text)
     const pid = find(written)
-    if (pid !== undefined) return { pid, command, since: found.since }
+    if (pid !== undefined && (place === undefined || place === placeOf(path))) {
+      return { pid, command, since: found.since }
+    }
     unlink(file)
   }
   return undefined
@@ -107,21 +110,31 @@ const filesOf = (path) => {
 }
 
 /**
+ * A folder keeps this number when it is moved, and no copy has it.
+ *
+ * @param {string} path
+ */
+const placeOf = (path) => fs.statSync(dirname(path)).ino
+
+/**
  * @param {string} file
  * @param {number} pid
  * @param {string} command
+ * @param {number} place
  */
-const write = (file, pid, command) => fs.writeFileSync(file, JSON.stringify({ process: identity(pid) ?? "", command }))
+const write = (file, pid, command, place) =>
+  fs.writeFileSync(file, JSON.stringify({ process: identity(pid) ?? "", command, place }))
 
 /**
  * What can't be read, because a power cut took it or because it is no lock's, belongs to nobody.
  *
  * @param {string} text
+ * @returns {{ readonly process: string, readonly command: string, readonly place?: unknown }}
  */
 const parse = (text) => {
   try {
-    const { command, process } = JSON.parse(text)
-    return { process: String(process), command: String(command) }
+    const { command, place, process } = JSON.parse(text)
+    return { process: String(process), command: String(command), place }
   } catch {
     return { process: text, command: "an earlier release" }
   }

@@ -115,7 +115,11 @@ export const make = Effect.fnUntraced(function*(
         ?? (lines.some((line) => /\bpostgres: could not /.test(line))
           ? lines.slice(-3).map((line) => line.trim()).join(" ")
           : undefined)
-      return reason === undefined || /sockets|in use|already exists/.test(reason) ? reason : unusable(reason)
+      if (reason?.includes("already exists")) {
+        const [, holder = "of another start"] = /\((PID \d+)\)/.exec(lines.join(" ")) ?? []
+        return `another Postgres (${holder}) runs on its data folder ${folder}: stop that one first.`
+      }
+      return reason === undefined || /sockets|in use/.test(reason) ? reason : unusable(reason)
     },
     // Fast shutdown: clients are sent away, what was committed stays.
     stopSignal: "SIGINT"
@@ -237,16 +241,16 @@ const give = (folder: string, owner: Account["owner"]): void => {
 const isEmpty = (folder: string): boolean => !fs.existsSync(folder) || fs.readdirSync(folder).length === 0
 
 /**
- * After a crash the folder still names its process, and that number may by now be another program's. A Postgres that
- * really runs there is left to Postgres to find.
+ * After a crash the folder still names its process, and that number may by now be another program's, or that of another
+ * folder's Postgres. A Postgres that really runs there is left to Postgres to find.
  */
 const removeStaleLock = (folder: string): void => {
   const file = join(folder, "postmaster.pid")
   if (!fs.existsSync(file)) return
   const pid = Number.parseInt(fs.readFileSync(file, "utf8"), 10)
-  if (!(pid > 0) || ProcessTable.identity(pid) === undefined || ProcessTable.program(pid) !== "postgres") {
-    fs.rmSync(file)
-  }
+  const isServed = pid > 0 && ProcessTable.identity(pid) !== undefined && ProcessTable.program(pid) === "postgres"
+    && ProcessTable.isAt(pid, folder)
+  if (!isServed) fs.rmSync(file)
 }
 
 const ensureDatabase = async (port: number): Promise<Processes.Details> => {

@@ -1,5 +1,5 @@
 /** What the system tells of processes: /proc on Linux, ps elsewhere. */
-import { readdirSync } from "node:fs"
+import { readdirSync, readlinkSync, realpathSync } from "node:fs"
 import { ps, statOf } from "./ProcessIdentity.mjs"
 
 export { find, identity } from "./ProcessIdentity.mjs"
@@ -9,6 +9,17 @@ export const program = (pid: number): string | undefined => {
   const stat = process.platform === "linux" ? statOf(pid) : undefined
   return stat?.program ??
     (process.platform === "linux" ? undefined : ps("-o", "comm=", "-p", `${pid}`).trim().split("/").at(-1))
+}
+
+/** Whether a server works on this folder, as servers do that make their data folder their working directory. */
+export const isAt = (pid: number, folder: string): boolean => {
+  if (process.platform !== "linux") return ps("-o", "command=", "-p", `${pid}`).includes(folder)
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(folder)
+  } catch {
+    // Another user's process, which can't be a server on a folder of this user.
+    return false
+  }
 }
 
 /** The process and everything it started, directly or not: children leave their parent's group if they like. */

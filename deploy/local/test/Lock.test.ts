@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface, type Interface } from "node:readline"
@@ -95,6 +95,17 @@ it("is held for another process until that has ended, though its taker is gone",
   other.kill("SIGKILL")
   await ended
   assert.isDefined(Lock.take(path).lock)
+})
+
+it("is free in a copy of its folder, and held where its folder was moved to", () => {
+  const folder = temporary()
+  const at = (name: string) => join(folder, name, "lock")
+  mkdirSync(join(folder, "clone"))
+  assert.isDefined(Lock.take(at("clone")).lock)
+  cpSync(join(folder, "clone"), join(folder, "copy"), { recursive: true })
+  assert.isDefined(Lock.take(at("copy")).lock)
+  renameSync(join(folder, "clone"), join(folder, "moved"))
+  assert.isDefined(Lock.take(at("moved")).holder)
 })
 
 it("says what is in its place where that can't be a lock", () => {

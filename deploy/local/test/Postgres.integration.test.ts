@@ -74,6 +74,35 @@ layer(Reaper.layer, { excludeTestServices: true })("Postgres", (it) => {
       yield* postgres.start
     }))
 
+  it.effect("starts over a lock file with the number of another folder's Postgres", () =>
+    Effect.gen(function*() {
+      const other = yield* server(yield* temporary)
+      const { pid } = yield* other.postgres.start
+      const folder = yield* temporary
+      const { postgres } = yield* server(folder)
+      yield* postgres.start
+      yield* postgres.stop
+      writeFileSync(join(folder, "postgres", "postmaster.pid"), `${pid}\n${join(folder, "postgres")}\n`)
+      yield* postgres.start
+      assert.isDefined(ProcessTable.identity(pid))
+    }))
+
+  it.effect("says which Postgres to stop where one runs on the folder", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporary
+      const { postgres } = yield* server(folder)
+      const { pid } = yield* postgres.start
+      // As one that a person started by hand: no supervisor knows of it.
+      rmSync(join(folder, "postgres.pid"))
+      const second = yield* server(folder)
+      const error = yield* Effect.flip(second.postgres.start)
+      assert.match(
+        error.message,
+        new RegExp(`another Postgres \\(PID ${pid}\\) runs on its data folder .*stop that one`)
+      )
+      assert.notInclude(error.message, "Move the folder away")
+    }))
+
   it.effect("stops while clients are connected", () =>
     Effect.gen(function*() {
       const { postgres, url } = yield* server(yield* temporary)
