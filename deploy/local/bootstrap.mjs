@@ -7,6 +7,7 @@ import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Environment from "./src/Environment.mjs"
 import * as Lock from "./src/Lock.mjs"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -30,6 +31,10 @@ const tasks = {
   format: [join(root, "node_modules/.bin/dprint"), ["fmt"]]
 }
 
+/** What people run for themselves, as their settings say; all else tests. */
+const takesSettings = new Set(["start", "loadtest", "format"])
+const settings = () => Environment.settingsIn(fs.readFileSync(join(root, ".env.example"), "utf8"))
+
 /** Told in its one sentence. */
 class Refusal extends Error {}
 /** A signal came between two steps. */
@@ -48,7 +53,9 @@ const main = async () => {
   const env = {
     // Services start a third sooner when their modules were compiled before.
     NODE_COMPILE_CACHE: join(tools, "compile-cache"),
-    ...process.env,
+    ...(takesSettings.has(task)
+      ? Environment.exceptLoopback(process.env)
+      : Environment.forTests(process.env, settings())),
     PATH: [dirname(node), process.env.PATH].join(delimiter)
   }
   await exclusively("packages", "installing packages", () => ensurePackages(env))
@@ -77,8 +84,7 @@ const ensureNode = async () => {
   fs.writeFileSync(join(folder, "package.json"), "{}\n")
   const install = ["install", "--prefix", folder, "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
   await quietly("npm", [...install, `${name}@${pinnedNode}`], {
-    // Beginning with the npm that runs this, npm hands its settings down by these variables; the prefix must not be one.
-    env: withoutNpmSettings(["local_prefix", "prefix", "global"]),
+    env: Environment.forInstallation(process.env),
     failure: `Node ${pinnedNode} could not be fetched from npm's registry: check the network, or install Node ${
       oldestNode.join(".")
     } or newer.`
@@ -100,7 +106,7 @@ const ensurePackages = async (env) => {
   const { packageManager } = JSON.parse(fs.readFileSync(join(root, "package.json"), "utf8"))
   // This is the pinned pnpm already: it need not look for itself.
   await quietly("npx", ["--yes", packageManager, "install", "--frozen-lockfile", "--pm-on-fail=ignore"], {
-    env: { ...env, CI: "true" },
+    env: { ...Environment.forInstallation(env), CI: "true" },
     failure: "The packages could not be installed: check the network and npm's registry (the output above says more)."
   })
   fs.writeFileSync(stampFile, stamp)
@@ -191,11 +197,6 @@ const run = (program, args, options, onOutput) =>
       resolve(code ?? 128 + ({ SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[signal] ?? 0))
     })
   })
-
-const withoutNpmSettings = (names) => {
-  const withheld = new Set(names.map((name) => `npm_config_${name}`))
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !withheld.has(name.toLowerCase())))
-}
 
 const say = (text) => process.stdout.write(`${text}\n`)
 

@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function*(
     catch: (cause) => new PostgresUnavailable({ reason: `Postgres's folder can't be made: ${messageOf(cause)}` })
   })
   const account = yield* chooseAccount(join(folder, ".."), binaries.postgres)
-  const env = { LC_ALL: "C", PATH: Processes.inherited([])["PATH"] }
+  const env = { LC_ALL: "C", PATH: Processes.inherited()["PATH"] }
 
   const prepare = Effect.tryPromise({
     try: async () => {

@@ -214,12 +214,8 @@ export const make = Effect.fnUntraced(function*(spec: Spec): Effect.fn.Return<Pr
   }
 })
 
-/** What this process inherited from its own, less what children must not see. */
-export const inherited = (
-  withheld: ReadonlyArray<string>
-): Readonly<Record<string, string | undefined>> =>
-  // The one place that hands the environment on: a set of named settings could not carry what others read (proxies, telemetry).
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !withheld.includes(name)))
+/** What this process inherited from its own. */
+export const inherited = (): Readonly<Record<string, string | undefined>> => ({ ...process.env })
 
 /** The details of the JSON log line by which a service says that it is ready. */
 export const readyLine = (line: string): Details | undefined => {

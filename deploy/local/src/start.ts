@@ -73,10 +73,14 @@ const printReady = ({ address, process }: Stack.Service, { details, millis, pid 
   return Console.log(`  ready  ${columns.join("  ")}`)
 }
 
+/** What the shell says, less what pg would read in this process, which asks its own Postgres. */
+const shell = { ...process.env }
+for (const name of Object.keys(shell).filter((name) => name.startsWith("PG"))) delete process.env[name]
+
 const run = Effect.gen(function*() {
   const options = yield* settings
   const ports = yield* choosePorts
-  const stack = yield* Stack.make({ ...options, ports, isDurable: true })
+  const stack = yield* Stack.make({ ...options, shell, ports, isDurable: true })
   yield* Effect.addFinalizer(() => Console.log("Stopping."))
   const folder = relative("", stack.dataDir)
   yield* Console.log(`Starting the stack. Data is in ${folder}, logs are in ${folder}/logs.`)

@@ -2,7 +2,17 @@
 import { assert, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -14,9 +24,10 @@ const clone = (name = "clone") => {
   const folder = mkdtempSync(join(tmpdir(), "akave-async-test-"))
   onTestFinished(() => rmSync(folder, { recursive: true, maxRetries: 10 }))
   const root = join(folder, name)
-  for (const file of ["bootstrap.mjs", "src/Lock.mjs", "src/ProcessIdentity.mjs"]) {
+  for (const file of ["bootstrap.mjs", ...globSync("src/*.mjs", { cwd: local })]) {
     cpSync(join(local, file), join(root, "deploy/local", file))
   }
+  cpSync(join(local, "../../.env.example"), join(root, ".env.example"))
   writeFileSync(join(root, "package.json"), JSON.stringify({ packageManager: "pnpm@1.0.0" }))
   const script = (path: string, text: string) => {
     mkdirSync(dirname(join(folder, path)), { recursive: true })

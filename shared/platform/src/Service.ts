@@ -1,5 +1,6 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Config, Effect, Layer, Logger, Predicate, References, Runtime, Schema, SchemaIssue } from "effect"
+import * as Proxies from "./Proxies.ts"
 
 /**
  * Says that a service is up: one log line with the message "ready" and the details (addresses, versions) as its
@@ -11,10 +12,11 @@ export const ready = (details: Record<string, string | number>): Effect.Effect<v
 /**
  * Runs a layer as this process until SIGINT or SIGTERM, then releases it in order.
  *
- * Logs are JSON lines on standard output. A typed failure is told in one sentence and a defect with its stack; both end
+ * Proxies that the environment names are used, except for what is on this machine. Logs are JSON lines on standard output. A typed failure is told in one sentence and a defect with its stack; both end
  * the process with exit code 1.
  */
-export const main = <E>(service: string, layer: Layer.Layer<never, E>): void =>
+export const main = <E>(service: string, layer: Layer.Layer<never, E>): void => {
+  Proxies.exceptLoopback(process.env)
   Layer.launch(layer).pipe(
     Effect.tapCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
@@ -26,6 +28,7 @@ export const main = <E>(service: string, layer: Layer.Layer<never, E>): void =>
     Effect.provideService(References.MinimumLogLevel, "Info"),
     (program) => NodeRuntime.runMain(program, { disableErrorReporting: true, teardown })
   )
+}
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
