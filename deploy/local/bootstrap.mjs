@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
-import { delimiter, dirname, join } from "node:path"
+import { delimiter, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Environment from "./src/Environment.mjs"
 import * as Lock from "./src/Lock.mjs"
@@ -33,6 +33,7 @@ const tasks = {
 
 /** What people run for themselves, as their settings say; all else tests. */
 const takesSettings = new Set(["start", "loadtest", "format"])
+const usesVitest = new Set(["test", "verify", "test:integration", "test:simulation"])
 const settings = () => Environment.settingsIn(fs.readFileSync(join(root, ".env.example"), "utf8"))
 
 /** Told in its one sentence. */
@@ -49,6 +50,11 @@ let stopSignal
 const main = async () => {
   const [task, ...args] = process.argv.slice(2)
   if (!Object.hasOwn(tasks, task)) throw new Refusal(`Choose one of: ${Object.keys(tasks).join(", ")}.`)
+  if (usesVitest.has(task) && /[#?%]/.test(root)) {
+    throw new Refusal(
+      `Vitest finds no files where the path holds #, ? or %: move ${resolve(root)} elsewhere to test it.`
+    )
+  }
   const node = await exclusively("node", "looking for Node", ensureNode)
   const env = {
     // Services start a third sooner when their modules were compiled before.

@@ -57,6 +57,15 @@ describe("the stack", () => {
       assert.lengthOf(running(pids), 0)
     }))
 
+  it.live("starts on a data folder of any name", () =>
+    Effect.gen(function*() {
+      const dataDir = join(yield* temporary, "a #b?c%25d 'e' \"f\" $g {h} \\i ä")
+      yield* Effect.scoped(Stack.started({ dataDir, mains }))
+      const stack = yield* Stack.started({ dataDir, mains })
+      assert.isTrue(existsSync(join(dataDir, "nats", "jetstream")))
+      for (const url of [stack.natsUrl, stack.databaseUrl]) assert.isTrue(yield* canConnect(url))
+    }))
+
   it.live("gives the key to executors and to nobody else", () =>
     Effect.gen(function*() {
       const dataDir = yield* temporary

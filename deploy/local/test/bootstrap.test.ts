@@ -41,8 +41,8 @@ const clone = (name = "clone") => {
   )
   script(`${name}/node_modules/.bin/dprint`, "echo formatted; env")
 
-  const run = (env: Readonly<Record<string, string>> = {}) => {
-    const child = spawn(process.execPath, [join(root, "deploy/local/bootstrap.mjs"), "format"], {
+  const run = (task = "format", env: Readonly<Record<string, string>> = {}) => {
+    const child = spawn(process.execPath, [join(root, "deploy/local/bootstrap.mjs"), task], {
       env: { PATH: [join(folder, "bin"), "/usr/bin", "/bin"].join(delimiter), ...env },
       stdio: ["ignore", "pipe", "pipe"]
     })
@@ -107,4 +107,26 @@ it("waits for the installation that a killed command left running, and then inst
   mayEnd()
   await installs(2)
   assert.strictEqual(await second.exited, 0)
+})
+
+it("runs wherever the clone lies, and refuses to test where Vitest can't", async () => {
+  const { mayEnd, root, run } = clone("a #b?c%25d 'e' ä")
+  mayEnd()
+  const format = run()
+  assert.strictEqual(await format.exited, 0, format.output())
+  const verify = run("verify")
+  assert.strictEqual(await verify.exited, 1)
+  assert.strictEqual(
+    verify.output(),
+    `Vitest finds no files where the path holds #, ? or %: move ${root} elsewhere to test it.\n`
+  )
+})
+
+it("installs what develops and tests, and leaves this machine out of what goes to a proxy, whatever the shell says", async () => {
+  const { mayEnd, run, written } = clone()
+  mayEnd()
+  const start = run("format", { NODE_ENV: "production", npm_config_omit: "dev", http_proxy: "http://proxy" })
+  assert.strictEqual(await start.exited, 0)
+  assert.notMatch(written("env"), /^(NODE_ENV|npm_config_omit)=/m)
+  assert.match(start.output(), /^no_proxy=localhost,127\.0\.0\.1/m)
 })
