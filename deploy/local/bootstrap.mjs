@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import { delimiter, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Environment from "./src/Environment.mjs"
@@ -90,7 +91,7 @@ const ensureNode = async () => {
   fs.writeFileSync(join(folder, "package.json"), "{}\n")
   const install = ["install", "--prefix", folder, "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
   await quietly("npm", [...install, `${name}@${pinnedNode}`], {
-    env: Environment.forInstallation(process.env),
+    env: { ...Environment.forInstallation(process.env), ...home() },
     failure: `Node ${pinnedNode} could not be fetched from npm's registry: check the network, or install Node ${
       oldestNode.join(".")
     } or newer.`
@@ -112,10 +113,23 @@ const ensurePackages = async (env) => {
   const { packageManager } = JSON.parse(fs.readFileSync(join(root, "package.json"), "utf8"))
   // This is the pinned pnpm already: it need not look for itself.
   await quietly("npx", ["--yes", packageManager, "install", "--frozen-lockfile", "--pm-on-fail=ignore"], {
-    env: { ...Environment.forInstallation(env), CI: "true" },
+    env: { ...Environment.forInstallation(env), ...home(), CI: "true" },
     failure: "The packages could not be installed: check the network and npm's registry (the output above says more)."
   })
   fs.writeFileSync(stampFile, stamp)
+}
+
+/** npm and pnpm keep what they fetch in the user's home. One that has none, as users of containers, gets one here. */
+const home = () => {
+  try {
+    fs.accessSync(process.env.HOME || os.homedir(), fs.constants.W_OK)
+    return {}
+  } catch {
+    const HOME = join(tools, "home")
+    fs.mkdirSync(HOME, { recursive: true })
+    // The npm that runs this has named its own by now.
+    return { HOME, npm_config_cache: join(HOME, ".npm") }
+  }
 }
 
 /** Changes when the packages must be installed again: with the lockfile, a package.json, or the machine. */

@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Client } from "pg"
 import * as Ports from "../src/Ports.ts"
@@ -102,6 +103,27 @@ layer(Reaper.layer, { excludeTestServices: true })("Postgres", (it) => {
       )
       assert.notInclude(error.message, "Move the folder away")
     }))
+
+  // Root alone can become another user, who must be able to read this repository.
+  const becoming = ["--reuid=12345", "--regid=12345", "--clear-groups"]
+  const canBecome = process.getuid?.() === 0
+    && spawnSync("setpriv", [...becoming, "test", "-r", join(import.meta.dirname, "fixtures/postgres.ts")]).status === 0
+
+  it.effect("runs as a user whom the system has no name for, or says what to do", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporary
+      chownSync(folder, 12345, 12345)
+      const program = join(import.meta.dirname, "fixtures/postgres.ts")
+      const { status, stdout } = spawnSync("setpriv", [...becoming, process.execPath, program, folder], {
+        encoding: "utf8",
+        env: { PATH: process.env["PATH"], TMPDIR: folder }
+      })
+      assert.strictEqual(status, 0)
+      assert.match(
+        stdout,
+        /^(up|postgres can't make its data folder: user 12345 has no name on this system\. Add one .*)$/m
+      )
+    }), { skip: !canBecome })
 
   it.effect("stops while clients are connected", () =>
     Effect.gen(function*() {

@@ -9,6 +9,7 @@ import {
   globSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync
@@ -96,9 +97,11 @@ it("of two commands one installs, and the other says what it waits for", async (
 })
 
 it("waits for the installation that a killed command left running, and then installs itself", async () => {
-  const { installs, mayEnd, run } = clone()
+  const { installs, mayEnd, root, run } = clone()
   const first = run()
   await installs(1)
+  // Its own file, and that of what it installs by.
+  while (readdirSync(join(root, ".tools/packages.lock")).length < 2) await sleep(20)
   first.child.kill("SIGKILL")
   await first.exited.catch(() => {})
   const second = run()
@@ -129,4 +132,12 @@ it("installs what develops and tests, and leaves this machine out of what goes t
   assert.strictEqual(await start.exited, 0)
   assert.notMatch(written("env"), /^(NODE_ENV|npm_config_omit)=/m)
   assert.match(start.output(), /^no_proxy=localhost,127\.0\.0\.1/m)
+})
+
+it("gives npm a home where the user has none", async () => {
+  const { mayEnd, root, run, written } = clone()
+  mayEnd()
+  assert.strictEqual(await run("format", { HOME: join(root, "nowhere"), npm_config_cache: "/.npm" }).exited, 0)
+  assert.include(written("env"), `\nHOME=${join(root, ".tools/home")}\n`)
+  assert.include(written("env"), `\nnpm_config_cache=${join(root, ".tools/home/.npm")}\n`)
 })
