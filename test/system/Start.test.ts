@@ -83,6 +83,22 @@ describe("npm start", () => {
       assert.strictEqual(yield* Effect.promise(() => second.exited), 0)
     }).pipe(Effect.provide(Reaper.layer), Effect.scoped))
 
+  it.live("runs twice at one moment, as in two clones, each on ports of its own", () =>
+    Effect.gen(function*() {
+      const starts = yield* Effect.forEach(["one", "two"], (name) =>
+        Effect.flatMap(Reaper, (reaper) => npmStart({ DATA_DIR: join(reaper.temporaryFolder(), name) })))
+      for (const start of starts) {
+        yield* says(start, "Ctrl-C stops everything.")
+      }
+      const addresses = starts.flatMap((start) =>
+        Array.from(start.output().matchAll(/^  ready .* (?:\S*[@/])?127\.0\.0\.1:(\d+)/gm), ([, port]) =>
+          port)
+      )
+      assert.lengthOf(addresses, 8)
+      assert.strictEqual(new Set(addresses).size, 8, `${addresses}`)
+      for (const start of starts) assert.match(start.output(), /completed   transaction 0x/)
+    }).pipe(Effect.provide(Reaper.layer), Effect.scoped))
+
   it.live("runs in a shell that holds much for other programs", () =>
     Effect.gen(function*() {
       const nowhere = "http://127.0.0.1:1"

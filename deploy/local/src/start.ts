@@ -86,6 +86,10 @@ const run = Effect.gen(function*() {
   yield* Console.log(`Starting the stack. Data is in ${folder}, logs are in ${folder}/logs.`)
   yield* stack.start(printReady)
   yield* Console.log(`\nThe gateway answers at ${stack.gatewayUrl} (documentation: ${stack.gatewayUrl}/docs).`)
+  const [variable, preferred] = portSettings.gateway
+  if (ports.gateway !== preferred && Option.isNone(yield* Config.option(Config.String(variable)))) {
+    yield* Console.log(`Port ${preferred} is taken; ${variable} chooses another one.`)
+  }
   yield* Effect.forkScoped(Supervisor.keepUp(stack.services, { onReady: printReady }), { startImmediately: true })
   yield* showSampleBucket(stack.gatewayUrl)
   yield* Console.log("\nCtrl-C stops everything.")
