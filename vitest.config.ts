@@ -1,4 +1,12 @@
+import { readFileSync } from "node:fs"
 import { defineConfig } from "vitest/config"
+import * as Environment from "./deploy/local/src/Environment.mjs"
+
+// Workers get the environment of this process.
+const settings = Environment.settingsIn(readFileSync(new URL(".env.example", import.meta.url), "utf8"))
+const environment = Environment.forTests(process.env, settings)
+for (const name of Object.keys(process.env)) if (!Object.hasOwn(environment, name)) delete process.env[name]
+Object.assign(process.env, environment)
 
 export default defineConfig({
   test: {

@@ -5,8 +5,11 @@
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
-import { delimiter, dirname, join } from "node:path"
+import * as os from "node:os"
+import { delimiter, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Environment from "./src/Environment.mjs"
+import * as Lock from "./src/Lock.mjs"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const tools = join(root, ".tools")
@@ -29,6 +32,11 @@ const tasks = {
   format: [join(root, "node_modules/.bin/dprint"), ["fmt"]]
 }
 
+/** What people run for themselves, as their settings say; all else tests. */
+const takesSettings = new Set(["start", "loadtest", "format"])
+const usesVitest = new Set(["test", "verify", "test:integration", "test:simulation"])
+const settings = () => Environment.settingsIn(fs.readFileSync(join(root, ".env.example"), "utf8"))
+
 /** Told in its one sentence. */
 class Refusal extends Error {}
 /** A signal came between two steps. */
@@ -36,19 +44,28 @@ class Stopped extends Error {}
 
 /** The task that runs now; signals are passed on to it. */
 let running
+/** The lock that this process holds now. */
+let held
 let stopSignal
 
 const main = async () => {
   const [task, ...args] = process.argv.slice(2)
   if (!Object.hasOwn(tasks, task)) throw new Refusal(`Choose one of: ${Object.keys(tasks).join(", ")}.`)
-  const node = await exclusively("node", ensureNode)
+  if (usesVitest.has(task) && /[#?%]/.test(root)) {
+    throw new Refusal(
+      `Vitest finds no files where the path holds #, ? or %: move ${resolve(root)} elsewhere to test it.`
+    )
+  }
+  const node = await exclusively("node", "looking for Node", ensureNode)
   const env = {
     // Services start a third sooner when their modules were compiled before.
     NODE_COMPILE_CACHE: join(tools, "compile-cache"),
-    ...process.env,
+    ...(takesSettings.has(task)
+      ? Environment.exceptLoopback(process.env)
+      : Environment.forTests(process.env, settings())),
     PATH: [dirname(node), process.env.PATH].join(delimiter)
   }
-  await exclusively("packages", () => ensurePackages(env))
+  await exclusively("packages", "installing packages", () => ensurePackages(env))
   const [program, standardArgs] = tasks[task]
   return run(program === "node" ? node : program, [...standardArgs, ...args], { env, stdio: "inherit" })
 }
@@ -74,8 +91,7 @@ const ensureNode = async () => {
   fs.writeFileSync(join(folder, "package.json"), "{}\n")
   const install = ["install", "--prefix", folder, "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
   await quietly("npm", [...install, `${name}@${pinnedNode}`], {
-    // Beginning with the npm that runs this, npm hands its settings down by these variables; the prefix must not be one.
-    env: withoutNpmSettings(["local_prefix", "prefix", "global"]),
+    env: { ...Environment.forInstallation(process.env), ...home() },
     failure: `Node ${pinnedNode} could not be fetched from npm's registry: check the network, or install Node ${
       oldestNode.join(".")
     } or newer.`
@@ -97,10 +113,23 @@ const ensurePackages = async (env) => {
   const { packageManager } = JSON.parse(fs.readFileSync(join(root, "package.json"), "utf8"))
   // This is the pinned pnpm already: it need not look for itself.
   await quietly("npx", ["--yes", packageManager, "install", "--frozen-lockfile", "--pm-on-fail=ignore"], {
-    env: { ...env, CI: "true" },
+    env: { ...Environment.forInstallation(env), ...home(), CI: "true" },
     failure: "The packages could not be installed: check the network and npm's registry (the output above says more)."
   })
   fs.writeFileSync(stampFile, stamp)
+}
+
+/** npm and pnpm keep what they fetch in the user's home. One that has none, as users of containers, gets one here. */
+const home = () => {
+  try {
+    fs.accessSync(process.env.HOME || os.homedir(), fs.constants.W_OK)
+    return {}
+  } catch {
+    const HOME = join(tools, "home")
+    fs.mkdirSync(HOME, { recursive: true })
+    // The npm that runs this has named its own by now.
+    return { HOME, npm_config_cache: join(HOME, ".npm") }
+  }
 }
 
 /** Changes when the packages must be installed again: with the lockfile, a package.json, or the machine. */
@@ -124,42 +153,37 @@ const foldersIn = (folder) =>
     .map((entry) => join(folder, entry.name))
 
 /** Of several commands started at once, one prepares and the others wait for it. */
-const exclusively = async (name, work) => {
-  fs.mkdirSync(tools, { recursive: true })
-  const lock = join(tools, `${name}.lock`)
-  while (!take(lock)) {
-    if (stopSignal !== undefined) throw new Stopped()
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+const exclusively = async (name, doing, work) => {
+  held = await takeLock(join(tools, `${name}.lock`), doing)
   try {
     return await work()
   } finally {
-    fs.rmSync(lock, { force: true })
+    held.release()
+    held = undefined
   }
 }
 
-const take = (lock) => {
-  try {
-    fs.writeFileSync(lock, `${process.pid}`, { flag: "wx" })
-    return true
-  } catch (error) {
-    if (error.code !== "EEXIST") throw error
+const takeLock = async (path, doing) => {
+  // Most waits are too short to be told of.
+  for (let tellAt = Date.now() + 1_000;;) {
+    if (stopSignal !== undefined) throw new Stopped()
+    const { holder, lock } = tryLock(path)
+    if (lock !== undefined) return lock
+    if (Date.now() >= tellAt) {
+      tellAt = Date.now() + 30_000
+      const { command, pid, since } = holder
+      say(`Waiting for process ${pid}, which is ${doing} since ${since.toLocaleTimeString()} (${command}).`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  try {
-    // A holder that was killed holds nothing. An empty file is one that is just being written.
-    const holder = Number(fs.readFileSync(lock, "utf8"))
-    if (holder > 0 && !isRunning(holder)) fs.rmSync(lock, { force: true })
-  } catch (error) {
-    if (error.code !== "ENOENT") throw error
-  }
-  return false
 }
 
-const isRunning = (pid) => {
+const tryLock = (path) => {
   try {
-    return process.kill(pid, 0)
+    fs.mkdirSync(tools, { recursive: true })
+    return Lock.take(path)
   } catch (error) {
-    return error.code === "EPERM"
+    throw new Refusal(`${tools} can't be written to (${error.message}): make it this user's own.`)
   }
 }
 
@@ -182,19 +206,17 @@ const run = (program, args, options, onOutput) =>
   new Promise((resolve, reject) => {
     if (stopSignal !== undefined) return reject(new Stopped())
     const child = running = spawn(program, args, options)
+    // If this process is killed, what it started may go on.
+    const over = child.pid === undefined ? undefined : held?.extend(child.pid, [program, ...args].join(" "))
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", onOutput)
     child.once("error", (error) =>
       reject(error.code === "ENOENT" ? new Refusal(`${program} was not found: install Node with npm.`) : error))
     child.once("close", (code, signal) => {
       running = undefined
+      over?.()
       resolve(code ?? 128 + ({ SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[signal] ?? 0))
     })
   })
-
-const withoutNpmSettings = (names) => {
-  const withheld = new Set(names.map((name) => `npm_config_${name}`))
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !withheld.has(name.toLowerCase())))
-}
 
 const say = (text) => process.stdout.write(`${text}\n`)
 

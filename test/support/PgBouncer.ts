@@ -8,7 +8,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
 
 /** Packages put it where ordinary users' PATHs do not look. */
-const PATH = [Processes.inherited([])["PATH"] ?? "", "/usr/sbin"].join(delimiter)
+const PATH = [Processes.inherited()["PATH"] ?? "", "/usr/sbin"].join(delimiter)
 export const hasPgBouncer = spawnSync("pgbouncer", ["--version"], { env: { PATH } }).error === undefined
 if (!hasPgBouncer) console.warn("pgbouncer is not on this machine (apt-get install pgbouncer): it is not tested with")
 

@@ -83,6 +83,47 @@ describe("npm start", () => {
       assert.strictEqual(yield* Effect.promise(() => second.exited), 0)
     }).pipe(Effect.provide(Reaper.layer), Effect.scoped))
 
+  it.live("runs twice at one moment, as in two clones, each on ports of its own", () =>
+    Effect.gen(function*() {
+      const starts = yield* Effect.forEach(["one", "two"], (name) =>
+        Effect.flatMap(Reaper, (reaper) => npmStart({ DATA_DIR: join(reaper.temporaryFolder(), name) })))
+      for (const start of starts) {
+        yield* says(start, "Ctrl-C stops everything.")
+      }
+      const addresses = starts.flatMap((start) =>
+        Array.from(start.output().matchAll(/^  ready .* (?:\S*[@/])?127\.0\.0\.1:(\d+)/gm), ([, port]) =>
+          port)
+      )
+      assert.lengthOf(addresses, 8)
+      assert.strictEqual(new Set(addresses).size, 8, `${addresses}`)
+      for (const start of starts) assert.match(start.output(), /completed   transaction 0x/)
+    }).pipe(Effect.provide(Reaper.layer), Effect.scoped))
+
+  it.live("runs in a shell that holds much for other programs", () =>
+    Effect.gen(function*() {
+      const nowhere = "http://127.0.0.1:1"
+      const start = yield* npmStart({
+        ...(yield* settings),
+        http_proxy: nowhere,
+        https_proxy: nowhere,
+        HTTP_PROXY: nowhere,
+        grpc_proxy: nowhere,
+        NODE_USE_ENV_PROXY: "1",
+        PGSSLMODE: "require",
+        PGOPTIONS: "-c no_such_setting=1",
+        PGHOST: "example.org",
+        HEALTH_PORT: `${yield* Ports.free}`,
+        HOST: "example.org",
+        NODE_ENV: "production",
+        GRPC_TRACE: "all",
+        GRPC_VERBOSITY: "DEBUG",
+        RUST_LOG: "debug",
+        npm_config_omit: "dev"
+      })
+      yield* says(start, "Ctrl-C stops everything.")
+      assert.match(start.output(), /completed   transaction 0x/)
+    }).pipe(Effect.provide(Reaper.layer), Effect.scoped))
+
   it.live("says in one sentence that its port is taken", () =>
     Effect.gen(function*() {
       const own = yield* settings

@@ -102,8 +102,21 @@ it("keeps the domain pure: it imports effect and nothing else", () => {
 
 it("runs effects, and reads the environment, only where a process starts", () => {
   // At the edge to a foreign library's callbacks, an effect is run with the context that surrounds it.
-  const isWrong = (text: string) =>
-    /\bprocess\.env\b/.test(text) || (text.match(/\bEffect\.run[A-Z]\w+/g) ?? []).some((name) => !name.endsWith("With"))
+  // Every service starts in Service.ts.
+  const isWrong = (file: string, text: string) =>
+    (/\bprocess\.env\b/.test(text) && file !== "shared/platform/src/Service.ts")
+    || (text.match(/\bEffect\.run[A-Z]\w+/g) ?? []).some((name) => !name.endsWith("With"))
   const sources = globSync("{services,shared}/*/src/**/*.ts", { cwd: root })
-  assert.deepStrictEqual(sources.filter((file) => isWrong(readFileSync(join(root, file), "utf8"))), [])
+  assert.deepStrictEqual(sources.filter((file) => isWrong(file, readFileSync(join(root, file), "utf8"))), [])
+})
+
+it("finds its files wherever the clone lies: a path is no URL, and a URL's path is no file", () => {
+  const isWrong = /\bimport\((?!["\w]*"|pathToFileURL\()|new URL\([^)]*import\.meta\.url\)\.pathname|`file:\/\//
+  const sources = globSync("{services,shared,deploy,test,loadtest,proto}/**/*.{ts,mjs}", {
+    cwd: root,
+    exclude: (path) => /node_modules|\bgen\b/.test(String(path))
+  })
+  assert.isNotEmpty(sources)
+  const wrong = sources.filter((file) => isWrong.test(readFileSync(join(root, file), "utf8")))
+  assert.deepStrictEqual(wrong.filter((file) => file !== "test/unit/Dependencies.test.ts"), [])
 })

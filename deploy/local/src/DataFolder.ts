@@ -1,14 +1,17 @@
 import { Effect, Schema } from "effect"
 import * as fs from "node:fs"
 import { join, resolve } from "node:path"
-import * as ProcessTable from "./ProcessTable.ts"
+import * as Lock from "./Lock.mjs"
 
 export class DataFolderLocked extends Schema.TaggedError<DataFolderLocked>()("DataFolderLocked", {
   folder: Schema.String,
-  pid: Schema.Int
+  pid: Schema.Int,
+  command: Schema.String,
+  since: Schema.String
 }) {
   override readonly message =
-    `The data folder ${this.folder} is in use by another start of this stack (process ${this.pid}): stop that one first.`
+    `The data folder ${this.folder} is in use by another start of this stack (process ${this.pid}) since ${this.since}:`
+    + ` stop that one first, or choose another folder with DATA_DIR. It runs ${this.command}`
 }
 
 export class DataFolderUnusable extends Schema.TaggedError<DataFolderUnusable>()("DataFolderUnusable", {
@@ -26,29 +29,19 @@ export const acquire = (folder: string) =>
   Effect.acquireRelease(
     Effect.suspend((): Effect.Effect<Held, DataFolderLocked | DataFolderUnusable> => {
       const path = resolve(folder)
-      const lock = join(path, "lock")
       try {
         fs.mkdirSync(path, { recursive: true })
-        const holder = fs.existsSync(lock) ? ProcessTable.find(fs.readFileSync(lock, "utf8")) : undefined
-        if (holder !== undefined) return new DataFolderLocked({ folder: path, pid: holder })
-        fs.rmSync(lock, { force: true })
-        // Written under another name first: a lock is never seen half written, and only one of two can link it.
-        const own = `${lock}.${process.pid}`
-        fs.writeFileSync(own, ProcessTable.identity(process.pid) ?? "")
-        try {
-          fs.linkSync(own, lock)
-        } finally {
-          fs.rmSync(own)
-        }
-        return Effect.succeed({ path, lock })
+        const { holder, lock } = Lock.take(join(path, "lock"))
+        if (lock !== undefined) return Effect.succeed({ path, lock })
+        return new DataFolderLocked({ ...holder, folder: path, since: holder.since.toLocaleString() })
       } catch (cause) {
         return new DataFolderUnusable({ folder: path, reason: cause instanceof Error ? cause.message : String(cause) })
       }
     }),
-    ({ lock }) => Effect.sync(() => fs.rmSync(lock, { force: true }))
+    ({ lock }) => Effect.sync(lock.release)
   ).pipe(Effect.map(({ path }) => path))
 
 interface Held {
   readonly path: string
-  readonly lock: string
+  readonly lock: Lock.Lock
 }

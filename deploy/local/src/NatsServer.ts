@@ -191,7 +191,7 @@ const isExecutable = (path: string): boolean => {
 }
 
 const isOnPath = (program: string): boolean =>
-  (Processes.inherited([])["PATH"] ?? "").split(delimiter).some((folder) => isExecutable(join(folder, program)))
+  (Processes.inherited()["PATH"] ?? "").split(delimiter).some((folder) => isExecutable(join(folder, program)))
 
 const firstLine = (text: string): string => text.split("\n")[0] ?? text
 
@@ -202,7 +202,7 @@ const run = (
 ): Promise<string> =>
   new Promise((resolve, reject) => {
     const { cwd, env, timeoutMillis: timeout } = options
-    const settings = { ...(cwd === undefined ? {} : { cwd }), env: { ...Processes.inherited([]), ...env }, timeout }
+    const settings = { ...(cwd === undefined ? {} : { cwd }), env: { ...Processes.inherited(), ...env }, timeout }
     execFile(command, args, settings, (error, stdout) => error ? reject(error) : resolve(stdout))
   })
 

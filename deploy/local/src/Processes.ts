@@ -60,6 +60,8 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null
   /** The last thing it said, in one sentence. */
   readonly lastWords: string
+  /** How long it was ready; 0 if it never was. */
+  readonly readyMillis: number
 }
 
 export interface Process {
@@ -78,6 +80,8 @@ export interface Process {
   /** Waits for the end of the present run, or tells that of the last one. */
   readonly exited: Effect.Effect<Ended>
   readonly pid: Effect.Effect<number | undefined>
+  /** What it told when it became ready; undefined while it does not run or is not ready. */
+  readonly running: Effect.Effect<Running | undefined>
 }
 
 /** The process is stopped when the scope closes. Nothing runs until `start`. */
@@ -118,7 +122,7 @@ export const make = Effect.fnUntraced(function*(spec: Spec): Effect.fn.Return<Pr
       }
     })
     present = last = run
-    fs.writeFileSync(spec.pidFile, ProcessTable.identity(run.pid) ?? "")
+    fs.writeFileSync(spec.pidFile, `${ProcessTable.identity(run.pid) ?? ""}\n${placeOf(spec.pidFile)}\n`)
     yield* Effect.forkDetach(collect(run), { startImmediately: true })
     return run
   }).pipe(Effect.uninterruptible)
@@ -126,13 +130,14 @@ export const make = Effect.fnUntraced(function*(spec: Spec): Effect.fn.Return<Pr
   /** Waits for the end of a run and clears up what it started. */
   const collect = Effect.fnUntraced(function*(run: Run) {
     const { code, signal } = yield* exitOf(run.child)
+    const readyMillis = run.readyAt === undefined ? 0 : (yield* Clock.currentTimeMillis) - run.readyAt
     yield* endGroup(run.pid)
     reaper.forget(run.pid)
     fs.rmSync(spec.pidFile, { force: true })
     if (present === run) present = undefined
     const lines = lastLines(spec.logFile, run.logOffset)
     const lastWords = spec.explain?.(lines) ?? sentence(lines)
-    yield* Deferred.succeed(run.exited, { code, signal, lastWords })
+    yield* Deferred.succeed(run.exited, { code, signal, lastWords, readyMillis })
   })
 
   const untilReady = Effect.fnUntraced(function*(run: Run) {
@@ -161,6 +166,7 @@ export const make = Effect.fnUntraced(function*(spec: Spec): Effect.fn.Return<Pr
       Effect.flatMap((details) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           run.running = { pid: run.pid, details, millis: now - startedAt }
+          run.readyAt = now
           return run.running
         })
       ),
@@ -203,16 +209,13 @@ export const make = Effect.fnUntraced(function*(spec: Spec): Effect.fn.Return<Pr
     restart: turn.withPermit(Effect.andThen(stopNow, startNow)),
     kill,
     exited: Effect.suspend(() => last ? Deferred.await(last.exited) : Effect.never),
-    pid: Effect.sync(() => present?.pid)
+    pid: Effect.sync(() => present?.pid),
+    running: Effect.sync(() => present?.running)
   }
 })
 
-/** What this process inherited from its own, less what children must not see. */
-export const inherited = (
-  withheld: ReadonlyArray<string>
-): Readonly<Record<string, string | undefined>> =>
-  // The one place that hands the environment on: a set of named settings could not carry what others read (proxies, telemetry).
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !withheld.includes(name)))
+/** What this process inherited from its own. */
+export const inherited = (): Readonly<Record<string, string | undefined>> => ({ ...process.env })
 
 /** The details of the JSON log line by which a service says that it is ready. */
 export const readyLine = (line: string): Details | undefined => {
@@ -241,6 +244,7 @@ interface Run {
   readonly exited: Deferred.Deferred<Ended>
   /** Set once it is ready. */
   running?: Running
+  readyAt?: number
 }
 
 const stopWithin = (spec: Spec) => spec.stopWithinMillis ?? 15_000
@@ -261,11 +265,16 @@ const endGroup = Effect.fnUntraced(function*(group: number) {
   ProcessTable.signal(-group, "SIGKILL")
 })
 
+/** A folder keeps this number when it is moved, and no copy has it: a copied pid file names another stack's process. */
+const placeOf = (pidFile: string) => `${fs.statSync(dirname(pidFile)).ino}`
+
 /** Ends what an earlier supervisor left running because it, and its reaper, were killed. */
 const endEarlierRun = Effect.fnUntraced(function*(pidFile: string, stopSignal: NodeJS.Signals, withinMillis: number) {
-  const written = yield* Effect.sync(() => fs.existsSync(pidFile) ? fs.readFileSync(pidFile, "utf8") : "")
+  const [written = "", place] = yield* Effect.sync(() =>
+    fs.existsSync(pidFile) ? fs.readFileSync(pidFile, "utf8").split("\n") : []
+  )
   const pid = ProcessTable.find(written)
-  if (pid === undefined) return
+  if (pid === undefined || (place && place !== placeOf(pidFile))) return
   ProcessTable.signal(pid, stopSignal)
   ProcessTable.signal(-pid, "SIGCONT")
   for (let waited = 0; waited < withinMillis && ProcessTable.find(written) !== undefined; waited += 20) {

@@ -3,9 +3,12 @@
  * its own. `npm start` runs it on `.data/`; system tests run it on a temporary folder and free ports.
  */
 import { Context, Effect, Layer, Redacted, Schema, type Scope } from "effect"
+import { readFileSync } from "node:fs"
+import { isIPv6 } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as DataFolder from "./DataFolder.ts"
+import * as Environment from "./Environment.mjs"
 import * as NatsServer from "./NatsServer.ts"
 import * as Ports from "./Ports.ts"
 import * as Postgres from "./Postgres.ts"
@@ -34,6 +37,11 @@ export interface Options {
   readonly ports?: Partial<Record<"nats" | "postgres" | "rpc" | "node" | "gateway", number>>
   /** How many of each; one if not named. Each further gateway gets a free port. */
   readonly counts?: Partial<Record<"projector" | "executor" | "gateway", number>>
+  /**
+   * The variables of a person's shell: the services get the settings that .env.example documents, and what the system
+   * needs. If it is not named, they get only the latter, of this process's own.
+   */
+  readonly shell?: Readonly<Record<string, string | undefined>>
   /** Further variables for every process of a kind. */
   readonly env?: Partial<Record<ServiceKind, Readonly<Record<string, string>>>>
   /** Other programs in place of the services' own `main.ts`. */
@@ -117,6 +125,10 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
     logFile: join(dataDir, "logs", `${name}.log`),
     pidFile: join(dataDir, "run", `${name}.pid`)
   })
+  const shell = Environment.forServices(options.shell ?? Processes.inherited(), {
+    settings: options.shell === undefined ? new Set() : handedOn(options),
+    hasOwnPostgres: options.databaseUrl === undefined
+  })
   const portOf = (name: keyof typeof ports) => {
     const port = ports[name]
     return port === undefined ? Ports.free : Effect.succeed(port)
@@ -125,15 +137,6 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
   if (options.nodeAddress !== undefined && options.privateKey === undefined) return yield* new PrivateKeyMissing()
   const privateKey = options.privateKey ?? Redacted.make(publicDevelopmentKey)
   const ownerAddress = yield* addressOf(privateKey)
-
-  const withheld = [
-    // The key is for executors only, and a port belongs to the one who is told it.
-    "AKAVE_PRIVATE_KEY",
-    "PORT",
-    // What a person has set for servers elsewhere is wrong for those that run here.
-    ...(options.natsUrl === undefined ? natsVariables : []),
-    ...(options.databaseUrl === undefined ? postgresVariables : [])
-  ]
 
   let { databaseUrl, natsUrl, nodeAddress } = options
   let rpcUrl = ""
@@ -177,7 +180,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       command: nodeProgram,
       args: ["--disable-warning=ExperimentalWarning", mains[kind] ?? join(repository, "services", kind, "src/main.ts")],
       cwd: repository,
-      env: { ...Processes.inherited(withheld), ...own, ...env[kind] },
+      env: { ...shell, ...own, ...env[kind] },
       isReady: Processes.readyLine,
       ...files(name)
     })
@@ -191,8 +194,9 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
 
   if (nodeAddress === undefined) {
     const [rpcPort, nodePort] = [yield* portOf("rpc"), yield* portOf("node")]
-    rpcUrl = `http://${Ports.host}:${rpcPort}`
-    nodeAddress = `${Ports.host}:${nodePort}`
+    const host = reachable(shell["DEVNET_HOST"] || Ports.host)
+    rpcUrl = `http://${host}:${rpcPort}`
+    nodeAddress = `${host}:${nodePort}`
     yield* service("devnet", 0, `${rpcUrl} ${nodeAddress}`, [], {
       DEVNET_RPC_PORT: `${rpcPort}`,
       DEVNET_NODE_PORT: `${nodePort}`,
@@ -276,10 +280,36 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
 }) satisfies (options: Options & { readonly dataDir: string }) => Effect.Effect<Stack, unknown, Reaper | Scope.Scope>
 
 /** How to sign in to a NATS server, and what to expect of it. */
-const natsVariables = ["USER", "PASSWORD", "TOKEN", "NKEY", "CREDS", "CA", "CERT", "KEY"].map((name) => `NATS_${name}`)
-const postgresVariables = ["PGSSLMODE", "PGSSLNEGOTIATION", "PGOPTIONS"]
+const natsLogin = ["USER", "PASSWORD", "TOKEN", "NKEY", "CREDS", "CA", "CERT", "KEY"].map((name) => `NATS_${name}`)
 
 const nodeProgram = process.execPath
+
+/**
+ * The settings that services get from a shell. The key is for executors only, ports belong to the one who is told them,
+ * addresses are those of this stack, and a login is for the server that it was given for.
+ */
+const handedOn = ({ natsUrl }: Options): ReadonlySet<string> => {
+  const documented = Environment.settingsIn(readFileSync(join(repository, ".env.example"), "utf8"))
+  const own = new Set([...ownSettings, ...(natsUrl === undefined ? natsLogin : [])])
+  return new Set([...documented].filter((name) => !own.has(name)))
+}
+
+const ownSettings = new Set([
+  "AKAVE_NODE_ADDRESS",
+  "AKAVE_OWNER_ADDRESS",
+  "AKAVE_PRIVATE_KEY",
+  "DATABASE_URL",
+  "HEALTH_PORT",
+  "HOST",
+  "NATS_URL",
+  "PORT"
+])
+
+/** Where this machine finds what listens on an address, as part of a URL. */
+const reachable = (host: string): string => {
+  if (host === "0.0.0.0") return Ports.host
+  return host === "::" ? "[::1]" : isIPv6(host) ? `[${host}]` : host
+}
 
 /** `executor`, `executor-1`, `executor-2`: one of a kind needs no number. */
 const nameOf = (kind: ServiceKind, index: number) => index === 0 ? kind : `${kind}-${index}`

@@ -1,12 +1,13 @@
 /** `npm start`: runs the whole stack, shows a sample bucket, and keeps everything up until it is told to stop. */
 import { NodeRuntime } from "@effect/platform-node"
-import { Cause, Config, Console, DateTime, Effect, Fiber, Option, Runtime, Schema } from "effect"
+import { Cause, Config, Console, Effect, Option, Record, Runtime, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { relative } from "node:path"
 import * as Ports from "./Ports.ts"
 import type * as Processes from "./Processes.ts"
 import { showSampleBucket } from "./SampleBucket.ts"
 import * as Stack from "./Stack.ts"
+import * as Supervisor from "./Supervisor.ts"
 
 /** An empty variable counts as absent. */
 const optional = (name: string) =>
@@ -24,21 +25,35 @@ const settings = Config.all({
   natsSyncInterval: optional("NATS_SYNC_INTERVAL")
 })
 
-/** A port that a person set must be that port. The preferred one gives way to a free one where it is taken. */
-const portFor = Effect.fnUntraced(function*(variable: string, preferred: number) {
-  const set = yield* Config.option(Config.Port(variable))
-  return Option.isSome(set) ? yield* Ports.exactly(set.value, variable) : yield* Ports.preferring(preferred)
-})
+/** Each port with the variable that sets it, and the one that is taken where nobody does. */
+const portSettings = {
+  gateway: ["PORT", 8000],
+  nats: ["NATS_PORT", 4222],
+  postgres: ["POSTGRES_PORT", 5432],
+  rpc: ["DEVNET_RPC_PORT", 8545],
+  node: ["DEVNET_NODE_PORT", 5500]
+} as const
 
-/** The gateway's address is what people have in their scripts: it is never another one than expected. */
-const gatewayPort = Effect.gen(function*() {
-  const port = yield* Config.Port("PORT").pipe(Config.withDefault(8000))
-  return yield* Ports.exactly(port, "PORT")
-})
+/** A port; 0 stands for any free one. */
+const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
 
-class GaveUp extends Schema.TaggedError<GaveUp>()("GaveUp", { reason: Schema.String, attempts: Schema.Int }) {
-  override readonly message = `${this.reason} It was started ${this.attempts} times in a row, which is enough.`
-}
+/**
+ * A port that a person set must be that port. The others give way to free ones where they are taken, as they are beside
+ * another clone that runs.
+ */
+const choosePorts = Effect.gen(function*() {
+  const set = yield* Config.all(Record.map(portSettings, ([variable]) => Config.option(Config.schema(Port, variable))))
+  // First those that leave no choice, so that none of them is given away.
+  const exact = yield* Effect.all(Record.map(portSettings, ([variable], name) =>
+    Option.match(set[name], {
+      onNone: () => Effect.undefined,
+      onSome: (port) => port === 0 ? Ports.free : Ports.exactly(port, variable)
+    })))
+  return yield* Effect.all(Record.map(portSettings, ([, preferred], name) => {
+    const port = exact[name]
+    return port === undefined ? Ports.preferring(preferred) : Effect.succeed(port)
+  }))
+})
 
 const seconds = (millis: number) => `${(millis / 1000).toFixed(2)} s`
 
@@ -58,56 +73,27 @@ const printReady = ({ address, process }: Stack.Service, { details, millis, pid 
   return Console.log(`  ready  ${columns.join("  ")}`)
 }
 
-/** A service that dies is started again after a pause that doubles from half a second, at most five times in a row. */
-const supervise = Effect.fnUntraced(function*(service: Stack.Service) {
-  const { process } = service
-  const maxAttempts = 5
-  let attempts = 0
-  while (true) {
-    const startedAt = yield* DateTime.now
-    const ended = yield* process.exited
-    const isStable = DateTime.toEpochMillis(yield* DateTime.now) - DateTime.toEpochMillis(startedAt) > 60_000
-    if (isStable) attempts = 0
-    let reason = `${process.name} ended (${
-      ended.signal ?? `exit code ${ended.code}`
-    }), saying at last: ${ended.lastWords}.`
-    while (true) {
-      if (attempts === maxAttempts) return yield* new GaveUp({ reason, attempts })
-      const pause = 500 * 2 ** attempts++
-      yield* Console.log(`  ${reason} Starting it again in ${seconds(pause)}.`)
-      yield* Effect.sleep(pause)
-      const result = yield* Effect.result(process.start)
-      if (result._tag === "Success") {
-        yield* printReady(service, result.success)
-        break
-      }
-      reason = `${result.failure.message}.`
-    }
-  }
-})
+/** What the shell says, less what pg would read in this process, which asks its own Postgres. */
+const shell = { ...process.env }
+for (const name of Object.keys(shell).filter((name) => name.startsWith("PG"))) delete process.env[name]
 
 const run = Effect.gen(function*() {
   const options = yield* settings
-  const ports = {
-    gateway: yield* gatewayPort,
-    nats: yield* portFor("NATS_PORT", 4222),
-    postgres: yield* portFor("POSTGRES_PORT", 5432),
-    rpc: yield* portFor("DEVNET_RPC_PORT", 8545),
-    node: yield* portFor("DEVNET_NODE_PORT", 5500)
-  }
-  const stack = yield* Stack.make({ ...options, ports, isDurable: true })
+  const ports = yield* choosePorts
+  const stack = yield* Stack.make({ ...options, shell, ports, isDurable: true })
   yield* Effect.addFinalizer(() => Console.log("Stopping."))
   const folder = relative("", stack.dataDir)
   yield* Console.log(`Starting the stack. Data is in ${folder}, logs are in ${folder}/logs.`)
   yield* stack.start(printReady)
   yield* Console.log(`\nThe gateway answers at ${stack.gatewayUrl} (documentation: ${stack.gatewayUrl}/docs).`)
-  const supervision = yield* Effect.forkScoped(
-    Effect.forEach(stack.services, supervise, { concurrency: "unbounded", discard: true }),
-    { startImmediately: true }
-  )
-  yield* Effect.raceFirst(showSampleBucket(stack.gatewayUrl), Fiber.join(supervision))
+  const [variable, preferred] = portSettings.gateway
+  if (ports.gateway !== preferred && Option.isNone(yield* Config.option(Config.String(variable)))) {
+    yield* Console.log(`Port ${preferred} is taken; ${variable} chooses another one.`)
+  }
+  yield* Effect.forkScoped(Supervisor.keepUp(stack.services, { onReady: printReady }), { startImmediately: true })
+  yield* showSampleBucket(stack.gatewayUrl)
   yield* Console.log("\nCtrl-C stops everything.")
-  yield* Fiber.join(supervision)
+  return yield* Effect.never
 })
 
 /** Ends when the process that started this one is gone, so that nothing stays behind whatever ends `npm start`. */

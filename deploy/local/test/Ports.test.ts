@@ -1,6 +1,9 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { createServer } from "node:net"
+import { join } from "node:path"
 import * as Ports from "../src/Ports.ts"
 
 const listening = (port: number) =>
@@ -10,6 +13,9 @@ const listening = (port: number) =>
     }),
     (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
   )
+
+/** A free port that nobody gave out. */
+const unreserved = Effect.scoped(Effect.map(listening(0), (server) => Object(server.address()).port))
 
 it.live("a free port can be listened on, and is then taken", () =>
   Effect.gen(function*() {
@@ -30,8 +36,37 @@ it.live("a preferred port gives way to a free one, a demanded one is refused wit
     const port = yield* Ports.free
     assert.strictEqual(yield* Ports.preferring(port), port)
     assert.strictEqual(yield* Ports.exactly(port, "PORT"), port)
-    yield* listening(port)
     assert.notStrictEqual(yield* Ports.preferring(port), port)
-    const error = yield* Effect.flip(Ports.exactly(port, "PORT"))
-    assert.match(error.message, new RegExp(`Port ${port} .* taken: .* PORT\\.`))
+    const other = yield* Ports.free
+    yield* listening(other)
+    assert.notStrictEqual(yield* Ports.preferring(other), other)
+    const error = yield* Effect.flip(Ports.exactly(other, "PORT"))
+    assert.match(error.message, new RegExp(`Port ${other} .* taken: .* PORT\\.`))
+  }))
+
+it.live("two settings can't have one port", () =>
+  Effect.gen(function*() {
+    const port = yield* Ports.exactly(yield* Ports.free, "PORT")
+    assert.strictEqual((yield* Effect.flip(Ports.exactly(port, "NATS_PORT"))).variable, "NATS_PORT")
+  }))
+
+it.live("starts that prefer one port at one moment get ports of their own", () =>
+  Effect.gen(function*() {
+    const port = yield* unreserved
+    const starts = yield* Effect.forEach(
+      Array.from({ length: 4 }),
+      () =>
+        Effect.acquireRelease(
+          Effect.sync(() =>
+            spawn(process.execPath, [join(import.meta.dirname, "fixtures/preferring.ts"), `${port}`], {
+              stdio: ["pipe", "pipe", "inherit"]
+            })
+          ),
+          (child) => Effect.sync(() => child.kill("SIGKILL"))
+        )
+    )
+    const answers = yield* Effect.promise(() =>
+      Promise.all(starts.map(async ({ stdout }) => Number(String((await once(stdout, "data"))[0]))))
+    )
+    assert.strictEqual(new Set(answers).size, answers.length, `${answers}`)
   }))

@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Client } from "pg"
 import * as Ports from "../src/Ports.ts"
@@ -73,6 +74,56 @@ layer(Reaper.layer, { excludeTestServices: true })("Postgres", (it) => {
       writeFileSync(join(folder, "postgres", "postmaster.pid"), `${process.pid}\n${join(folder, "postgres")}\n`)
       yield* postgres.start
     }))
+
+  it.effect("starts over a lock file with the number of another folder's Postgres", () =>
+    Effect.gen(function*() {
+      const other = yield* server(yield* temporary)
+      const { pid } = yield* other.postgres.start
+      const folder = yield* temporary
+      const { postgres } = yield* server(folder)
+      yield* postgres.start
+      yield* postgres.stop
+      writeFileSync(join(folder, "postgres", "postmaster.pid"), `${pid}\n${join(folder, "postgres")}\n`)
+      yield* postgres.start
+      assert.isDefined(ProcessTable.identity(pid))
+    }))
+
+  it.effect("says which Postgres to stop where one runs on the folder", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporary
+      const { postgres } = yield* server(folder)
+      const { pid } = yield* postgres.start
+      // As one that a person started by hand: no supervisor knows of it.
+      rmSync(join(folder, "postgres.pid"))
+      const second = yield* server(folder)
+      const error = yield* Effect.flip(second.postgres.start)
+      assert.match(
+        error.message,
+        new RegExp(`another Postgres \\(PID ${pid}\\) runs on its data folder .*stop that one`)
+      )
+      assert.notInclude(error.message, "Move the folder away")
+    }))
+
+  // Root alone can become another user, who must be able to read this repository.
+  const becoming = ["--reuid=12345", "--regid=12345", "--clear-groups"]
+  const canBecome = process.getuid?.() === 0
+    && spawnSync("setpriv", [...becoming, "test", "-r", join(import.meta.dirname, "fixtures/postgres.ts")]).status === 0
+
+  it.effect("runs as a user whom the system has no name for, or says what to do", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporary
+      chownSync(folder, 12345, 12345)
+      const program = join(import.meta.dirname, "fixtures/postgres.ts")
+      const { status, stdout } = spawnSync("setpriv", [...becoming, process.execPath, program, folder], {
+        encoding: "utf8",
+        env: { PATH: process.env["PATH"], TMPDIR: folder }
+      })
+      assert.strictEqual(status, 0)
+      assert.match(
+        stdout,
+        /^(up|postgres can't make its data folder: user 12345 has no name on this system\. Add one .*)$/m
+      )
+    }), { skip: !canBecome })
 
   it.effect("stops while clients are connected", () =>
     Effect.gen(function*() {

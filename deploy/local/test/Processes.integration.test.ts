@@ -1,6 +1,6 @@
 import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { cpSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Processes from "../src/Processes.ts"
 import * as ProcessTable from "../src/ProcessTable.ts"
@@ -89,6 +89,17 @@ layer(Reaper.layer, { excludeTestServices: true })("a process", (it) => {
       assert.notStrictEqual(next.pid, pid)
       assert.isUndefined(ProcessTable.identity(pid))
       assert.match(readFileSync(files.pidFile, "utf8"), new RegExp(`^${next.pid} `))
+    }))
+
+  it.effect("leaves alone the process of the stack that its folder is a copy of", () =>
+    Effect.gen(function*() {
+      const [folder, copy] = [yield* temporary, yield* temporary]
+      const original = yield* fake({ logFile: join(folder, "a.log"), pidFile: join(folder, "a.pid") })
+      const { pid } = yield* original.start
+      cpSync(folder, copy, { recursive: true })
+      const copied = yield* fake({ logFile: join(copy, "a.log"), pidFile: join(copy, "a.pid") })
+      yield* copied.start
+      assert.isDefined(ProcessTable.identity(pid))
     }))
 
   it.effect("leaves alone a stranger that has the number of an earlier run", () =>

@@ -57,6 +57,15 @@ describe("the stack", () => {
       assert.lengthOf(running(pids), 0)
     }))
 
+  it.live("starts on a data folder of any name", () =>
+    Effect.gen(function*() {
+      const dataDir = join(yield* temporary, "a #b?c%25d 'e' \"f\" $g {h} \\i ä")
+      yield* Effect.scoped(Stack.started({ dataDir, mains }))
+      const stack = yield* Stack.started({ dataDir, mains })
+      assert.isTrue(existsSync(join(dataDir, "nats", "jetstream")))
+      for (const url of [stack.natsUrl, stack.databaseUrl]) assert.isTrue(yield* canConnect(url))
+    }))
+
   it.live("gives the key to executors and to nobody else", () =>
     Effect.gen(function*() {
       const dataDir = yield* temporary
@@ -73,6 +82,38 @@ describe("the stack", () => {
         })
       )
       assert.deepStrictEqual(seen, { devnet: false, projector: false, executor: true, gateway: false })
+    }))
+
+  it.live("hands on what is documented and what the system needs, and nothing else that libraries would read", () =>
+    Effect.gen(function*() {
+      const documented = { EXECUTOR_RETRIES: "1", DEVNET_BLOCK_TIME: "2" }
+      const needed = { PATH: process.env["PATH"], HOME: "/", LC_CTYPE: "C", TZ: "UTC", OTEL_SERVICE_NAME: "mine" }
+      const postgres = { PGSSLMODE: "require", PGOPTIONS: "-c nothing=1" }
+      const foreign = { NODE_OPTIONS: "--no-such-option", NODE_ENV: "production", GRPC_TRACE: "all", HEALTH_PORT: "1" }
+      const seenBy = Effect.fnUntraced(function*(databaseUrl?: string) {
+        const stack = yield* Stack.make({
+          dataDir: yield* temporary,
+          mains,
+          natsUrl: "nats://127.0.0.1:1",
+          databaseUrl,
+          shell: { ...documented, ...needed, ...postgres, ...foreign, HOST: "example.org" }
+        })
+        const seen: Record<string, ReadonlyArray<string>> = {}
+        yield* stack.start(({ process }, { details }) =>
+          Effect.sync(() => {
+            seen[process.name] = details["variables"] as ReadonlyArray<string>
+          })
+        )
+        return seen
+      })
+      const seen = yield* seenBy("postgres://127.0.0.1:1/x")
+      for (const name of ["devnet", "projector", "executor"]) {
+        const variables = seen[name] ?? []
+        assert.includeMembers([...variables], Object.keys({ ...documented, ...needed, ...postgres }), name)
+        for (const variable of [...Object.keys(foreign), "HOST", "PORT"]) assert.notInclude(variables, variable, name)
+      }
+      const { projector = [] } = yield* seenBy()
+      for (const variable of Object.keys(postgres)) assert.notInclude(projector, variable)
     }))
 
   it.live("asks for a key where the network is not its own, and derives the owner from it", () =>

@@ -17,11 +17,15 @@ import { JsonRpcProvider } from "ethers"
 import { createRequire } from "node:module"
 import { promisify } from "node:util"
 import { gunzip } from "node:zlib"
-import { AnvilConfig } from "./DevnetConfig.ts"
+import { AnvilConfig, reachable } from "./DevnetConfig.ts"
 
 export class RpcPortTaken extends Schema.TaggedError<RpcPortTaken>()("RpcPortTaken", { port: Schema.Int }) {
   override readonly message =
     `Port ${this.port} for the chain's JSON-RPC is already in use: free it, or set DEVNET_RPC_PORT to another port`
+}
+export class HostUnknown extends Schema.TaggedError<HostUnknown>()("HostUnknown", { host: Schema.String }) {
+  override readonly message =
+    `DEVNET_HOST is ${this.host}, which is no address of this machine: set it to one, or unset it`
 }
 export class StateUnreadable extends Schema.TaggedError<StateUnreadable>()("StateUnreadable", {
   path: Schema.String,
@@ -122,9 +126,6 @@ interface KeptState {
   readonly exists: boolean
 }
 
-/** Where a client on this machine finds something that listens on the host. */
-export const reachable = (host: string): string => host === "0.0.0.0" ? "127.0.0.1" : host
-
 const keptState = Effect.fnUntraced(function*(dataDir: string) {
   const fs = yield* FileSystem.FileSystem
   const path = (yield* Path.Path).join(dataDir, "chain.json")
@@ -195,15 +196,20 @@ const spawn = Effect.fnUntraced(function*(
       duration: startTimeout,
       orElse: () => Effect.fail(new AnvilNotStarted({ detail: `no answer in ${Duration.format(startTimeout)}` }))
     }),
-    Effect.raceFirst(Effect.flatMap(ended, (detail) => Effect.fail(whyNotStarted(detail, config.port, loaded))))
+    Effect.raceFirst(Effect.flatMap(ended, (detail) => Effect.fail(whyNotStarted(detail, config, loaded))))
   )
   const stopped = Effect.flatMap(ended, (detail) => Effect.fail(new AnvilStopped({ detail })))
   const isRunning = Effect.orElseSucceed(anvil.isRunning, () => false)
   return { pid: anvil.pid, port, isRunning, stopped }
 })
 
-const whyNotStarted = (detail: string, port: number, loaded: Option.Option<KeptState>) => {
+const whyNotStarted = (
+  detail: string,
+  { host, port }: Effect.Success<typeof AnvilConfig>,
+  loaded: Option.Option<KeptState>
+) => {
   if (detail.includes("Address already in use")) return new RpcPortTaken({ port })
+  if (detail.includes("assign requested address")) return new HostUnknown({ host })
   if (Option.isSome(loaded) && detail.includes("--load-state")) {
     return new StateUnreadable({ path: loaded.value.path, detail: detail.split(": ").slice(-1).join() })
   }

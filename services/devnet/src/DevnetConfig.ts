@@ -1,4 +1,5 @@
 import { Config, Option, Schema } from "effect"
+import { isIP, isIPv6 } from "node:net"
 
 /** A port to listen on; 0 takes any free one. */
 const port = (name: string, standard: number) =>
@@ -11,7 +12,19 @@ const optional = (name: string) =>
   Config.option(Config.String(name)).pipe(Config.map(Option.filter((text) => text !== "")))
 
 /** The address that the chain and the node listen on. */
-const host = Config.String("DEVNET_HOST").pipe(Config.withDefault("127.0.0.1"))
+const host = Config.schema(
+  Schema.String.check(
+    Schema.makeFilter((text) => isIP(text) !== 0 || "an address of this machine, such as 127.0.0.1, 0.0.0.0 or ::1")
+  ),
+  "DEVNET_HOST"
+).pipe(Config.withDefault("127.0.0.1"))
+
+/** An address as it stands in a URL or before a port. */
+export const inUrl = (host: string): string => isIPv6(host) ? `[${host}]` : host
+
+/** Where a client on this machine finds something that listens on the host, as it stands in a URL or before a port. */
+export const reachable = (host: string): string =>
+  inUrl(host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
 
 export const AnvilConfig = Config.all({
   host,

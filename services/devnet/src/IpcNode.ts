@@ -11,9 +11,9 @@ import {
 } from "@akave-async/proto/ipcnode"
 import { type handleUnaryCall, logVerbosity, Server, ServerCredentials, setLogVerbosity, status } from "@grpc/grpc-js"
 import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Schema } from "effect"
-import { Anvil, reachable } from "./Anvil.ts"
+import { Anvil } from "./Anvil.ts"
 import { Contracts } from "./Contracts.ts"
-import { NodeConfig } from "./DevnetConfig.ts"
+import { inUrl, NodeConfig, reachable } from "./DevnetConfig.ts"
 import { type ChainUnavailable, Storage } from "./Storage.ts"
 
 export class NodePortUnavailable extends Schema.TaggedError<NodePortUnavailable>()("NodePortUnavailable", {
@@ -143,12 +143,16 @@ export class IpcNode extends Context.Service<IpcNode, {
       )
 
       const port = yield* Effect.callback<number, NodePortUnavailable>((resume) =>
-        server.bindAsync(`${config.host}:${config.port}`, ServerCredentials.createInsecure(), (cause, port) =>
-          resume(
-            cause === null
-              ? Effect.succeed(port)
-              : Effect.fail(new NodePortUnavailable({ host: config.host, port: config.port, cause }))
-          ))
+        server.bindAsync(
+          `${inUrl(config.host)}:${config.port}`,
+          ServerCredentials.createInsecure(),
+          (cause, port) =>
+            resume(
+              cause === null
+                ? Effect.succeed(port)
+                : Effect.fail(new NodePortUnavailable({ host: config.host, port: config.port, cause }))
+            )
+        )
       )
       return IpcNode.of({ address: `${reachable(config.host)}:${port}`, port })
     })

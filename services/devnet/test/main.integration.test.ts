@@ -2,6 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, FileSystem, Schedule, Schema, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 
 const Line = Schema.fromJsonString(Schema.Struct({
@@ -126,3 +127,32 @@ it.live("ends with one sentence when a damaged chain is kept", () =>
     assert.strictEqual(yield* ended, 1)
     assert.match(lines.map(({ message }) => message).join("\n"), /^The kept chain [^\n]*$/)
   }).pipe(Effect.provide(NodeServices.layer)))
+
+const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === "::1")
+)
+
+for (const host of ["::1", "::"]) {
+  it.live(`listens on ${host}`, () =>
+    Effect.gen(function*() {
+      const { ready } = yield* start({ DEVNET_HOST: host })
+      const { annotations } = yield* ready
+      assert.match(annotations.rpc_url ?? "", /^http:\/\/\[::1\]:\d+$/)
+      assert.match(annotations.node_address ?? "", /^\[::1\]:\d+$/)
+      assert.isTrue(yield* answers(annotations.rpc_url ?? ""))
+    }).pipe(Effect.provide(NodeServices.layer)), { skip: !hasIPv6 })
+}
+
+for (
+  const [host, message] of [
+    ["localhost", /DEVNET_HOST is missing or wrong: .*such as 127\.0\.0\.1/],
+    ["192.0.2.1", /DEVNET_HOST is 192\.0\.2\.1, which is no address of this machine: set it to one/]
+  ] as const
+) {
+  it.live(`refuses to listen on ${host}, and says what to set`, () =>
+    Effect.gen(function*() {
+      const { ended, lines } = yield* start({ DEVNET_HOST: host })
+      assert.strictEqual(yield* ended, 1)
+      assert.match(lines.at(-1)?.message ?? "", message)
+    }).pipe(Effect.provide(NodeServices.layer)))
+}

@@ -1,22 +1,24 @@
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import * as Listener from "@akave-async/platform/Listener"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Postgres from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
-import { NodeHttpServer } from "@effect/platform-node"
-import { Config, Layer } from "effect"
+import { Config, Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
-import { createServer } from "node:http"
 import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
 import { queryPatience, ReadModel } from "./ReadModel.ts"
 
-const Server = NodeHttpServer.layerConfig(createServer, {
-  host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
-  port: Config.Port("PORT").pipe(Config.withDefault(8000))
-})
+const Server = Layer.unwrap(Effect.map(
+  Config.all({
+    host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
+    port: Config.Port("PORT").pipe(Config.withDefault(8000))
+  }),
+  Listener.layer
+))
 
 const Ready = Layer.effectDiscard(HttpServer.addressFormattedWith((address) => Service.ready({ address })))
 

@@ -1,9 +1,8 @@
 /** Liveness and readiness over HTTP for services that serve nothing else. */
-import { NodeHttpServer } from "@effect/platform-node"
 import { Config, Effect, Layer, Option, Record } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { createServer } from "node:http"
 import { check } from "./HealthCheck.ts"
+import * as Listener from "./Listener.ts"
 
 /** Names of dependencies, and for each a question that fails while it is away. An answer that is a text is shown. */
 export type Checks<R> = Readonly<Record<string, Effect.Effect<unknown, { readonly message: string }, R>>>
@@ -30,6 +29,6 @@ export const layer = <R>(checks: Checks<R>) =>
       HttpRouter.add("GET", "/health/ready", readiness)
     )
     return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
-      Layer.provide(NodeHttpServer.layer(createServer, { host, port: port.value }))
+      Layer.provide(Listener.layer({ host, port: port.value }))
     )
   }))

@@ -1,5 +1,6 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Config, Effect, Layer, Logger, Predicate, References, Runtime, Schema, SchemaIssue } from "effect"
+import * as Proxies from "./Proxies.ts"
 
 /**
  * Says that a service is up: one log line with the message "ready" and the details (addresses, versions) as its
@@ -11,13 +12,14 @@ export const ready = (details: Record<string, string | number>): Effect.Effect<v
 /**
  * Runs a layer as this process until SIGINT or SIGTERM, then releases it in order.
  *
- * Logs are JSON lines on standard output. A typed failure is told in one sentence and a defect with its stack; both end
- * the process with exit code 1.
+ * Proxies that the environment names are used, except for what is on this machine. Logs are JSON lines on standard output.
+ * A typed failure is told in one sentence and a defect with its stack; both end the process with exit code 1.
  */
 export const main = <E>(service: string, layer: Layer.Layer<never, E>): void => run(service, Layer.launch(layer))
 
 /** Runs an effect as this process to its end, which is exit code 0, with the logs and failures of {@link main}. */
-export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void =>
+export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void => {
+  Proxies.exceptLoopback(process.env)
   effect.pipe(
     Effect.tapCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
@@ -29,6 +31,7 @@ export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void =>
     Effect.provideService(References.MinimumLogLevel, "Info"),
     (program) => NodeRuntime.runMain(program, { disableErrorReporting: true, teardown })
   )
+}
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
