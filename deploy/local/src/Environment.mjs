@@ -37,7 +37,7 @@ const only = (env, isWanted) => Object.fromEntries(Object.entries(env).filter(([
  *   pg's own variables are that one's settings.
  */
 export const forServices = (env, { hasOwnPostgres, settings }) =>
-  only(env, (name) => system.test(name) || settings.has(name) || (!hasOwnPostgres && postgres.test(name)))
+  only(env, (name) => system.test(name) || (postgres.test(name) ? !hasOwnPostgres : settings.has(name)))
 
 /**
  * What tests get, which talk to servers of their own: all but the settings, and pg's variables.
