@@ -45,11 +45,11 @@ type StepOf<Name extends Bucket.Step["step"]> = Extract<Bucket.Step, { readonly 
 const fundsTtl = Duration.seconds(1)
 /** After this a claim that did not get out is tried again, and what the contract refuses only for a moment. */
 const shortDelay = Duration.seconds(2)
-/** What the contract said of the job is not, or no longer, in a block. */
-const notMined = new RpcError({
+/** What the contract has refused the job for is not so in the latest block. */
+const notSo = new RpcError({
   method: "eth_call",
   code: "STALE",
-  details: "what the chain's node told is not mined, or a reorganisation took it back"
+  details: "what the contract refused the call for is not mined, or was undone since"
 })
 /** How often a job that waits for the chain looks whether its claim was changed. */
 const lookInterval = Duration.seconds(5)
@@ -226,7 +226,7 @@ const make = Effect.gen(function*() {
     yield* Effect.repeat(isDone(job, holds), { until: (isSo) => isSo, schedule: Schedule.spaced(shortDelay) })
     const last = confirmations === 1 ? first : yield* look
     if (Option.isSome(last) && last.value.transactionHash === first.value.transactionHash) return last.value
-    return yield* notMined
+    return yield* notSo
   })
 
   /**
@@ -235,7 +235,7 @@ const make = Effect.gen(function*() {
    */
   const isDone = Effect.fnUntraced(function*(job: Job.Job, holds: Operation["holds"]) {
     const head = yield* chain.blockNumber
-    if (!(yield* holds(job, head))) return yield* notMined
+    if (!(yield* holds(job, head))) return yield* notSo
     return confirmations === 1 || (yield* holds(job, Math.max(0, head - confirmations + 1)))
   })
 
@@ -481,7 +481,8 @@ const make = Effect.gen(function*() {
     )
     if (Result.isSuccess(adopted)) return yield* completeAsFound(cause, known, adopted.success, claim)
     if (adopted.failure._tag === "LogUnavailable") return yield* adopted.failure
-    return adopted.failure._tag === "RpcError"
+    // What was so when the call was mined, and was undone since, takes another call.
+    return adopted.failure._tag === "RpcError" && adopted.failure !== notSo
       ? again(shortDelay)
       : yield* fail(cause, known, adopted.failure, claim)
   })

@@ -607,6 +607,29 @@ describe("a bucket that is there already", () => {
       const completed = yield* last
       assert.deepInclude(completed, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
     }))
+
+  test("and is gone again takes another transaction of the job whose first one met it", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, claims, executor, last, settle, tags, world } = bench
+      const steps = yield* executor()
+      yield* attempt(steps, true)
+      world.mined = () => "reverted"
+      world.revert = exists
+      world.exists = () => false
+      assert.deepStrictEqual(yield* settle(steps, true), again(retryDelay))
+      assert.strictEqual((yield* last)?._tag, "BucketAttemptFailed")
+      yield* TestClock.adjust(retryDelay)
+      assert.deepStrictEqual(yield* settle(steps), done)
+      assert.lengthOf(yield* claims, 2)
+      world.mined = () => "success"
+      assert.deepStrictEqual(yield* settle(steps, false, 1), done)
+      assert.deepStrictEqual((yield* tags).slice(3), [
+        "BucketAttemptFailed",
+        "BucketStarted",
+        "BucketSubmitted",
+        "BucketCreated"
+      ])
+    }))
 })
 
 describe("a claim that exists", () => {

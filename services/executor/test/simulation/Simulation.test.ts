@@ -23,7 +23,7 @@ describe.runIf(seed === undefined)("the simulation", () => {
     assert.isNotEmpty(ends)
   })
 
-  it("sees buckets created and deleted, and jobs that fail and are cancelled", () => {
+  it("sees buckets created and deleted, and jobs that fail and are cancelled", { timeout: 120_000 }, () => {
     const ends = new Set(Array.from({ length: 300 }, (_, n) => run({ seed: n + 1 }).ends).flat())
     assert.includeMembers(Array.from(ends), [
       "bucket.create completed",
