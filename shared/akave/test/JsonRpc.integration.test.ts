@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Logger } from "effect"
 import * as JsonRpc from "../src/JsonRpc.ts"
 import { answer, serve } from "./httpServer.ts"
 
@@ -263,7 +263,7 @@ describe("a batch that a node refuses", () => {
       const numbers = Array.from({ length: 100 }, (_, n) => n)
       const results = yield* Effect.forEach(
         numbers,
-        (n) => Effect.retry(rpc.request("echo", [n]), { times: 4 }),
+        (n) => Effect.retry(rpc.request("echo", [n]), { times: 5 }),
         { concurrency: "unbounded" }
       )
       assert.deepStrictEqual(results, numbers)
@@ -340,6 +340,23 @@ describe("a limit on requests", () => {
         details: limited.message,
         isRetryable: true
       })
+    }))
+
+  it.live("is told to the operator in the node's own words, as a refused batch is", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const logger = Logger.make(({ message }) => told.push(String(message)))
+      const { host } = yield* node((asked, post) => {
+        if (post === 0) return { body: { id: null, error: { code: -32_000, message: "batch limit 10 exceeded" } } }
+        return post === 1 ? { status: 429, body: { id: null, error: limited } } : { body: echo(asked) }
+      })
+      yield* askMany(host, 20).pipe(Effect.provide(Logger.layer([logger])))
+      assert.lengthOf(told, 2)
+      assert.include(
+        told[0],
+        "refused 20 requests at once, so 10 at most go together: batch limit 10 exceeded (-32000)"
+      )
+      assert.include(told[1], `limits requests, which wait for it: ${limited.message} (-32005)`)
     }))
 
   it.live("is not what a gas limit or too many blocks are", () =>
