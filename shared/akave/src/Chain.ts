@@ -569,7 +569,7 @@ const isRefused = ({ code, details, method, status = 0 }: RpcError): boolean =>
   typeof code === "number"
     ? !isRateLimit(method, code, details)
     : code === "BAD_DATA" || code === "NOT_FOUND" || code === "UNKNOWN" ||
-      (status >= 400 && status < 500 && status !== 401 && status !== 429) || status === 501
+      (status >= 400 && status < 500 && ![401, 408, 429].includes(status)) || status === 501
 
 /** How long a method is left that the node does not have: another node may answer then. */
 const leftFor = Duration.minutes(1)

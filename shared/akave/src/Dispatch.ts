@@ -138,15 +138,16 @@ export const make = ({ delay, onTimeout, patience, post, timeout, warn, ...most 
   }
   const take = (): ReadonlyArray<Entry> => {
     const taken: Array<Entry> = []
-    const rest: Array<Entry> = []
-    for (const entry of waiting) {
+    const passed: Array<Entry> = []
+    let looked = 0
+    while (taken.length < size && looked < waiting.length) {
+      const entry = waiting[looked++] as Entry
       if (entry.isSettled) continue
-      const fits = taken.length === 0 ||
-        (taken.length < size && ![taken[0], entry].some((one) => one && alone.has(one.call.method)))
-      if (fits) taken.push(entry)
-      else rest.push(entry)
+      const isAlone = taken.length > 0 && [entry, ...taken.slice(0, 1)].some(({ call }) => alone.has(call.method))
+      if (isAlone) passed.push(entry)
+      else taken.push(entry)
     }
-    waiting.splice(0, waiting.length, ...rest)
+    waiting.splice(0, looked, ...passed)
     return taken
   }
   const pump = () => {
