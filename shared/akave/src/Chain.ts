@@ -379,7 +379,11 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     return Effect.catchIf(
       run("eth_estimateGas", [call, block], Amount),
       isBlockRefused,
-      () => Effect.tap(estimate(call, others), () => Effect.sync(() => notSimulated.add(block)))
+      (error) =>
+        Effect.tap(estimate(call, others), () =>
+          Effect.sync(() => {
+            if (error.code === -32602) notSimulated.add(block)
+          }))
     )
   }
   const simulate = Effect.fn("Chain.simulate")((call: Call, at: "latest" | "pending" = "latest") =>
@@ -390,8 +394,10 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     once("eth_sendRawTransaction", [raw], Schema.String).pipe(
       Effect.as("accepted" as const),
       Effect.catch((error): Effect.Effect<"already_known", TransactionRefused | RpcError> => {
-        if (typeof error.code !== "number") return Effect.fail(error)
-        const reason = classify(error.code, error.details)
+        const { code } = error
+        // Some refuse without a code, or by HTTP's status and words: then the words must be known ones.
+        const isAnswer = typeof code === "number" || code === "UNKNOWN" || code === "SERVER_ERROR"
+        const reason = isAnswer ? classify(typeof code === "number" ? code : 0, error.details) : "busy"
         if (reason === "already_known") return Effect.succeed(reason)
         if (reason === "busy") return Effect.fail(error)
         return Effect.fail(new TransactionRefused({ reason, message: error.details, cause: error.cause }))
@@ -401,7 +407,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
 
   const transaction = (hash: string) => read("eth_getTransactionByHash", [hash], Schema.NullOr(MinedTransaction))
   const transactionKnown = Effect.fn("Chain.transactionKnown")((hash: string) =>
-    Effect.map(transaction(hash), Predicate.isNotNull)
+    Effect.map(read("eth_getTransactionByHash", [hash], Schema.Unknown), Predicate.isNotNull)
   )
 
   const receipt = Effect.fn("Chain.receipt")((hash: string) =>
