@@ -18,8 +18,16 @@ export interface Call {
 /** Why calls have no answer, in the words of {@link RpcError}. */
 export type Trouble = Pick<RpcError, "code" | "details" | "status" | "cause">
 
-export const failureOf = ({ method }: Call, trouble: Trouble): Outcome =>
-  Result.fail(new RpcError({ method, ...trouble }))
+export const failureOf = ({ method }: Call, { cause, code, details, status }: Trouble): Outcome =>
+  Result.fail(
+    new RpcError({
+      method,
+      code,
+      details,
+      ...(status === undefined ? {} : { status }),
+      ...(cause === undefined ? {} : { cause })
+    })
+  )
 
 /** What became of calls that were sent together. */
 export type Reply =

@@ -342,6 +342,20 @@ describe("a limit on requests", () => {
       })
     }))
 
+  it.live("that does not end is told of as each request's own", () =>
+    Effect.gen(function*() {
+      const { host } = yield* node(() => ({ status: 429, body: { id: null, error: limited } }))
+      const rpc = yield* JsonRpc.make(`http://${host}`, "200 millis", "400 millis")
+      const errors = yield* Effect.forEach(["a", "b", "c"], (method) => Effect.flip(rpc.request(method, [])), {
+        concurrency: 3
+      })
+      assert.deepStrictEqual(errors.map(({ code, method, status }) => ({ code, method, status })), [
+        { code: -32_005, method: "a", status: 429 },
+        { code: -32_005, method: "b", status: 429 },
+        { code: -32_005, method: "c", status: 429 }
+      ])
+    }))
+
   it.live("is told to the operator in the node's own words, as a refused batch is", () =>
     Effect.gen(function*() {
       const told: Array<string> = []
