@@ -334,7 +334,7 @@ describe("a limit on requests", () => {
   it.live("that does not end is told of in the node's own words", () =>
     Effect.gen(function*() {
       const { host } = yield* node(([asked]) => ({ body: [{ id: asked?.id, error: limited }] }))
-      const rpc = yield* JsonRpc.make(`http://${host}`, "200 millis", "400 millis")
+      const rpc = yield* JsonRpc.make(`http://${host}`, "1 second", "500 millis")
       assert.deepInclude(yield* Effect.flip(rpc.request("eth_blockNumber", [])), {
         code: -32_005,
         details: limited.message,
@@ -344,8 +344,8 @@ describe("a limit on requests", () => {
 
   it.live("that does not end is told of as each request's own", () =>
     Effect.gen(function*() {
-      const { host } = yield* node(() => ({ status: 429, body: { id: null, error: limited } }))
-      const rpc = yield* JsonRpc.make(`http://${host}`, "200 millis", "400 millis")
+      const { host } = yield* node((asked) => ({ status: 429, body: asked.map(({ id }) => ({ id, error: limited })) }))
+      const rpc = yield* JsonRpc.make(`http://${host}`, "1 second", "500 millis")
       const errors = yield* Effect.forEach(["a", "b", "c"], (method) => Effect.flip(rpc.request(method, [])), {
         concurrency: 3
       })
