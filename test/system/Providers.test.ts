@@ -53,7 +53,7 @@ it.live.each(RpcProvider.all.map((provider) => ({ provider, name: provider.name 
       yield* rpc.behave(RpcProxy.as(provider))
       yield* Effect.forEach(executors, (executor) => executor.start, { concurrency: 2 })
 
-      const names = Array.from({ length: 40 }, freshName)
+      const names = Array.from({ length: 60 }, freshName)
       const [found, ...made] = yield* Effect.forEach(
         [existing, ...names],
         (name) => createBucket(gatewayUrl, name),

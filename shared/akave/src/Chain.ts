@@ -381,7 +381,11 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     return Effect.catchIf(
       run("eth_estimateGas", [call, block], Amount),
       isBlockRefused,
-      () => Effect.tap(estimate(call, others), () => Effect.sync(() => notSimulated.add(block)))
+      (error) =>
+        Effect.tap(estimate(call, others), () =>
+          Effect.sync(() => {
+            if (error.code === -32602) notSimulated.add(block)
+          }))
     )
   }
   const simulate = Effect.fn("Chain.simulate")((call: Call, at: "latest" | "pending" = "latest") =>
@@ -392,8 +396,10 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     once("eth_sendRawTransaction", [raw], Schema.String).pipe(
       Effect.as("accepted" as const),
       Effect.catch((error): Effect.Effect<"already_known", TransactionRefused | RpcError> => {
-        if (typeof error.code !== "number") return Effect.fail(error)
-        const reason = classify(error.code, error.details)
+        const { code } = error
+        // Some refuse without a code, or by HTTP's status and words: then the words must be known ones.
+        const isAnswer = typeof code === "number" || code === "UNKNOWN" || code === "SERVER_ERROR"
+        const reason = isAnswer ? classify(typeof code === "number" ? code : 0, error.details) : "busy"
         if (reason === "already_known") return Effect.succeed(reason)
         if (reason === "busy") return Effect.fail(error)
         return Effect.fail(new TransactionRefused({ reason, message: error.details, cause: error.cause }))
@@ -403,7 +409,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
 
   const transaction = (hash: string) => read("eth_getTransactionByHash", [hash], Schema.NullOr(MinedTransaction))
   const transactionKnown = Effect.fn("Chain.transactionKnown")((hash: string) =>
-    Effect.map(transaction(hash), Predicate.isNotNull)
+    Effect.map(read("eth_getTransactionByHash", [hash], Schema.Unknown), Predicate.isNotNull)
   )
 
   const receipt = Effect.fn("Chain.receipt")((hash: string) =>
@@ -571,7 +577,7 @@ const isRefused = ({ code, details, method, status = 0 }: RpcError): boolean =>
   typeof code === "number"
     ? !isRateLimit(method, code, details)
     : code === "BAD_DATA" || code === "NOT_FOUND" || code === "UNKNOWN" ||
-      (status >= 400 && status < 500 && status !== 401 && status !== 429) || status === 501
+      (status >= 400 && status < 500 && ![401, 408, 429].includes(status)) || status === 501
 
 /** How long a method is left that the node does not have: another node may answer then. */
 const leftFor = Duration.minutes(1)

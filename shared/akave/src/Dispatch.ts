@@ -18,8 +18,16 @@ export interface Call {
 /** Why calls have no answer, in the words of {@link RpcError}. */
 export type Trouble = Pick<RpcError, "code" | "details" | "status" | "cause">
 
-export const failureOf = ({ method }: Call, trouble: Trouble): Outcome =>
-  Result.fail(new RpcError({ method, ...trouble }))
+export const failureOf = ({ method }: Call, { cause, code, details, status }: Trouble): Outcome =>
+  Result.fail(
+    new RpcError({
+      method,
+      code,
+      details,
+      ...(status === undefined ? {} : { status }),
+      ...(cause === undefined ? {} : { cause })
+    })
+  )
 
 /** What became of calls that were sent together. */
 export type Reply =
@@ -77,7 +85,9 @@ const [firstPause, longestPause] = [250, 4_000]
 const longestWish = 30_000
 /** What a node refuses of batches is asked for again after this, in milliseconds: it may have been trouble that passed. */
 const learntFor = 3_600_000
-/** How long a batch that was lost is taken for too large, in milliseconds. */
+/** By which the system, and fetch, tell that the other side has ended the connection. */
+const cutCodes: ReadonlySet<number | string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"])
+/** How long batches that were cut off are taken for too large, in milliseconds. */
 const sureAfter = 60_000
 
 export const make = ({ delay, onTimeout, patience, post, timeout, warn, ...most }: Options): Dispatch => {
@@ -87,8 +97,9 @@ export const make = ({ delay, onTimeout, patience, post, timeout, warn, ...most 
   /** The largest batch that the node has not refused, and the largest one now: less after a limit on requests. */
   let [largest, size] = [most.size, most.size]
   let width = most.width
-  /** After a batch was lost, only smaller ones go for a while: some nodes cut the connection at one that is too large. */
+  /** After two batches in a row were cut off, only smaller ones go for a while: some nodes do that to one that is too large. */
   let [unsure, unsureUntil] = [most.size, 0]
+  let [cuts, cutAt, cutSize] = [0, 0, most.size]
   /** Methods that the node refused a whole batch for. */
   const alone = new Set<string>()
   let learntAt = 0
@@ -135,15 +146,16 @@ export const make = ({ delay, onTimeout, patience, post, timeout, warn, ...most 
   }
   const take = (): ReadonlyArray<Entry> => {
     const taken: Array<Entry> = []
-    const rest: Array<Entry> = []
-    for (const entry of waiting) {
+    const passed: Array<Entry> = []
+    let looked = 0
+    while (taken.length < size && looked < waiting.length) {
+      const entry = waiting[looked++] as Entry
       if (entry.isSettled) continue
-      const fits = taken.length === 0 ||
-        (taken.length < size && ![taken[0], entry].some((one) => one && alone.has(one.call.method)))
-      if (fits) taken.push(entry)
-      else rest.push(entry)
+      const isAlone = taken.length > 0 && [entry, ...taken.slice(0, 1)].some(({ call }) => alone.has(call.method))
+      if (isAlone) passed.push(entry)
+      else taken.push(entry)
     }
-    waiting.splice(0, waiting.length, ...rest)
+    waiting.splice(0, looked, ...passed)
     return taken
   }
   const pump = () => {
@@ -195,11 +207,21 @@ export const make = ({ delay, onTimeout, patience, post, timeout, warn, ...most 
       warn(`the chain's node limits requests, which wait for it: ${trouble.details} (${trouble.code})`)
     }
   }
-  const speedUp = () => {
+  const speedUp = (count: number) => {
     pauses = 0
+    if (count >= cutSize) cuts = 0
     const widest = Math.min(largest, performance.now() < unsureUntil ? unsure : largest)
     if (size >= widest) width = Math.min(most.width, 2 * width)
     size = Math.min(widest, 2 * size)
+  }
+  const beUnsure = (count: number, sentAt: number) => {
+    if (sentAt > cutAt + sureAfter) [cuts, cutSize] = [0, most.size]
+    if (sentAt >= cutAt) cuts += 1
+    cutAt = performance.now()
+    cutSize = Math.min(cutSize, count)
+    if (cuts < 2) return
+    size = unsure = Math.max(1, Math.floor(count / 2))
+    unsureUntil = cutAt + sureAfter
   }
   const divide = (entries: ReadonlyArray<Entry>, count: number, trouble: Trouble) => {
     for (const entry of entries) entry.untilRefused = Math.max(entry.untilRefused, largest)
@@ -223,10 +245,7 @@ export const make = ({ delay, onTimeout, patience, post, timeout, warn, ...most 
     }
     switch (reply._tag) {
       case "Lost":
-        if (entries.length > 1) {
-          size = unsure = Math.max(1, Math.floor(entries.length / 2))
-          unsureUntil = performance.now() + sureAfter
-        }
+        if (entries.length > 1 && open.length > 0 && cutCodes.has(reply.trouble.code)) beUnsure(entries.length, sentAt)
         return failAll(reply.trouble)
       case "Refused": {
         const { retryAfter, trouble } = reply
@@ -260,7 +279,7 @@ export const make = ({ delay, onTimeout, patience, post, timeout, warn, ...most 
           }
           why = error
         }
-        if (why === undefined) return speedUp()
+        if (why === undefined) return speedUp(entries.length)
         if (divided.length > 0) divide(divided, entries.length, why)
         if (limited.length === 0) return
         again(limited)

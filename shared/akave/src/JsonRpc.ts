@@ -368,7 +368,7 @@ const errorIn = (answer: unknown): unknown =>
 
 /** What JSON-RPC's error says; some answer with a text in its place. */
 const troubleIn = (error: unknown, hide: Hide): Trouble => ({
-  code: Predicate.hasProperty(error, "code") && Number.isInteger(error.code) ? Number(error.code) : "UNKNOWN",
+  code: Predicate.hasProperty(error, "code") && /^-?\d+$/.test(String(error.code)) ? Number(error.code) : "UNKNOWN",
   details: hide(wordsIn(error) ?? (typeof error === "string" && error !== "" ? error : "no reason given")),
   cause: jsonIn(hide(JSON.stringify(error)))
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Logger } from "effect"
 import * as JsonRpc from "../src/JsonRpc.ts"
 import { answer, serve } from "./httpServer.ts"
 
@@ -263,7 +263,7 @@ describe("a batch that a node refuses", () => {
       const numbers = Array.from({ length: 100 }, (_, n) => n)
       const results = yield* Effect.forEach(
         numbers,
-        (n) => Effect.retry(rpc.request("echo", [n]), { times: 4 }),
+        (n) => Effect.retry(rpc.request("echo", [n]), { times: 5 }),
         { concurrency: "unbounded" }
       )
       assert.deepStrictEqual(results, numbers)
@@ -334,12 +334,43 @@ describe("a limit on requests", () => {
   it.live("that does not end is told of in the node's own words", () =>
     Effect.gen(function*() {
       const { host } = yield* node(([asked]) => ({ body: [{ id: asked?.id, error: limited }] }))
-      const rpc = yield* JsonRpc.make(`http://${host}`, "200 millis", "400 millis")
+      const rpc = yield* JsonRpc.make(`http://${host}`, "1 second", "500 millis")
       assert.deepInclude(yield* Effect.flip(rpc.request("eth_blockNumber", [])), {
         code: -32_005,
         details: limited.message,
         isRetryable: true
       })
+    }))
+
+  it.live("that does not end is told of as each request's own", () =>
+    Effect.gen(function*() {
+      const { host } = yield* node((asked) => ({ status: 429, body: asked.map(({ id }) => ({ id, error: limited })) }))
+      const rpc = yield* JsonRpc.make(`http://${host}`, "1 second", "500 millis")
+      const errors = yield* Effect.forEach(["a", "b", "c"], (method) => Effect.flip(rpc.request(method, [])), {
+        concurrency: 3
+      })
+      assert.deepStrictEqual(errors.map(({ code, method, status }) => ({ code, method, status })), [
+        { code: -32_005, method: "a", status: 429 },
+        { code: -32_005, method: "b", status: 429 },
+        { code: -32_005, method: "c", status: 429 }
+      ])
+    }))
+
+  it.live("is told to the operator in the node's own words, as a refused batch is", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const logger = Logger.make(({ message }) => told.push(String(message)))
+      const { host } = yield* node((asked, post) => {
+        if (post === 0) return { body: { id: null, error: { code: -32_000, message: "batch limit 10 exceeded" } } }
+        return post === 1 ? { status: 429, body: { id: null, error: limited } } : { body: echo(asked) }
+      })
+      yield* askMany(host, 20).pipe(Effect.provide(Logger.layer([logger])))
+      assert.lengthOf(told, 2)
+      assert.include(
+        told[0],
+        "refused 20 requests at once, so 10 at most go together: batch limit 10 exceeded (-32000)"
+      )
+      assert.include(told[1], `limits requests, which wait for it: ${limited.message} (-32005)`)
     }))
 
   it.live("is not what a gas limit or too many blocks are", () =>

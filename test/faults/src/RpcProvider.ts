@@ -135,12 +135,12 @@ const besu: Provider = {
 const erigon: Provider = {
   name: "Erigon",
   refuse: ({ length }) =>
-    length > 50
+    length > 20
       ? { status: 200, body: undefined }
-      : length > 10
+      : length > 4
       ? whole(
         -32_000,
-        `batch limit 10 exceeded (can increase by --rpc.batch.limit). Requested batch of size: ${length}`
+        `batch limit 4 exceeded (can increase by --rpc.batch.limit). Requested batch of size: ${length}`
       )
       : undefined,
   deny: ({ method, params = [] }) =>
