@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createServer } from "node:net"
+import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { request } from "../support/Client.ts"
 
@@ -51,6 +52,10 @@ const settings = Effect.gen(function*() {
   const port = yield* Ports.free
   return { DATA_DIR: join(folder, "data"), PORT: `${port}` }
 })
+
+const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === "::1")
+)
 
 describe("npm start", () => {
   it.live("runs everything, shows a sample bucket, ends on SIGTERM and Ctrl-C, and starts again on its data", () =>
@@ -118,7 +123,10 @@ describe("npm start", () => {
         GRPC_TRACE: "all",
         GRPC_VERBOSITY: "DEBUG",
         RUST_LOG: "debug",
-        npm_config_omit: "dev"
+        npm_config_omit: "dev",
+        DEVNET_RPC_PORT: "0",
+        DEVNET_NODE_PORT: "0",
+        DEVNET_HOST: hasIPv6 ? "::1" : "127.0.0.1"
       })
       yield* says(start, "Ctrl-C stops everything.")
       assert.match(start.output(), /completed   transaction 0x/)
