@@ -197,10 +197,15 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
     Array.from({ length: options.counts?.[kind] ?? 1 }).keys()
 
   for (const index of count("projector")) yield* service("projector", index, "", ["nats", "postgres"], shared)
+  // Over a WebSocket the embedded chain tells of its blocks at once. A URL from outside, or none beside an outside node, stays.
+  const webSocket = rpcUrl === "" || Processes.inherited([])["AKAVE_RPC_URL"]
+    ? {}
+    : { AKAVE_RPC_URL: rpcUrl.replace("http:", "ws:") }
   for (const index of count("executor")) {
     yield* service("executor", index, "", ["nats", "devnet"], {
       ...shared,
       AKAVE_NODE_ADDRESS: nodeAddress,
+      ...webSocket,
       AKAVE_PRIVATE_KEY: Redacted.value(privateKey)
     })
   }
