@@ -3,9 +3,11 @@ import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
 import { parseEther, toBeHex } from "ethers"
 import { createServer } from "node:net"
+import { join } from "node:path"
+import { gunzipSync } from "node:zlib"
 import { Anvil } from "../src/Anvil.ts"
 import { Contracts } from "../src/Contracts.ts"
-import { send, storageInterface, user, withSettings } from "./devnet.ts"
+import { developerAccount, send, storageInterface, user, withSettings } from "./devnet.ts"
 
 const chain = (values?: Record<string, string>) =>
   withSettings(Contracts.layer.pipe(Layer.provideMerge(Anvil.layer), Layer.provide(NodeServices.layer)), values)
@@ -199,6 +201,27 @@ it.live("a damaged chain is told in one sentence and left as it is", () =>
       assert.match(error.message, /^The kept chain .*chain\.json cannot be read: move the file away [^\n]*$/)
       assert.strictEqual(yield* fs.readFileString(path), text)
     }
+  }).pipe(Effect.provide(NodeServices.layer)))
+
+it.live("a chain that the release before has kept goes on, with the contracts that it has", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const dataDir = yield* folder
+    const dump = yield* fs.readFile(join(import.meta.dirname, "fixtures/chain-0.1.0.json.gz"))
+    yield* fs.writeFile(`${dataDir}/chain.json`, gunzipSync(dump))
+    const kept = onChain({ DEVNET_DATA_DIR: dataDir })
+    const bucket = yield* Effect.gen(function*() {
+      const { provider } = yield* Anvil
+      const { storageAddress } = yield* Contracts
+      const data = storageInterface.encodeFunctionData("getBucketIndexByName", ["old-two", developerAccount(0).address])
+      const answer = yield* Effect.promise(() => provider.call({ to: storageAddress, data }))
+      assert.deepStrictEqual(storageInterface.decodeFunctionResult("getBucketIndexByName", answer).toArray(), [
+        1n,
+        true
+      ])
+      return yield* createBucket("new")
+    }).pipe(kept)
+    yield* isKept(bucket).pipe(kept)
   }).pipe(Effect.provide(NodeServices.layer)))
 
 it.live("a kept chain with other contracts is refused", () =>
