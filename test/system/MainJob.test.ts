@@ -232,6 +232,31 @@ describe("the description", () => {
       const page = yield* request(`${gateway}/docs`)
       assert.strictEqual(page.status, 200)
       assert.include(page.body, "Akave Async Gateway")
+      // Else the page loads fonts from its maker, and shows buttons that lead to its maker's cloud.
+      for (
+        const setting of [
+          `"withDefaultFonts":false`,
+          `"telemetry":false`,
+          `"hideClientButton":true`,
+          `"showDeveloperTools":"never"`,
+          `"agent":{"disabled":true}`
+        ]
+      ) assert.include(page.body, setting)
+    }))
+
+  it.live("of where to go on is at the root: a page for browsers, JSON for others", () =>
+    Effect.gen(function*() {
+      const page = yield* request(`${gateway}/`, { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } })
+      assert.strictEqual(page.status, 200)
+      assert.match(page.headers.get("content-type") ?? "", /^text\/html/)
+      const { body: links, headers } = yield* request(`${gateway}/`, { headers: { accept: "*/*" } })
+      assert.match(headers.get("content-type") ?? "", /^application\/json/)
+      for (const path of ["/docs", "/openapi.json", "/health", "/health/ready"]) {
+        assert.include(page.body, `href="${path}"`)
+        assert.include(Object.values(links), path)
+        assert.strictEqual((yield* request(`${gateway}${path}`)).status, 200)
+      }
+      for (const text of [page.body, JSON.stringify(links)]) assert.include(text, "docs/http-api.md")
     }))
 
   it.live("of its health says that all is there", () =>
@@ -317,6 +342,33 @@ describe("a request that is not valid", () => {
       const answer = yield* request(`${gateway}${path}`, { method })
       assert.deepInclude(answer.body, { status, code })
       assert.strictEqual(answer.status, status)
+    }))
+
+  it.live("has a body if its type is to matter", () =>
+    Effect.gen(function*() {
+      const id = "019845e1-682f-7b02-a706-3b2422d13aec"
+      const cases = [
+        ["DELETE", "/buckets/no-such-bucket", "bucket_not_found"],
+        ["DELETE", `/jobs/${id}`, "job_not_found"],
+        ["POST", "/dead-letters/999999/redrive", "dead_letter_not_found"],
+        ["POST", "/buckets", "invalid_request"],
+        ["POST", "/dead-letters/redrive", "invalid_request"],
+        ["PUT", "/buckets", "route_not_found"],
+        ["PATCH", "/buckets", "route_not_found"]
+      ] as const
+      const headers = { "content-type": "text/xml" }
+      const chunked = (text: string) => ({ body: new Blob([text]).stream(), duplex: "half" }) as const
+      for (const [method, path, code] of cases) {
+        // Without a length, with a length of 0, and in no chunks.
+        for (const body of [{}, { body: "" }, chunked("")]) {
+          const answer = yield* request(`${gateway}${path}`, { method, headers, ...body })
+          assert.strictEqual(answer.body.code, code, `${method} ${path}`)
+        }
+        for (const body of [{ body: "<name/>" }, chunked("<name/>"), chunked("a".repeat(64 * 1024 + 1))]) {
+          const answer = yield* request(`${gateway}${path}`, { method, headers, ...body })
+          assert.strictEqual(answer.body.code, "unsupported_media_type", `${method} ${path}`)
+        }
+      }
     }))
 
   it.live("takes a body of 64 KiB and bodies without a type, as curl sends them", () =>

@@ -10,9 +10,9 @@ it.live("jobs complete over a WebSocket, and still do after the chain was away",
     const url = `ws://${Ports.host}:${rpc}`
     const stack = yield* Stack.started({
       ports: { rpc },
-      // The chain tells of its blocks: within this test, no executor asks for one.
+      // The chain tells of its blocks: within this test, no executor asks for one. The stack gives it the chain's WebSocket.
       env: {
-        executor: { AKAVE_RPC_URL: url, CHAIN_POLL_INTERVAL: "10 minutes" },
+        executor: { CHAIN_POLL_INTERVAL: "10 minutes" },
         devnet: { DEVNET_PUBLIC_RPC_URL: url }
       }
     })

@@ -209,10 +209,13 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
     Array.from({ length: options.counts?.[kind] ?? 1 }).keys()
 
   for (const index of count("projector")) yield* service("projector", index, "", ["nats", "postgres"], shared)
+  // Over a WebSocket the embedded chain reports its blocks at once.
+  const webSocket = rpcUrl === "" ? {} : { AKAVE_RPC_URL: rpcUrl.replace("http:", "ws:") }
   for (const index of count("executor")) {
     yield* service("executor", index, "", ["nats", "devnet"], {
       ...shared,
       AKAVE_NODE_ADDRESS: nodeAddress,
+      ...webSocket,
       AKAVE_PRIVATE_KEY: Redacted.value(privateKey)
     })
   }

@@ -116,6 +116,31 @@ describe("the stack", () => {
       for (const variable of Object.keys(postgres)) assert.notInclude(projector, variable)
     }))
 
+  it.live("has executors told of the embedded chain's blocks, and leaves the URL of another one alone", () =>
+    Effect.gen(function*() {
+      const urls = Effect.fnUntraced(function*(options: Stack.Options) {
+        const dataDir = yield* temporary
+        const elsewhere = { natsUrl: "nats://127.0.0.1:1", databaseUrl: "postgres://127.0.0.1:1/x" }
+        const stack = yield* Stack.make({ dataDir, mains, ...elsewhere, ...options })
+        const seen: Record<string, unknown> = {}
+        yield* stack.start(({ process }, { details }) =>
+          Effect.sync(() => {
+            seen[process.name] = details["chainUrl"]
+          })
+        )
+        yield* stack.stop
+        return { executor: seen["executor"], gateway: seen["gateway"], rpcUrl: stack.rpcUrl }
+      })
+      const embedded = yield* urls({})
+      assert.match(embedded.rpcUrl, /^http:/)
+      assert.strictEqual(embedded.executor, embedded.rpcUrl.replace("http", "ws"))
+      assert.isUndefined(embedded.gateway)
+      const url = "http://127.0.0.1:2"
+      assert.strictEqual((yield* urls({ env: { executor: { AKAVE_RPC_URL: url } } })).executor, url)
+      const privateKey = Redacted.make(Stack.publicDevelopmentKey)
+      assert.isUndefined((yield* urls({ nodeAddress: "127.0.0.1:1", privateKey })).executor)
+    }))
+
   it.live("asks for a key where the network is not its own, and derives the owner from it", () =>
     Effect.gen(function*() {
       const options = {

@@ -33,14 +33,15 @@ contract AccessManager {
 
     /// Delegating twice is the same as once.
     function delegateAccess(bytes32 bucketId, address delegated) external {
-        requireOwner(bucketId);
+        address owner = existingOwnerOf(bucketId);
         if (delegated == address(0)) revert InvalidAddress();
+        if (owner != msg.sender) revert NotBucketOwner();
         delegates[bucketId][delegated] = true;
         emit AccessDelegated(bucketId, delegated);
     }
 
     function removeAccess(bytes32 bucketId, address delegated) external {
-        requireOwner(bucketId);
+        if (existingOwnerOf(bucketId) != msg.sender) revert NotBucketOwner();
         if (!delegates[bucketId][delegated]) revert NoDelegatedAccess();
         delegates[bucketId][delegated] = false;
         emit AccessRemoved(bucketId, delegated);
@@ -52,10 +53,9 @@ contract AccessManager {
         return owner != address(0) && (owner == user || delegates[bucketId][user]);
     }
 
-    function requireOwner(bytes32 bucketId) private view {
-        address owner = ownerOf(bucketId);
+    function existingOwnerOf(bytes32 bucketId) private view returns (address owner) {
+        owner = ownerOf(bucketId);
         if (owner == address(0)) revert BucketNotFound();
-        if (owner != msg.sender) revert NotBucketOwner();
     }
 
     function ownerOf(bytes32 bucketId) private view returns (address) {

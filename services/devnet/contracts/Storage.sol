@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {AccessManager} from "./AccessManager.sol";
 
 /// Buckets of an Akave development network. The interface, the order of the checks and the errors are those that
-/// clients of the Akave network rely on; storage is laid out for low gas.
+/// clients of the Akave network rely on. Storage is laid out so that calls cost about what they cost there.
 contract Storage {
     /// A bucket as callers see it. The order of the fields is part of the interface.
     struct Bucket {
@@ -15,13 +15,14 @@ contract Storage {
         bytes32[] files;
     }
 
-    /// A bucket as it is kept. The owner is set in every existing bucket; owner, time and place share one slot.
+    /// A bucket as it is kept: a slot for each field, as on the Akave network. The owner is set in every existing bucket.
     struct StoredBucket {
-        address owner;
-        uint64 createdAt;
-        /// Place in the owner's list.
-        uint32 index;
+        bytes32 id;
         string name;
+        uint256 createdAt;
+        address owner;
+        /// Place in the owner's list, in the owner's slot, where it costs nothing further.
+        uint96 index;
         bytes32[] files;
     }
 
@@ -65,10 +66,11 @@ contract Storage {
         if (bucket.owner != address(0)) revert BucketAlreadyExists();
 
         bytes32[] storage ids = idsOf[msg.sender];
-        bucket.owner = msg.sender;
-        bucket.createdAt = uint64(block.timestamp);
-        bucket.index = uint32(ids.length);
+        bucket.id = id;
         bucket.name = bucketName;
+        bucket.createdAt = block.timestamp;
+        bucket.owner = msg.sender;
+        bucket.index = uint96(ids.length);
         ids.push(id);
         emit CreateBucket(id, bucketName, msg.sender);
     }
@@ -83,7 +85,7 @@ contract Storage {
 
         bytes32 last = ids[ids.length - 1];
         ids[index] = last;
-        buckets[last].index = uint32(index);
+        buckets[last].index = uint96(index);
         ids.pop();
         delete buckets[id];
         emit DeleteBucket(id, bucketName, msg.sender);
@@ -169,7 +171,7 @@ contract Storage {
         bytes32[] memory files = new bytes32[](pageLength(stored.files.length, fileOffset, fileLimit));
         if (stored.owner == address(0)) return bucket;
         for (uint256 i = 0; i < files.length; i++) files[i] = stored.files[fileOffset + i];
-        return Bucket(id, stored.name, stored.createdAt, stored.owner, files);
+        return Bucket(stored.id, stored.name, stored.createdAt, stored.owner, files);
     }
 
     /// How many of `length` entries a page holds.

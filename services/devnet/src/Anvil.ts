@@ -1,13 +1,13 @@
 import {
+  Clock,
   Context,
   Deferred,
   Duration,
   Effect,
   Fiber,
-  FileSystem,
+  Latch,
   Layer,
   Option,
-  Path,
   Schedule,
   Schema,
   Stream
@@ -15,9 +15,8 @@ import {
 import { ChildProcess } from "effect/process"
 import { JsonRpcProvider } from "ethers"
 import { createRequire } from "node:module"
-import { promisify } from "node:util"
-import { gunzip } from "node:zlib"
 import { AnvilConfig, reachable } from "./DevnetConfig.ts"
+import * as KeptChain from "./KeptChain.ts"
 
 export class RpcPortTaken extends Schema.TaggedError<RpcPortTaken>()("RpcPortTaken", { port: Schema.Int }) {
   override readonly message =
@@ -26,13 +25,6 @@ export class RpcPortTaken extends Schema.TaggedError<RpcPortTaken>()("RpcPortTak
 export class HostUnknown extends Schema.TaggedError<HostUnknown>()("HostUnknown", { host: Schema.String }) {
   override readonly message =
     `DEVNET_HOST is ${this.host}, which is no address of this machine: set it to one, or unset it`
-}
-export class StateUnreadable extends Schema.TaggedError<StateUnreadable>()("StateUnreadable", {
-  path: Schema.String,
-  detail: Schema.String
-}) {
-  override readonly message =
-    `The kept chain ${this.path} cannot be read: move the file away to begin a new chain (${this.detail})`
 }
 export class AnvilNotStarted extends Schema.TaggedError<AnvilNotStarted>()("AnvilNotStarted", {
   detail: Schema.String
@@ -60,11 +52,13 @@ const heldStates = 64
 const baseFee = 1_000_000_000n
 /** Clients send some transactions with a fee cap of 150 gwei; 20 full blocks multiply the base fee by 10.5. */
 const baseFeeCeiling = 10_000_000_000n
+/** Empty blocks after which no client waits for confirmations any more. */
+const mostConfirmations = 64
+/** The time between two idle blocks, in times that one takes. */
+const idlePause = 20
+const longestIdle = Duration.seconds(10)
 const startTimeout = Duration.seconds(60)
 const stopTimeout = Duration.seconds(5)
-/** What a killed devnet loses of its chain at most, while a save takes less than a tenth of it. */
-const saveInterval = Duration.seconds(1)
-const saveTimeout = Duration.seconds(30)
 const errorLines = 20
 
 /** The development chain: an Anvil process that lives as long as the layer. */
@@ -84,57 +78,32 @@ export class Anvil extends Context.Service<Anvil, {
     Anvil,
     Effect.gen(function*() {
       const config = yield* AnvilConfig
-      const state = yield* Effect.transposeOption(Option.map(config.dataDir, keptState))
-      const { isRunning, pid, port, stopped } = yield* spawn(config, state)
+      const files = yield* Effect.transposeOption(Option.map(config.dataDir, KeptChain.files))
+      const dump = Option.isSome(files)
+        ? yield* KeptChain.prepare(files.value, withoutClients(config, files.value.dump))
+        : Option.none()
+      const calls = KeptChain.listen()
+      const { isRunning, pid, port, stopped } = yield* spawn(config, dump, calls.line)
+      const { provider, rpc, rpcUrl } = yield* connect(config.host, port)
 
-      const rpcUrl = `http://${reachable(config.host)}:${port}`
-      const provider = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          new JsonRpcProvider(rpcUrl, chainId, {
-            staticNetwork: true,
-            batchMaxCount: 1,
-            cacheTimeout: -1,
-            pollingInterval: 100
-          })
-        ),
-        (provider) => Effect.sync(() => provider.destroy())
-      )
-      const rpc = Effect.fn("Anvil.rpc")((method: string, params: ReadonlyArray<unknown>) =>
-        Effect.tryPromise({
-          try: (): Promise<unknown> => provider.send(method, [...params]),
-          catch: (cause) => new RpcFailed({ method, cause })
-        })
-      )
-
-      // One line for each request would be written and thrown away.
-      yield* rpc("anvil_setLoggingEnabled", [false]).pipe(
+      // Each call is told in one line, which only the kept chain reads.
+      yield* rpc("anvil_setLoggingEnabled", [Option.isSome(files)]).pipe(
         Effect.mapError((error) => new AnvilNotStarted({ detail: error.message }))
       )
       if (config.holdsBaseFee) yield* holdBaseFee(rpc).pipe(Effect.forkScoped)
-      if (Option.isSome(state)) yield* keep(rpc, isRunning, state.value.path)
+      const mined = yield* Latch.make()
+      if (Option.isSome(files)) {
+        yield* KeptChain.keep({ rpc, calls, files: files.value, isLoaded: Option.isSome(dump), isRunning, mined })
+      }
       // It ends before the chain is saved for the last time, so that no block is mined that the next run does not know.
-      yield* mine(rpc, config.blockTime).pipe(Effect.forkScoped)
+      yield* mine(rpc, config.blockTime, mined).pipe(Effect.forkScoped)
 
-      return Anvil.of({ port, rpcUrl, provider, pid, statePath: Option.map(state, ({ path }) => path), rpc, stopped })
+      return Anvil.of({ port, rpcUrl, provider, pid, statePath: Option.map(files, ({ dump }) => dump), rpc, stopped })
     })
   )
 }
 
 type Rpc = Anvil["Service"]["rpc"]
-interface KeptState {
-  readonly path: string
-  readonly exists: boolean
-}
-
-const keptState = Effect.fnUntraced(function*(dataDir: string) {
-  const fs = yield* FileSystem.FileSystem
-  const path = (yield* Path.Path).join(dataDir, "chain.json")
-  const exists = yield* fs.makeDirectory(dataDir, { recursive: true }).pipe(
-    Effect.andThen(fs.exists(path)),
-    Effect.mapError((error) => new StateUnreadable({ path, detail: error.message }))
-  )
-  return { path, exists } satisfies KeptState
-})
 
 /** The program itself, not npm's wrapper around it, so that signals and the process id are Anvil's. */
 const program = (): readonly [string, ...Array<string>] => {
@@ -148,12 +117,14 @@ const program = (): readonly [string, ...Array<string>] => {
   }
 }
 
+type Place = Pick<Effect.Success<typeof AnvilConfig>, "host" | "port" | "gasLimit">
+
 const spawn = Effect.fnUntraced(function*(
-  config: Effect.Success<typeof AnvilConfig>,
-  state: Option.Option<KeptState>
+  config: Place,
+  dump: Option.Option<string>,
+  onLine: (line: string) => Effect.Effect<void>
 ) {
   const [command, ...prefix] = program()
-  const loaded = Option.filter(state, ({ exists }) => exists)
   const anvil = yield* ChildProcess.make(command, [
     ...prefix,
     `--host=${config.host}`,
@@ -164,7 +135,9 @@ const spawn = Effect.fnUntraced(function*(
     `--gas-limit=${config.gasLimit}`,
     `--block-base-fee-per-gas=${baseFee}`,
     `--prune-history=${heldStates}`,
-    ...Option.match(loaded, { onNone: () => [], onSome: ({ path }) => [`--load-state=${path}`] })
+    // A block of a journal may be larger than the standard 2 MB.
+    "--no-request-size-limit",
+    ...Option.match(dump, { onNone: () => [], onSome: (path) => [`--load-state=${path}`] })
   ], { stdin: "ignore", killSignal: "SIGTERM", forceKillAfter: stopTimeout }).pipe(
     Effect.mapError((error) => new AnvilNotStarted({ detail: error.message }))
   )
@@ -174,7 +147,7 @@ const spawn = Effect.fnUntraced(function*(
   const output = anvil.stdout.pipe(Stream.decodeText(), Stream.splitLines)
   yield* Stream.runForEach(output, (line) => {
     const port = /^Listening on .*:(\d+)$/.exec(line)?.[1]
-    return port === undefined ? Effect.void : Deferred.succeed(listening, Number(port))
+    return port === undefined ? onLine(line) : Deferred.succeed(listening, Number(port))
   }).pipe(Effect.forkScoped)
 
   const errors: Array<string> = []
@@ -196,7 +169,7 @@ const spawn = Effect.fnUntraced(function*(
       duration: startTimeout,
       orElse: () => Effect.fail(new AnvilNotStarted({ detail: `no answer in ${Duration.format(startTimeout)}` }))
     }),
-    Effect.raceFirst(Effect.flatMap(ended, (detail) => Effect.fail(whyNotStarted(detail, config, loaded))))
+    Effect.raceFirst(Effect.flatMap(ended, (detail) => Effect.fail(whyNotStarted(detail, config, dump))))
   )
   const stopped = Effect.flatMap(ended, (detail) => Effect.fail(new AnvilStopped({ detail })))
   const isRunning = Effect.orElseSucceed(anvil.isRunning, () => false)
@@ -205,16 +178,70 @@ const spawn = Effect.fnUntraced(function*(
 
 const whyNotStarted = (
   detail: string,
-  { host, port }: Effect.Success<typeof AnvilConfig>,
-  loaded: Option.Option<KeptState>
+  { host, port }: Place,
+  dump: Option.Option<string>
 ) => {
   if (detail.includes("Address already in use")) return new RpcPortTaken({ port })
   if (detail.includes("assign requested address")) return new HostUnknown({ host })
-  if (Option.isSome(loaded) && detail.includes("--load-state")) {
-    return new StateUnreadable({ path: loaded.value.path, detail: detail.split(": ").slice(-1).join() })
+  if (Option.isSome(dump) && detail.includes("--load-state")) {
+    return new KeptChain.StateUnreadable({ path: dump.value, detail: detail.split(": ").slice(-1).join() })
   }
   return new AnvilNotStarted({ detail })
 }
+
+const decodeAnswer = Schema.decodeUnknownResult(
+  Schema.Union([
+    Schema.Struct({ error: Schema.Struct({ message: Schema.String }) }),
+    Schema.Struct({ result: Schema.Unknown })
+  ])
+)
+
+const connect = Effect.fnUntraced(function*(host: string, port: number) {
+  const rpcUrl = `http://${reachable(host)}:${port}`
+  const provider = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      new JsonRpcProvider(rpcUrl, chainId, {
+        staticNetwork: true,
+        batchMaxCount: 1,
+        cacheTimeout: -1,
+        pollingInterval: 100
+      })
+    ),
+    (provider) => Effect.sync(() => provider.destroy())
+  )
+  // Not by ethers, whose own decoding of UTF-8 takes some seconds for a dump.
+  const rpc = Effect.fn("Anvil.rpc")((method: string, params: ReadonlyArray<unknown>) =>
+    Effect.tryPromise({
+      try: async (signal) => {
+        const response = await fetch(rpcUrl, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+          signal
+        })
+        return await response.json()
+      },
+      catch: (cause) => new RpcFailed({ method, cause })
+    }).pipe(
+      Effect.flatMap((answer) => Effect.fromResult(decodeAnswer(answer))),
+      Effect.flatMap((answer) =>
+        "error" in answer ? Effect.fail(new Error(answer.error.message)) : Effect.succeed(answer.result)
+      ),
+      Effect.mapError((cause) => cause instanceof RpcFailed ? cause : new RpcFailed({ method, cause }))
+    )
+  )
+  return { provider, rpc, rpcUrl }
+})
+
+/** An Anvil with this dump that makes no blocks, at a port that nobody is told. */
+const withoutClients = (config: Place, dump: string) =>
+  Effect.gen(function*() {
+    const place = { host: "127.0.0.1", port: 0, gasLimit: config.gasLimit }
+    const { port } = yield* spawn(place, Option.some(dump), () => Effect.void)
+    const { rpc } = yield* connect(place.host, port)
+    yield* rpc("anvil_setLoggingEnabled", [false])
+    return rpc
+  })
 
 /**
  * A devnet that is killed cannot stop its Anvil, which would go on and hold the port. This small shell waits for the
@@ -229,16 +256,37 @@ const endWithUs = (pid: number) =>
       forceKillAfter: stopTimeout
     }).pipe(Effect.mapError((error) => new AnvilNotStarted({ detail: error.message })))
 
+const PoolStatus = Schema.Struct({ pending: Schema.String, queued: Schema.String })
+
 /**
  * Blocks are asked for at their time. Anvil's own --block-time, where it is 2 seconds or less, overrides --prune-history
  * by 1500 states, which take gigabytes after some hours.
+ *
+ * For each block Anvil hashes its whole state anew, which takes 0.1 s for 100,000 slots. So where nothing waits, and
+ * nobody can wait for confirmations any more, blocks come more slowly, such that they take a part of the time only.
  */
-const mine = (rpc: Rpc, blockTime: number) =>
-  rpc("evm_mine", []).pipe(
+const mine = (rpc: Rpc, blockTime: number, mined: Latch.Latch) => {
+  let emptyBlocks = 0
+  let cost = 1
+  let idleUntil = 0
+  return Effect.gen(function*() {
+    const { pending, queued } = yield* Effect.flatMap(rpc("txpool_status", []), Schema.decodeUnknownEffect(PoolStatus))
+    const isIdle = Number(pending) + Number(queued) === 0
+    emptyBlocks = isIdle ? emptyBlocks + 1 : 0
+    const start = yield* Clock.currentTimeMillis
+    if (emptyBlocks > mostConfirmations && start < idleUntil) return
+    yield* rpc("evm_mine", [])
+    yield* mined.open
+    const end = yield* Clock.currentTimeMillis
+    // One slow answer, of a machine that is busy, counts twice the answer before it at most.
+    cost = Math.max(1, Math.min(end - start, 2 * cost))
+    idleUntil = end + Math.min(idlePause * cost, Duration.toMillis(longestIdle))
+  }).pipe(
     Effect.ignore,
     Effect.uninterruptible,
     Effect.repeat(Schedule.fixed(Duration.seconds(blockTime)))
   )
+}
 
 /** Full blocks raise the base fee by an eighth each; here it must stay far below the fee caps of clients. */
 const holdBaseFee = (rpc: Rpc) =>
@@ -253,40 +301,3 @@ const holdBaseFee = (rpc: Rpc) =>
     Effect.andThen(Effect.sleep("1 second")),
     Effect.forever
   )
-
-/**
- * Saves the chain every second and once more at the end. Anvil's own saving overwrites its file in place, so that a
- * kill in mid-write would destroy the chain; here a finished file replaces the one before it.
- */
-const keep = Effect.fnUntraced(function*(rpc: Rpc, isRunning: Effect.Effect<boolean>, path: string) {
-  const fs = yield* FileSystem.FileSystem
-  const next = `${path}.next`
-  let saved: unknown
-
-  const save = Effect.gen(function*() {
-    const head = yield* rpc("eth_blockNumber", [])
-    if (head === saved) return
-    const dump = yield* Effect.flatMap(rpc("anvil_dumpState", []), Schema.decodeUnknownEffect(Schema.String))
-    const text = yield* Effect.tryPromise(() => promisify(gunzip)(Buffer.from(dump.slice(2), "hex")))
-    yield* Effect.scoped(Effect.gen(function*() {
-      const file = yield* fs.open(next, { flag: "w" })
-      yield* file.writeAll(text)
-      yield* file.sync
-    }))
-    yield* fs.rename(next, path)
-    saved = head
-  }).pipe(
-    Effect.timeout(saveTimeout),
-    Effect.catch((error) =>
-      // A chain that has ended is told of by `stopped`.
-      Effect.when(Effect.logError(`The chain was not saved to ${path}: ${error.message}`), isRunning)
-    ),
-    Effect.withSpan("Anvil.save")
-  )
-
-  yield* Effect.addFinalizer(() => save)
-  yield* Effect.gen(function*() {
-    const [elapsed] = yield* Effect.timed(save)
-    yield* Effect.sleep(Duration.max(saveInterval, Duration.times(elapsed, 10)))
-  }).pipe(Effect.forever, Effect.forkScoped)
-})

@@ -1,5 +1,5 @@
 import { Context, Effect, Layer, Schema } from "effect"
-import { ContractFactory, getCreateAddress, Interface, type TransactionRequest, Wallet } from "ethers"
+import { ContractFactory, getCreateAddress, Interface, keccak256, type TransactionRequest, Wallet } from "ethers"
 import { Anvil } from "./Anvil.ts"
 import accessManagerArtifact from "./artifacts/AccessManager.json" with { type: "json" }
 import storageArtifact from "./artifacts/Storage.json" with { type: "json" }
@@ -19,6 +19,13 @@ export class DeploymentFailed extends Schema.TaggedError<DeploymentFailed>()("De
 }) {
   override readonly message = `The contracts could not be deployed: ${this.step} failed`
 }
+
+/** The code of releases before, by its hash: a kept chain goes on with it, as its interface and answers are the same. */
+const earlierCode: ReadonlySet<string> = new Set([
+  // 0.1.0: Storage, which took less gas, and AccessManager, whose delegateAccess looked at the owner before the address.
+  "0xa1ccd98917240deecd31736d67c02ebac1fb90043dca99127010e4014961a783",
+  "0xaa1924876f1b66206f786d047db2b78e9d0b9ed64c8c2b1166567da2bbc0998b"
+])
 
 /** The Storage and AccessManager contracts, deployed once and found again on a kept chain. */
 export class Contracts extends Context.Service<Contracts, {
@@ -55,7 +62,7 @@ export class Contracts extends Context.Service<Contracts, {
         const { contractName } = artifact
         const step = `deploying ${contractName}`
         const code = yield* attempt(step, () => provider.getCode(address))
-        if (code === artifact.deployedBytecode) return
+        if (code === artifact.deployedBytecode || earlierCode.has(keccak256(code))) return
         const used = yield* attempt(step, () => provider.getTransactionCount(deployer.address))
         if (code !== "0x" || used !== nonce) return yield* new OtherContracts({ contractName, address })
         const transaction = yield* attempt(

@@ -3,9 +3,11 @@ import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
 import { parseEther, toBeHex } from "ethers"
 import { createServer } from "node:net"
+import { join } from "node:path"
+import { gunzipSync } from "node:zlib"
 import { Anvil } from "../src/Anvil.ts"
 import { Contracts } from "../src/Contracts.ts"
-import { send, storageInterface, user, withSettings } from "./devnet.ts"
+import { developerAccount, send, storageInterface, user, withSettings } from "./devnet.ts"
 
 const chain = (values?: Record<string, string>) =>
   withSettings(Contracts.layer.pipe(Layer.provideMerge(Anvil.layer), Layer.provide(NodeServices.layer)), values)
@@ -95,7 +97,7 @@ it.live("a kept chain survives a stop", () =>
     yield* Effect.andThen(isKept(first), isKept(second)).pipe(kept)
   }).pipe(Effect.provide(NodeServices.layer)))
 
-it.live("a kept chain survives the death of its process, up to the last second", () =>
+it.live("a kept chain survives the death of its process, up to the last block", () =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const dataDir = yield* folder
@@ -103,10 +105,10 @@ it.live("a kept chain survives the death of its process, up to the last second",
     const bucket = yield* Effect.gen(function*() {
       const { pid, stopped } = yield* Anvil
       const bucket = yield* createBucket("durable")
-      yield* until(
-        fs.readFileString(`${dataDir}/chain.json`).pipe(Effect.orElseSucceed(() => "")),
-        (text) => text.includes(bucket.receipt.hash)
-      )
+      const files = Effect.forEach(["chain.json", "chain.journal"], (name) =>
+        Effect.orElseSucceed(fs.readFileString(`${dataDir}/${name}`), () => ""))
+      yield* until(files, (texts) =>
+        texts.some((text) => text.includes(bucket.receipt.hash)))
       process.kill(pid, "SIGKILL")
       const error = yield* Effect.flip(stopped)
       assert.strictEqual(error.message, "Anvil stopped unexpectedly: ended by a signal")
@@ -201,6 +203,27 @@ it.live("a damaged chain is told in one sentence and left as it is", () =>
     }
   }).pipe(Effect.provide(NodeServices.layer)))
 
+it.live("a chain that the release before has kept goes on, with the contracts that it has", () =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const dataDir = yield* folder
+    const dump = yield* fs.readFile(join(import.meta.dirname, "fixtures/chain-0.1.0.json.gz"))
+    yield* fs.writeFile(`${dataDir}/chain.json`, gunzipSync(dump))
+    const kept = onChain({ DEVNET_DATA_DIR: dataDir })
+    const bucket = yield* Effect.gen(function*() {
+      const { provider } = yield* Anvil
+      const { storageAddress } = yield* Contracts
+      const data = storageInterface.encodeFunctionData("getBucketIndexByName", ["old-two", developerAccount(0).address])
+      const answer = yield* Effect.promise(() => provider.call({ to: storageAddress, data }))
+      assert.deepStrictEqual(storageInterface.decodeFunctionResult("getBucketIndexByName", answer).toArray(), [
+        1n,
+        true
+      ])
+      return yield* createBucket("new")
+    }).pipe(kept)
+    yield* isKept(bucket).pipe(kept)
+  }).pipe(Effect.provide(NodeServices.layer)))
+
 it.live("a kept chain with other contracts is refused", () =>
   Effect.gen(function*() {
     const dataDir = yield* folder
@@ -235,4 +258,27 @@ it.live("blocks come by themselves, and their times are those of the clock", () 
     const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     assert.isAtMost(last?.timestamp ?? Number.NaN, now)
     assert.isAtLeast(last?.timestamp ?? Number.NaN, now - 2)
+  }).pipe(onChain({ DEVNET_BLOCK_TIME: "0.05" })))
+
+it.live("idle blocks of a large state come more slowly, and faster again when a transaction waits", () =>
+  Effect.gen(function*() {
+    const { provider, rpcUrl } = yield* Anvil
+    const address = "0x00000000000000000000000000000000000000cc"
+    const calls = Array.from({ length: 40_000 }, (_, id) => ({
+      jsonrpc: "2.0",
+      id,
+      method: "anvil_setStorageAt",
+      params: [address, toBeHex(id, 32), toBeHex(1, 32)]
+    }))
+    const headers = { "content-type": "application/json" }
+    yield* Effect.promise(() => fetch(rpcUrl, { method: "POST", headers, body: JSON.stringify(calls) }))
+    const times: Array<number> = []
+    yield* Effect.gen(function*() {
+      const number = yield* Effect.promise(() => provider.getBlockNumber())
+      times[number] ??= yield* Clock.currentTimeMillis
+      // Ten blocks would have come in this time.
+      return times.some((time, block) => time - (times[block - 1] ?? time) > 500)
+    }).pipe((look) => until(look, (isSlow) => isSlow))
+    const sender = yield* user
+    yield* Effect.promise(async () => (await sender.sendTransaction({ to: sender.address })).wait())
   }).pipe(onChain({ DEVNET_BLOCK_TIME: "0.05" })))

@@ -52,12 +52,12 @@ const namesOf = (
     ([buckets]) => Array.from(buckets, (bucket: { readonly name: string }) => bucket.name)
   )
 
-// No function adds files to a bucket yet, so tests write the list where the contract keeps it: the third slot of the
+// No function adds files to a bucket yet, so tests write the list where the contract keeps it: the fifth slot of the
 // bucket, which is kept in the mapping at slot 2.
 const setFiles = Effect.fnUntraced(function*(storage: Target, id: string, files: ReadonlyArray<string>) {
   const { rpc } = yield* Anvil
   const bucket = BigInt(keccak256(AbiCoder.defaultAbiCoder().encode(["bytes32", "uint256"], [id, 2])))
-  const slot = toBeHex(bucket + 2n, 32)
+  const slot = toBeHex(bucket + 4n, 32)
   yield* rpc("anvil_setStorageAt", [storage.address, slot, toBeHex(files.length, 32)])
   for (const [index, file] of files.entries()) {
     yield* rpc("anvil_setStorageAt", [storage.address, toBeHex(BigInt(keccak256(slot)) + BigInt(index), 32), file])
@@ -127,7 +127,6 @@ layer(Chain)("createBucket", (it) => {
       const { idOf, owner, storage } = yield* ownerWith()
       assert.strictEqual((yield* call(owner.address, storage, "createBucket", ["photos"]))[0], idOf("photos"))
       const receipt = yield* send(owner, storage, "createBucket", ["photos"])
-      assert.isBelow(Number(receipt.gasUsed), 166_000)
       assert.deepStrictEqual(receipt.logs.map(({ topics }) => topics), [[
         keccakOf("CreateBucket(bytes32,string,address)"),
         idOf("photos"),
@@ -143,6 +142,20 @@ layer(Chain)("createBucket", (it) => {
         owner.address,
         []
       ])
+    }))
+
+  // On the Akave network: 148,000 to 166,000 for a short name, up to 211,000 for a long one, 52,000 to 64,000 for a deletion.
+  it.effect("costs about what it costs on the Akave network, and so does a deletion", () =>
+    Effect.gen(function*() {
+      const { idOf, owner, storage } = yield* ownerWith()
+      const gas = (name: string, ...parameters: ReadonlyArray<unknown>) =>
+        Effect.map(send(owner, storage, name, parameters), ({ gasUsed }) => Number(gasUsed))
+      const isNear = (actual: number, expected: number) => assert.approximately(actual, expected, expected / 10)
+      isNear(yield* gas("createBucket", "first"), 166_000)
+      isNear(yield* gas("createBucket", "my-bucket"), 148_000)
+      isNear(yield* gas("createBucket", "x".repeat(63)), 193_000)
+      isNear(yield* gas("deleteBucket", idOf("first"), "first", 0), 58_000)
+      isNear(yield* gas("deleteBucket", idOf("my-bucket"), "my-bucket", 1), 52_000)
     }))
 
   it.effect("derives the ids that clients derive", () =>
@@ -328,7 +341,7 @@ layer(Chain)("AccessManager", (it) => {
       assert.deepStrictEqual([yield* allowed(ZeroAddress), yield* allowed(ZeroAddress, "unknown")], [false, false])
     }))
 
-  it.effect("checks existence, owner and address in this order", () =>
+  it.effect("checks existence, address and owner in this order", () =>
     Effect.gen(function*() {
       const { access, idOf, owner } = yield* ownerWith("mine")
       const delegate = yield* user
@@ -341,6 +354,10 @@ layer(Chain)("AccessManager", (it) => {
       )
       assert.strictEqual(
         yield* refusal(delegate.address, "delegateAccess", "mine", ZeroAddress),
+        selector("InvalidAddress")
+      )
+      assert.strictEqual(
+        yield* refusal(delegate.address, "delegateAccess", "mine", nobody),
         selector("NotBucketOwner")
       )
       assert.strictEqual(

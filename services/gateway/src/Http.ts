@@ -169,17 +169,18 @@ const jsonTypes = new Set(["", "application/json", "application/x-www-form-urlen
 
 const tooLarge = new Problems.BodyTooLarge({ detail: `Send at most ${maxBody} bytes` })
 
-/** Reads the body within its limit and marks it as the JSON that it is taken for. */
+/** Reads the body within its limit and marks it as the JSON that it is taken for. Where there is no body its type says nothing. */
 const withBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
   if (request.method === "GET" || request.method === "HEAD") return request
   if (Number(request.headers["content-length"] ?? 0) > maxBody) return yield* tooLarge
   const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
-  if (!jsonTypes.has(type) && !type.endsWith("+json")) {
+  const isJson = jsonTypes.has(type) || type.endsWith("+json")
+  const json = request.modify({ headers: { ...request.headers, "content-type": "application/json" } })
+  const text = yield* Effect.option(json.text)
+  if (!isJson && !Option.contains(text, "")) {
     return yield* new Problems.UnsupportedMediaType({ detail: `Send the body as application/json, not as ${type}` })
   }
-  const json = request.modify({ headers: { ...request.headers, "content-type": "application/json" } })
-  yield* Effect.mapError(json.text, () => tooLarge)
-  return json
+  return Option.isSome(text) ? json : yield* tooLarge
 }, Effect.provideService(HttpServerRequest.MaxBodySize, BigInt(maxBody)))
 
 /** Every failure that the routes left, and every defect, as a problem. */
@@ -219,9 +220,61 @@ const Edge = HttpRouter.middleware(
   { global: true }
 )
 
+const links = {
+  docs: "/docs",
+  openapi: "/openapi.json",
+  health: "/health",
+  ready: "/health/ready"
+}
+const front = HttpServerResponse.html(`<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <title>Akave Async Gateway</title>
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }</style>
+  </head>
+  <body>
+    <h1>Akave Async Gateway</h1>
+    <ul>
+      <li><a href="${links.docs}">The API</a>, with every route, body and problem</li>
+      <li><a href="${links.openapi}">The same as OpenAPI 3.1</a></li>
+      <li><a href="${links.ready}">Whether its parts are there</a>, and <a href="${links.health}">whether it runs</a></li>
+    </ul>
+    <p>The guide to it is <code>docs/http-api.md</code> in the repository.</p>
+  </body>
+</html>
+`)
+const frontJson = HttpServerResponse.jsonUnsafe({
+  name: "Akave Async Gateway",
+  ...links,
+  guide: "docs/http-api.md in the repository"
+})
+
+/** Where to go on from here: a page for browsers, the same as JSON for others. */
+const Front = HttpRouter.add("GET", "/", (request) =>
+  Effect.succeed(
+    HttpServerResponse.setHeader(
+      request.headers["accept"]?.includes("text/html") === true ? front : frontJson,
+      "vary",
+      "accept"
+    )
+  ))
+
+/** The page talks to this gateway alone: no fonts from elsewhere, nothing of its maker's cloud. */
+const docs = {
+  withDefaultFonts: false,
+  telemetry: false,
+  hideClientButton: true,
+  showDeveloperTools: "never",
+  agent: { disabled: true },
+  mcp: { disabled: true }
+}
+
 export const routes = Layer.mergeAll(
   HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
-  HttpApiScalar.layer(Api, { path: "/docs" }),
+  HttpApiScalar.layer(Api, { path: "/docs", scalar: docs }),
+  Front,
   Edge
 ).pipe(
   Layer.provide([BucketsHttp, JobsHttp, DeadLettersHttp, HealthHttp]),

@@ -156,8 +156,8 @@ const nonceTries = { times: 5, schedule: Schedule.jittered(Schedule.spaced("200 
 const indexTries = { times: 10, schedule: Schedule.jittered(Schedule.spaced("1 second")) }
 
 /**
- * Gas units beyond what a call needs now, because what is mined before it can make it dearer. On the devnet the first
- * bucket of an owner costs 17,100 more than a further one, and a deletion 9,600 more where another bucket must be moved.
+ * Gas units beyond what a call needs now, because what is mined before it can make it dearer. The first bucket of an owner
+ * costs about 17,500 more than a further one, and a deletion up to 12,000 more where another bucket must be moved.
  */
 const spareGas = 30_000n
 

@@ -13,6 +13,7 @@ import {
   HttpApiSchema,
   OpenApi
 } from "effect/http-api"
+import * as Examples from "./Examples.ts"
 import * as Problems from "./Problems.ts"
 import {
   BucketPage,
@@ -120,6 +121,7 @@ export class Api extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, De
   .annotate(OpenApi.Title, "Akave Async Gateway")
   .annotate(OpenApi.Version, "0.1.0")
   .annotate(OpenApi.License, { name: "Apache-2.0" })
+  .annotate(OpenApi.Transform, Examples.add)
   // A misspelt field must not be passed over in silence, and one answer names all that is wrong.
   .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error", errors: "all" })

@@ -1,0 +1,250 @@
+/** What the OpenAPI document shows as examples. Each is made by the schema that it is an example of. */
+import { BucketName } from "@akave-async/domain/BucketName"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import * as Job from "@akave-async/domain/Job"
+import { DateTime, Schema } from "effect"
+import * as Problems from "./Problems.ts"
+import {
+  BucketPage,
+  BucketRequest,
+  BucketResource,
+  DeadLetterPage,
+  DeadLetterResource,
+  JobResource,
+  Readiness,
+  Redriven,
+  RedriveRequest
+} from "./Resources.ts"
+
+const encode = <S extends Schema.ConstraintEncoder<unknown>>(schema: S, value: S["Type"]): unknown =>
+  Schema.encodeSync(Schema.toCodecJson(schema))(value)
+
+const name = BucketName.make("my-bucket")
+const jobId = Job.Id.make("01a1fd96-6aed-70f8-9e47-556db4c9cbc3")
+const bucketId = BucketId.make("0xa1d6970fbfcf02a0e7e25a720385007de3f56157f22707f211435459671aeb80")
+const transaction = TransactionHash.make("0x33cdd3ba0e1f59cf8bc1f9df9f52f5d8dce301b891a2a203044844965dded190")
+const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+const createdAt = DateTime.makeUnsafe("2026-11-21T10:10:55.853Z")
+const endedAt = DateTime.makeUnsafe("2026-11-21T10:10:57.136Z")
+
+const queued: JobResource = {
+  job_id: jobId,
+  operation: "bucket.create",
+  bucket_name: name,
+  owner,
+  status: "queued",
+  tx_hash: null,
+  result: null,
+  error: null,
+  attempts: 0,
+  created_at: createdAt,
+  updated_at: createdAt
+}
+const result = { bucket_id: bucketId, tx_hash: transaction, block_number: 27, gas_used: 149_000, adopted: false }
+const completed: JobResource = {
+  ...queued,
+  status: "completed",
+  tx_hash: transaction,
+  result,
+  attempts: 1,
+  updated_at: endedAt
+}
+const deletion: JobResource = { ...queued, operation: "bucket.delete" }
+const failed: JobResource = {
+  ...deletion,
+  status: "failed",
+  error: { category: "reverted", code: "BucketNonempty", message: "The bucket still has files" },
+  attempts: 1,
+  updated_at: endedAt
+}
+const cancelled: JobResource = {
+  ...queued,
+  status: "cancelled",
+  error: { category: "cancelled", code: "Cancelled", message: "Cancelled while it was queued" },
+  updated_at: endedAt
+}
+const bucket: BucketResource = {
+  name,
+  bucket_id: bucketId,
+  owner,
+  tx_hash: transaction,
+  job_id: jobId,
+  created_at: createdAt
+}
+const dead: DeadLetterResource = {
+  sequence: DeadLetter.Sequence.make(4711),
+  subject: `akave.events.bucket.${owner}.${name}`,
+  type: "akave.BucketRequested.v1",
+  reason: "The event cannot be read: data.name: Expected string",
+  deliveries: 1,
+  job_id: jobId,
+  status: "dead",
+  round: 1,
+  died_at: endedAt,
+  redriven_at: null,
+  redriven_by: null
+}
+const redriven: DeadLetterResource = { ...dead, status: "redriven", redriven_at: endedAt, redriven_by: "gateway" }
+const readiness: typeof Readiness.Type = {
+  ready: true,
+  event_log: { ready: true, detail: "nats-server 2.12.1" },
+  read_model: { ready: true, detail: "ok" },
+  node: { ready: true, detail: "ok" },
+  chain: { ready: true, detail: "block 27" },
+  lanes: { ready: true, detail: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 has 0 steps under way" },
+  projection_lag_ms: 0
+}
+
+type Examples = Readonly<Record<string, unknown>>
+
+/** By the name of a schema in the document; each example has a name of its own. */
+const bySchema: Readonly<Record<string, Examples>> = {
+  Job: {
+    completed: encode(JobResource, completed),
+    queued: encode(JobResource, queued),
+    failed: encode(JobResource, failed)
+  },
+  BucketRequest: { bucket: encode(BucketRequest, { name }) },
+  Bucket: { bucket: encode(BucketResource, bucket) },
+  BucketPage: { page: encode(BucketPage, { buckets: [bucket], next: null }) },
+  DeadLetter: { dead: encode(DeadLetterResource, dead) },
+  DeadLetterPage: { page: encode(DeadLetterPage, { dead_letters: [dead], next: null }) },
+  RedriveRequest: {
+    some: encode(RedriveRequest, { type: dead.type, reason: "Expected string" }),
+    all: encode(RedriveRequest, { all: true })
+  },
+  Redriven: { redriven: encode(Redriven, { redriven: 1, sequences: [dead.sequence], more: false }) },
+  Readiness: { ready: encode(Readiness, readiness) },
+  InvalidRequestEncoded: {
+    invalid_request: encode(
+      Problems.InvalidRequest,
+      new Problems.InvalidRequest({
+        detail: "body.name: Missing key",
+        errors: [{ path: ["name"], message: "Missing key" }]
+      })
+    )
+  },
+  BodyTooLargeEncoded: {
+    body_too_large: encode(
+      Problems.BodyTooLarge,
+      new Problems.BodyTooLarge({ detail: "Send at most 65536 bytes" })
+    )
+  },
+  UnsupportedMediaTypeEncoded: {
+    unsupported_media_type: encode(
+      Problems.UnsupportedMediaType,
+      new Problems.UnsupportedMediaType({ detail: "Send the body as application/json, not as text/xml" })
+    )
+  },
+  BucketExistsEncoded: {
+    bucket_exists: encode(
+      Problems.BucketExists,
+      new Problems.BucketExists({
+        detail: `Bucket ${name} was created by job ${jobId}`,
+        job_id: jobId,
+        bucket_id: bucketId
+      })
+    )
+  },
+  BucketBusyEncoded: {
+    bucket_busy: encode(
+      Problems.BucketBusy,
+      new Problems.BucketBusy({ detail: `Job ${jobId} is under way on bucket ${name}`, job_id: jobId })
+    )
+  },
+  BucketNotFoundEncoded: {
+    bucket_not_found: encode(
+      Problems.BucketNotFound,
+      new Problems.BucketNotFound({ detail: `No bucket ${name} was created by a job, or it was deleted` })
+    )
+  },
+  JobNotFoundEncoded: {
+    job_not_found: encode(Problems.JobNotFound, new Problems.JobNotFound({ detail: `No job has the id ${jobId}` }))
+  },
+  JobNotCancellableEncoded: {
+    job_not_cancellable: encode(
+      Problems.JobNotCancellable,
+      new Problems.JobNotCancellable({ detail: `Job ${jobId} is processing; only a queued job can be cancelled` })
+    )
+  },
+  DeadLetterNotFoundEncoded: {
+    dead_letter_not_found: encode(
+      Problems.DeadLetterNotFound,
+      new Problems.DeadLetterNotFound({ detail: `Event ${dead.sequence} has not died` })
+    )
+  },
+  DeadLetterRedrivenEncoded: {
+    dead_letter_redriven: encode(
+      Problems.DeadLetterRedriven,
+      new Problems.DeadLetterRedriven({ detail: `Event ${dead.sequence} was redriven and has not died since` })
+    )
+  },
+  EventLogUnavailableEncoded: {
+    event_log_unavailable: encode(
+      Problems.EventLogUnavailable,
+      new Problems.EventLogUnavailable({
+        detail: "The request was not stored. Try again after the time in Retry-After"
+      })
+    )
+  },
+  ReadModelUnavailableEncoded: {
+    read_model_unavailable: encode(
+      Problems.ReadModelUnavailable,
+      new Problems.ReadModelUnavailable({
+        detail: "The read model does not answer. Requests are still accepted; ask again after the time in Retry-After"
+      })
+    )
+  },
+  InternalErrorEncoded: {
+    internal_error: encode(
+      Problems.InternalError,
+      new Problems.InternalError({ detail: "This is a defect of the gateway; its log has the cause" })
+    )
+  }
+}
+
+/** Where an operation's success is not shown by any example of its schema. */
+const byOperation: Readonly<Record<string, Examples>> = {
+  "buckets.create": { queued: encode(JobResource, queued) },
+  "buckets.delete": { queued: encode(JobResource, deletion) },
+  "jobs.cancel": { cancelled: encode(JobResource, cancelled) },
+  "deadLetters.redrive": { redriven: encode(DeadLetterResource, redriven) },
+  "health.live": { up: { status: "ok" } }
+}
+
+const Media = Schema.Record(Schema.String, Schema.Unknown)
+const isObject = Schema.is(Media)
+const objectAt = (value: unknown, ...path: ReadonlyArray<string>): typeof Media.Type =>
+  path.reduce<typeof Media.Type>((object, key) => {
+    const next = object[key]
+    return isObject(next) ? next : {}
+  }, isObject(value) ? value : {})
+
+const namesOf = (schema: typeof Media.Type): ReadonlyArray<string> => {
+  const { $ref, anyOf } = schema
+  if (typeof $ref === "string") return [$ref.slice($ref.lastIndexOf("/") + 1)]
+  return Array.isArray(anyOf) ? anyOf.flatMap((one) => isObject(one) ? namesOf(one) : []) : []
+}
+
+/** Gives every body of the document its examples. */
+export const add = (document: Record<string, unknown>): Record<string, unknown> => {
+  const withExamples = (content: unknown, own: Examples | undefined) => {
+    for (const media of Object.values(objectAt(content))) {
+      const examples = own ?? Object.assign({}, ...namesOf(objectAt(media, "schema")).map((name) => bySchema[name]))
+      Object.assign(objectAt(media), {
+        examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
+      })
+    }
+  }
+  for (const operations of Object.values(objectAt(document, "paths"))) {
+    for (const operation of Object.values(objectAt(operations))) {
+      const { operationId, requestBody, responses } = objectAt(operation)
+      withExamples(objectAt(requestBody)["content"], undefined)
+      for (const [status, response] of Object.entries(objectAt(responses))) {
+        withExamples(objectAt(response)["content"], status < "300" ? byOperation[String(operationId)] : undefined)
+      }
+    }
+  }
+  return document
+}
