@@ -16,6 +16,8 @@ const proxy = Effect.acquireRelease(
       response.writeHead(request.url === "/direct" ? 200 : 502).end()
     })
     server.on("connect", (request, socket) => {
+      // Its client may be killed at any time.
+      socket.on("error", () => {})
       asked.push(request.url ?? "")
       socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n")
     })

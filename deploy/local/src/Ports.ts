@@ -16,6 +16,14 @@ export class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", {
     `Port ${this.port} on ${host} is taken: stop what listens there, or choose another port with ${this.variable}.`
 }
 
+export class PortSetTwice extends Schema.TaggedError<PortSetTwice>()("PortSetTwice", {
+  port: Schema.Int,
+  variable: Schema.String
+}) {
+  override readonly message =
+    `${this.variable} is ${this.port}, as another setting is already: choose another port for it.`
+}
+
 export class NoFreePort extends Schema.TaggedError<NoFreePort>()("NoFreePort", {}) {
   override readonly message = `No free port was found on ${host}.`
 }
@@ -84,7 +92,8 @@ export const preferring = Effect.fnUntraced(function*(port: number) {
 
 /** Exactly this port; `variable` is what a person sets to choose another one. */
 export const exactly = Effect.fnUntraced(function*(port: number, variable: string) {
-  if (given.get(port)?.isExact === true || (yield* isTaken(port))) return yield* new PortTaken({ port, variable })
+  if (given.get(port)?.isExact === true) return yield* new PortSetTwice({ port, variable })
+  if (yield* isTaken(port)) return yield* new PortTaken({ port, variable })
   // Others that gave it out have no part in what a person asked for.
   reserve(port)
   given.set(port, { isExact: true })

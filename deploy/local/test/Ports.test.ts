@@ -47,7 +47,11 @@ it.live("a preferred port gives way to a free one, a demanded one is refused wit
 it.live("two settings can't have one port", () =>
   Effect.gen(function*() {
     const port = yield* Ports.exactly(yield* Ports.free, "PORT")
-    assert.strictEqual((yield* Effect.flip(Ports.exactly(port, "NATS_PORT"))).variable, "NATS_PORT")
+    const error = yield* Effect.flip(Ports.exactly(port, "NATS_PORT"))
+    assert.strictEqual(
+      error.message,
+      `NATS_PORT is ${port}, as another setting is already: choose another port for it.`
+    )
   }))
 
 it.live("starts that prefer one port at one moment get ports of their own", () =>

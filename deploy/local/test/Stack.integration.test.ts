@@ -88,6 +88,7 @@ describe("the stack", () => {
     Effect.gen(function*() {
       const documented = { EXECUTOR_RETRIES: "1", DEVNET_BLOCK_TIME: "2" }
       const needed = { PATH: process.env["PATH"], HOME: "/", LC_CTYPE: "C", TZ: "UTC", OTEL_SERVICE_NAME: "mine" }
+      const proxies = { https_proxy: "http://proxy", NO_PROXY: "inside", NODE_USE_ENV_PROXY: "0" }
       const postgres = { PGSSLMODE: "require", PGOPTIONS: "-c nothing=1" }
       const foreign = { NODE_OPTIONS: "--no-such-option", NODE_ENV: "production", GRPC_TRACE: "all", HEALTH_PORT: "1" }
       const seenBy = Effect.fnUntraced(function*(databaseUrl?: string) {
@@ -96,7 +97,7 @@ describe("the stack", () => {
           mains,
           natsUrl: "nats://127.0.0.1:1",
           databaseUrl,
-          shell: { ...documented, ...needed, ...postgres, ...foreign, HOST: "example.org" }
+          shell: { ...documented, ...needed, ...proxies, ...postgres, ...foreign, HOST: "example.org" }
         })
         const seen: Record<string, ReadonlyArray<string>> = {}
         yield* stack.start(({ process }, { details }) =>
@@ -109,7 +110,7 @@ describe("the stack", () => {
       const seen = yield* seenBy("postgres://127.0.0.1:1/x")
       for (const name of ["devnet", "projector", "executor"]) {
         const variables = seen[name] ?? []
-        assert.includeMembers([...variables], Object.keys({ ...documented, ...needed, ...postgres }), name)
+        assert.includeMembers([...variables], Object.keys({ ...documented, ...needed, ...proxies, ...postgres }), name)
         for (const variable of [...Object.keys(foreign), "HOST", "PORT"]) assert.notInclude(variables, variable, name)
       }
       const { projector = [] } = yield* seenBy()
