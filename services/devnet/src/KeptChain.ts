@@ -3,7 +3,8 @@
  * holds what its block changed, in absolute values, so what a block costs does not depend on the length of the chain.
  *
  * A new dump is taken where lines cannot tell what happened: at the first block, after a reorganisation, and after calls
- * that change the chain without a block (`anvil_setBalance`, say). The next start turns dump and journal into one dump.
+ * that change the chain without a block (`anvil_setBalance`, say). A stop takes a dump of all; where the devnet was killed,
+ * the next start turns dump and journal into one.
  */
 import { Clock, Data, Deferred, Duration, Effect, FileSystem, type Latch, Option, Path, Schema, Stream } from "effect"
 import { createHash } from "node:crypto"
@@ -543,15 +544,18 @@ export const keep = Effect.fnUntraced(function*<E extends { readonly message: st
       const lines = yield* Effect.option(linesTo(head))
       const isByHand = yield* calls.isByHand(rpc)
       if (Option.isSome(lines) && !isByHand) {
-        if (lines.value.length === 0) return
+        if (lines.value.length > 0) {
+          kept = undefined
+          yield* append(Buffer.concat(lines.value.map(textOf)))
+          isEmpty = false
+          kept = head
+        }
+        // A dump at the end spares the next start the journal. If it is cut short, the journal is still there.
+        if (!isLast || isEmpty) return
+      } else {
         kept = undefined
-        yield* append(Buffer.concat(lines.value.map(textOf)))
-        isEmpty = false
-        kept = head
-        return
+        if (!isLast && (yield* Clock.currentTimeMillis) < dumpFrom) return
       }
-      kept = undefined
-      if (!isLast && (yield* Clock.currentTimeMillis) < dumpFrom) return
       // What is changed by hand while the dump is taken may be missing from it, and asks for the next one.
       yield* calls.forget
       const [elapsed] = yield* Effect.timed(takeDump(rpc, files))

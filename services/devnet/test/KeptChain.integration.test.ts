@@ -186,6 +186,18 @@ it.live("a journal keeps all that a dump keeps: state, blocks, transactions and 
     }).pipe(kept(dataDir))
   }).pipe(Effect.provide(NodeServices.layer)))
 
+it.live("a stop leaves one dump, for the next start to load as it is", () =>
+  Effect.gen(function*() {
+    const dataDir = yield* folder
+    const last = yield* Effect.gen(function*() {
+      yield* isJournalling(dataDir)
+      yield* mine
+      return yield* head
+    }).pipe(kept(dataDir))
+    assert.lengthOf((yield* read(journalOf(dataDir))).trim().split("\n"), 1)
+    assert.include(yield* read(dumpOf(dataDir)), last.mixHash)
+  }).pipe(Effect.provide(NodeServices.layer)))
+
 it.live("what a block writes does not grow with the chain", () =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
