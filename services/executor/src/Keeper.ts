@@ -135,11 +135,15 @@ export const run = Effect.gen(function*() {
     market: Market,
     isImpatient: boolean
   ) {
-    const unknown = yield* Effect.filter(
+    // What the node does not answer now is left for another look, and holds up no other claim.
+    const looks = yield* Effect.forEach(
       claims,
-      (claim) => Effect.map(chain.transactionKnown(claim.transactionHash), (isKnown) => !isKnown),
+      (claim) => Effect.map(Effect.result(chain.transactionKnown(claim.transactionHash)), (look) => ({ claim, look })),
       { concurrency: "unbounded" }
     )
+    const failed = looks.find(({ look }) => Result.isFailure(look))?.look
+    if (failed !== undefined && Result.isFailure(failed)) yield* Effect.logWarning(failed.failure.message)
+    const unknown = looks.flatMap(({ claim, look }) => Result.isSuccess(look) && !look.success ? [claim] : [])
     const unpaid: Array<Wallet.Claim> = []
     const tooCheap: Array<Wallet.Claim> = []
     const final: Array<Replacement> = []

@@ -42,13 +42,7 @@ export class Receipts extends Context.Service<Receipts, {
           return receipt === undefined ? Effect.void : Deferred.succeed(answer, { _tag: "Mined", receipt })
         }, { discard: true })
       }
-      /** Those that the node gives; why it does not give one is a failure where it gives none. */
-      const receiptsOf = Effect.fnUntraced(function*(claim: Wallet.Claim) {
-        const looks = yield* Effect.forEach(Wallet.hashes(claim), (hash) => Effect.result(chain.receipt(hash)))
-        const found = looks.flatMap((look) => Result.isSuccess(look) ? Option.toArray(look.success) : [])
-        const failed = looks.find(Result.isFailure)
-        return found.length === 0 && failed !== undefined ? yield* failed.failure : found
-      })
+      const receiptsOf = receiptsFrom(chain)
 
       const findHead = Effect.tap(chain.blockNumber, (now) => Effect.sync(() => head = now))
       const look = Effect.gen(function*() {
@@ -134,6 +128,15 @@ export class Receipts extends Context.Service<Receipts, {
     })
   )
 }
+
+/** The receipts of a claim's transactions that the node gives; why it does not give one is a failure where it gives none. */
+export const receiptsFrom = ({ receipt }: Chain["Service"]) =>
+  Effect.fnUntraced(function*(claim: Wallet.Claim) {
+    const looks = yield* Effect.forEach(Wallet.hashes(claim), (hash) => Effect.result(receipt(hash)))
+    const found = looks.flatMap((look) => Result.isSuccess(look) ? Option.toArray(look.success) : [])
+    const failed = looks.find(Result.isFailure)
+    return found.length === 0 && failed !== undefined ? yield* failed.failure : found
+  })
 
 interface Waiter {
   readonly claim: Wallet.Claim

@@ -20,7 +20,7 @@ import type { Operation, Refusal } from "./Operation.ts"
 import * as CreateBucket from "./operations/CreateBucket.ts"
 import * as DeleteBucket from "./operations/DeleteBucket.ts"
 import { again, done, type Outcome } from "./Outcome.ts"
-import { Receipts } from "./Receipts.ts"
+import { Receipts, receiptsFrom } from "./Receipts.ts"
 import { Shortages } from "./Shortages.ts"
 
 export class Steps extends Context.Service<Steps, {
@@ -239,9 +239,7 @@ const make = Effect.gen(function*() {
     return confirmations === 1 || (yield* holds(job, Math.max(0, head - confirmations + 1)))
   })
 
-  /** What the chain has mined of a claim, as far as its node shows it. */
-  const minedOf = (claim: Wallet.Claim) =>
-    Effect.map(Effect.forEach(Wallet.hashes(claim), chain.receipt), (found) => found.flatMap(Option.toArray)[0])
+  const receiptsOf = receiptsFrom(chain)
 
   /**
    * Sends the claimed bytes. What the node refuses is as good as sent, because the keeper sees to it, and what else has used
@@ -252,7 +250,7 @@ const make = Effect.gen(function*() {
     if (Result.isSuccess(sent)) return
     const { failure } = sent
     if (failure._tag === "RpcError") return yield* failure
-    if (failure.reason === "insufficient_funds" && (yield* minedOf(claim)) === undefined) return yield* failure
+    if (failure.reason === "insufficient_funds" && (yield* receiptsOf(claim)).length === 0) return yield* failure
   })
 
   /** Sends what the job has claimed, with a new claim where that one is spent. */

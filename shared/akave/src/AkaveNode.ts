@@ -84,11 +84,17 @@ const channelOptions = {
   "grpc.max_reconnect_backoff_ms": 5_000
 }
 
+/** A proxy of the environment leads to the world outside, and not back to this machine. */
+const optionsFor = (address: string) =>
+  /^(localhost|127\.[\d.]+|\[::1\]):/i.test(address)
+    ? { ...channelOptions, "grpc.enable_http_proxy": 0 }
+    : channelOptions
+
 const make = Effect.fnUntraced(function*(options: AkaveNodeOptions) {
   const address = yield* Effect.fromResult(parseNodeAddress(options.address))
   const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
   const client = yield* Effect.acquireRelease(
-    Effect.sync(() => new IPCNodeAPIClient(address, credentials.createInsecure(), channelOptions)),
+    Effect.sync(() => new IPCNodeAPIClient(address, credentials.createInsecure(), optionsFor(address))),
     (client) => Effect.sync(() => client.close())
   )
 

@@ -2,6 +2,7 @@ import { type IPCNodeAPIServer, IPCNodeAPIService } from "@akave-async/proto/ipc
 import { assert, it } from "@effect/vitest"
 import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, status } from "@grpc/grpc-js"
 import { Context, DateTime, Deferred, Effect, Fiber, Layer } from "effect"
+import { vi } from "vitest"
 import { AkaveNode } from "../src/AkaveNode.ts"
 
 type Handlers = Pick<IPCNodeAPIServer, "connectionParams" | "bucketView" | "bucketList">
@@ -56,6 +57,20 @@ const failing = <Request, Answer>(
   }
   return { calls, handler }
 }
+
+it.live("reaches a node on this machine whatever proxy the environment names", () =>
+  Effect.gen(function*() {
+    const { port } = yield* serve({})
+    // Nobody listens there.
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        vi.stubEnv("http_proxy", "http://127.0.0.1:1").stubEnv("no_proxy", "").stubEnv("no_grpc_proxy", "")
+      ),
+      () => Effect.sync(() => vi.unstubAllEnvs())
+    )
+    const node = yield* connected(port, 2_000)
+    assert.strictEqual((yield* node.connectionParams).rpcUrl, params.dialUri)
+  }).pipe(Effect.scoped))
 
 it.live("reads what a healthy node answers", () =>
   Effect.gen(function*() {
