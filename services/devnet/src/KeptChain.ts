@@ -3,8 +3,8 @@
  * holds what its block changed, in absolute values, so what a block costs does not depend on the length of the chain.
  *
  * A new dump is taken where lines cannot tell what happened: at the first block, after a reorganisation, and after calls
- * that change the chain without a block (`anvil_setBalance`, say). A stop takes a dump of all; where the devnet was killed,
- * the next start turns dump and journal into one.
+ * that change the chain without a block (`anvil_setBalance`, say), and where the journal has outgrown the dump. A stop takes
+ * a dump of all; where the devnet was killed, the next start turns dump and journal into one.
  */
 import { Clock, Data, Deferred, Duration, Effect, FileSystem, type Latch, Option, Path, Schema, Stream } from "effect"
 import { createHash } from "node:crypto"
@@ -407,12 +407,13 @@ const textOf = (line: unknown) => Buffer.from(`${JSON.stringify(line)}\n`)
 /** Begins a journal. One that follows another dump, because a kill came between these two files, is not read. */
 const beginJournal = (files: Files, dump: string) => replace(files.journal, textOf(First.make({ journal: 1, dump })))
 
-/** Writes what Anvil dumps, and begins a journal behind it. */
+/** Writes what Anvil dumps, begins a journal behind it, and gives the dump's size in bytes. */
 const takeDump = Effect.fnUntraced(function*<E>(rpc: Rpc<E>, files: Files) {
   const dump = yield* Effect.flatMap(rpc("anvil_dumpState", []), decodeText)
   const text = yield* Effect.promise(() => promisify(gunzip)(Buffer.from(dump.slice(2), "hex")))
   yield* replace(files.dump, text)
   yield* beginJournal(files, createHash("sha256").update(text).digest("hex"))
+  return text.length
 })
 
 /**
@@ -500,6 +501,15 @@ const saveInterval = Duration.seconds(1)
 const saveTimeout = Duration.seconds(30)
 /** Dumps take a tenth of the time at most. */
 const dumpPause = 10
+/** What a start reads of a journal within some ten seconds, in bytes. */
+const leastJournal = 16_000_000
+
+/**
+ * Whether a dump is due in place of further lines, so that a start after a kill takes a bounded time. As it waits for the
+ * journal to be as large as the dump, dumps cost no more than the journal itself.
+ */
+export const isOutgrown = (journalSize: number, dumpSize: number): boolean =>
+  journalSize > Math.max(dumpSize, leastJournal)
 
 /**
  * Keeps each block within moments of its being mined, and once more at the end. `isLoaded` says whether the chain began
@@ -518,8 +528,9 @@ export const keep = Effect.fnUntraced(function*<E extends { readonly message: st
   const fs = yield* FileSystem.FileSystem
   /** The last block in the folder; none while the journal can't go on and a dump is due. */
   let kept = isLoaded ? yield* blockAt(rpc, "latest", false) : undefined
-  /** Whether the journal has no line yet. */
-  let isEmpty = true
+  let dumpSize = isLoaded ? Number((yield* fs.stat(files.dump)).size) : 0
+  /** Of the journal's lines, in bytes. */
+  let journalSize = 0
   let dumpFrom = 0
 
   /** The lines from the last kept block to this one. */
@@ -532,7 +543,7 @@ export const keep = Effect.fnUntraced(function*<E extends { readonly message: st
       if (number > Number(head.number)) return yield* new NotToldByLines()
       const block = number === Number(head.number) ? head : yield* blockAt(rpc, `0x${number.toString(16)}`, false)
       if (block.parentHash !== last.hash) return yield* new NotToldByLines()
-      lines.push(yield* lineOf(rpc, block, last, isEmpty && lines.length === 0))
+      lines.push(yield* lineOf(rpc, block, last, journalSize === 0 && lines.length === 0))
       last = block
     }
     return lines
@@ -546,21 +557,23 @@ export const keep = Effect.fnUntraced(function*<E extends { readonly message: st
       if (Option.isSome(lines) && !isByHand) {
         if (lines.value.length > 0) {
           kept = undefined
-          yield* append(Buffer.concat(lines.value.map(textOf)))
-          isEmpty = false
+          const bytes = Buffer.concat(lines.value.map(textOf))
+          yield* append(bytes)
+          journalSize += bytes.length
           kept = head
         }
         // A dump at the end spares the next start the journal. If it is cut short, the journal is still there.
-        if (!isLast || isEmpty) return
+        if (journalSize === 0 || !(isLast || isOutgrown(journalSize, dumpSize))) return
       } else {
         kept = undefined
         if (!isLast && (yield* Clock.currentTimeMillis) < dumpFrom) return
       }
       // What is changed by hand while the dump is taken may be missing from it, and asks for the next one.
       yield* calls.forget
-      const [elapsed] = yield* Effect.timed(takeDump(rpc, files))
+      const [elapsed, size] = yield* Effect.timed(takeDump(rpc, files))
       dumpFrom = (yield* Clock.currentTimeMillis) + dumpPause * Duration.toMillis(elapsed)
-      isEmpty = true
+      dumpSize = size
+      journalSize = 0
       kept = head
     }).pipe(
       Effect.timeout(saveTimeout),

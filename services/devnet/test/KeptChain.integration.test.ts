@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { Anvil } from "../src/Anvil.ts"
 import { Contracts } from "../src/Contracts.ts"
+import { isOutgrown } from "../src/KeptChain.ts"
 import { storageInterface, user, withSettings } from "./devnet.ts"
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "devnet-" }))
@@ -129,6 +130,13 @@ const dump = Effect.gen(function*() {
       ) => [String(one.info["transaction_hash"]), { ...one, info: { ...one.info, traces: [], exit: "" } }])
     )
   }
+})
+
+it("a dump is due where the journal has outgrown the dump, and not for a small one", () => {
+  assert.isFalse(isOutgrown(15_000_000, 1_000))
+  assert.isTrue(isOutgrown(17_000_000, 1_000))
+  assert.isFalse(isOutgrown(17_000_000, 18_000_000))
+  assert.isTrue(isOutgrown(19_000_000, 18_000_000))
 })
 
 it.live("a journal keeps all that a dump keeps: state, blocks, transactions and receipts", () =>
