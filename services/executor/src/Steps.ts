@@ -295,7 +295,8 @@ const make = Effect.gen(function*() {
     const job = jobOf(loaded)
     yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: job.id }))
     yield* waitsFor(`failed: ${error.message}`)
-    if (yield* isOverdue(job)) {
+    const isWithdrawn = error.claim.cancelled !== undefined
+    if (!isWithdrawn && (yield* isOverdue(job))) {
       const cancelled = yield* withdraw(error.claim)
       return Option.isSome(cancelled) ? yield* recordSubmission(cause, loaded, cancelled.value) : again(shortDelay)
     }
@@ -306,7 +307,9 @@ const make = Effect.gen(function*() {
       while: (error) => error._tag === "TransactionRefused" && error.reason === "insufficient_funds",
       schedule: Schedule.spaced(shortDelay)
     })
-    yield* Effect.timeoutOption(Effect.ignore(untilPaid), yield* patience(job))
+    // The transfer that withdraws it has no deadline: it ends the job.
+    const limit = isWithdrawn ? Duration.infinity : yield* patience(job)
+    yield* Effect.timeoutOption(Effect.ignore(untilPaid), limit)
     return again(Duration.zero)
   })
 
@@ -427,8 +430,12 @@ const make = Effect.gen(function*() {
       Effect.as({ _tag: "Overdue" } as const)
     )
     const unpaid = Effect.map(shortages.await(claim), (shortage) => ({ _tag: "Unpaid", shortage }) as const)
-    const settled = Effect.raceFirst(receipts.await(claim), changed)
-    return claim.cancelled === undefined ? Effect.raceAllFirst([settled, unpaid, overdue]) : settled
+    return Effect.raceAllFirst([
+      receipts.await(claim),
+      changed,
+      unpaid,
+      claim.cancelled === undefined ? overdue : Effect.never
+    ])
   }
 
   /** Whether it was a transfer to oneself, which did nothing but use up the nonce. */

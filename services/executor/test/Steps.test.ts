@@ -883,6 +883,40 @@ describe("a transaction under way", () => {
       }))
   }
 
+  test("that is withdrawn reports want of funds too, once, for as long as it lasts", (bench) =>
+    Effect.gen(function*() {
+      const { attempt, claims, executor, last, settle, shortages, tags, world } = bench
+      const steps = yield* executor()
+      yield* attempt(steps, true)
+      world.mined = () => undefined
+      const withdrawing = yield* Effect.forkScoped(settle(steps))
+      yield* TestClock.adjust(deadline)
+      assert.deepStrictEqual(yield* Fiber.join(withdrawing), done)
+      const transfer = (yield* claims)[1] as Wallet.Claim
+
+      world.send = () => Effect.fail(refused("insufficient_funds"))
+      const shortage = new InsufficientFunds({ address: owner, balance: 0n, needed: 700n, transactions: 1 })
+      yield* shortages.report(new Map([[transfer.transactionHash, shortage]]))
+      const waiting = yield* Effect.forkScoped(settle(steps, true, 1))
+      yield* TestClock.adjust(Duration.times(deadline, 10))
+      assert.isUndefined(waiting.pollUnsafe())
+      assert.strictEqual(errorOf(yield* last)?.category, "insufficient_funds")
+      assert.deepStrictEqual((yield* tags).slice(3), ["BucketSubmitted", "BucketAttemptFailed"])
+
+      yield* shortages.report(new Map())
+      world.send = () => Effect.succeed("accepted")
+      yield* TestClock.adjust(shortDelay)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), again(Duration.zero))
+      world.mined = (hash) => hash === transfer.transactionHash ? "success" : undefined
+      const ending = yield* Effect.forkScoped(
+        Effect.repeat(settle(steps, false, 1), { until: ({ _tag }) => _tag === "Done" })
+      )
+      yield* TestClock.adjust(shortDelay)
+      yield* Fiber.join(ending)
+      assert.deepInclude(errorOf(yield* last), { category: "chain_timeout", code: "DeadlinePassed" })
+      assert.lengthOf(yield* claims, 2)
+    }))
+
   test("keeps its time though one clock has jumped", ({ attempt, executor, settle, world }) =>
     Effect.gen(function*() {
       const steps = yield* executor()
