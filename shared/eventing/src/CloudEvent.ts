@@ -1,6 +1,7 @@
 /**
  * Events on the wire: CloudEvents 1.0 in the NATS binary mode. Attributes are `ce-*` headers, the payload is the event's
- * JSON without its tag; the tag is the type: `BucketRequested` is `akave.BucketRequested.v1`.
+ * JSON without its tag; the tag is the type: `BucketRequested` is `akave.BucketRequested.v1`. An event whose shape had to
+ * change is written as the next version, and an {@link Upcaster} reads each earlier one.
  */
 import { DateTime, Effect, Result, Schema } from "effect"
 import type { StoredEvent } from "./EventLog.ts"
@@ -43,18 +44,42 @@ type AnyCase = Schema.Codec<{ readonly _tag: string }, unknown>
 export interface CloudEvents<Event> {
   encode(event: Event, metadata: Metadata): Effect.Effect<NewEvent, Schema.SchemaError>
   decode(stored: StoredEvent): Result.Result<Event, UndecodableEvent>
+  /** The CloudEvents types that are read, those of earlier versions among them. */
+  readonly types: ReadonlyArray<string>
+}
+
+/** Reads an earlier shape of an event: what was stored, without a tag, to the event as it is today. */
+export type Upcaster<Event> = (stored: unknown) => Result.Result<Event, Schema.SchemaError>
+
+/** The upcaster of a shape: its schema, and how an event of it is written today. */
+export const upcaster = <Old, Event>(
+  schema: Schema.Codec<Old, unknown>,
+  upcast: (old: Old) => Event
+): Upcaster<Event> => {
+  const decode = Schema.decodeUnknownResult(Schema.toCodecJson(schema))
+  return (stored) => Result.map(decode(stored), upcast)
+}
+
+/** For each tag with earlier shapes their upcasters, version 1 first; the version after the last is the one written. */
+export type Upcasters<Event extends { readonly _tag: string }> = {
+  readonly [Tag in Event["_tag"]]?: ReadonlyArray<Upcaster<Extract<Event, { readonly _tag: Tag }>>>
 }
 
 /** The codec of a tagged union of events. */
 export const make = <Event extends { readonly _tag: string }>(
-  union: { readonly cases: Readonly<Record<Event["_tag"], unknown>> } & Schema.Codec<Event, unknown>
+  union: { readonly cases: Readonly<Record<Event["_tag"], unknown>> } & Schema.Codec<Event, unknown>,
+  upcasters: Upcasters<Event> = {}
 ): CloudEvents<Event> => {
   const encodeJson = Schema.encodeEffect(Schema.toCodecJson(union))
-  const decoders = new Map(
-    Object.entries(union.cases).map(([tag, member]) => [
-      typeOf(tag),
-      { tag, decode: Schema.decodeUnknownResult(Schema.toCodecJson(member as AnyCase)) }
-    ])
+  const earlierOf = (tag: string): ReadonlyArray<Upcaster<Event>> => upcasters[tag as Event["_tag"]] ?? []
+  const typeOf = (tag: string) => typeOfVersion(tag, earlierOf(tag).length + 1)
+  const decoders = new Map<string, Upcaster<Event>>(
+    Object.entries(union.cases).flatMap(([tag, member]) => {
+      const decode = Schema.decodeUnknownResult(Schema.toCodecJson(member as AnyCase))
+      const current: Upcaster<Event> = (stored) =>
+        decode({ ...Object(stored), _tag: tag }) as Result.Result<Event, Schema.SchemaError>
+      return [...earlierOf(tag), current].map((read, n) => [typeOfVersion(tag, n + 1), read] as const)
+    })
   )
 
   const encode = (event: Event, metadata: Metadata) =>
@@ -84,12 +109,12 @@ export const make = <Event extends { readonly _tag: string }>(
     const decoder = decoders.get(type)
     if (decoder === undefined) return fail("the type is unknown here")
     return Result.try(() => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(stored.data))).pipe(
-      Result.flatMap((fields) => decoder.decode({ ...fields, _tag: decoder.tag })),
-      Result.match({ onFailure: (error) => fail(String(error)), onSuccess: (event) => Result.succeed(event as Event) })
+      Result.flatMap(decoder),
+      Result.match({ onFailure: (error) => fail(String(error)), onSuccess: (event) => Result.succeed(event) })
     )
   }
 
-  return { encode, decode }
+  return { encode, decode, types: Array.from(decoders.keys()) }
 }
 
-const typeOf = (tag: string): string => `akave.${tag}.v1`
+const typeOfVersion = (tag: string, version: number): string => `akave.${tag}.v${version}`
