@@ -129,7 +129,7 @@ export const run = Effect.gen(function*() {
     yield* change(changes)
   })
 
-  /** Sends what the chain's node does not know, and gives what it refuses for its fees. */
+  /** Sends what the chain's node does not know, and gives what it refuses for its fees, and for want of funds. */
   const sendUnknown = Effect.fnUntraced(function*(
     claims: ReadonlyArray<Wallet.Claim>,
     market: Market,
@@ -166,21 +166,30 @@ export const run = Effect.gen(function*() {
     if (unknown.length > 0) {
       yield* Effect.logInfo("transactions were sent again").pipe(Effect.annotateLogs({ count: unknown.length }))
     }
-    yield* shortages.report(unpaid.length === 0 ? new Map() : yield* shortageOf(unpaid, claims))
     yield* change(final)
-    return tooCheap
+    return { tooCheap, unpaid }
   })
 
-  /** For each unpaid claim, what the wallet holds and what all claims that wait may cost. */
-  const shortageOf = Effect.fnUntraced(function*(
+  const costOf = ({ maxFeePerGas, transaction }: Wallet.Claim) => preparedOf(transaction).gasLimit * maxFeePerGas
+
+  /**
+   * Reports the claims that wait for funds: the first one that the node refuses for them, or holds and does not mine, and all
+   * that stand behind it, with what they may cost together.
+   */
+  const reportShortage = Effect.fnUntraced(function*(
+    inOrder: ReadonlyArray<Wallet.Claim>,
     unpaid: ReadonlyArray<Wallet.Claim>,
-    waiting: ReadonlyArray<Wallet.Claim>
+    isStuck: boolean
   ) {
+    const [first] = inOrder
+    if (first === undefined || (unpaid.length === 0 && !isStuck)) return yield* shortages.report(new Map())
     const balance = yield* chain.balance(ledger.signer)
-    const needed = waiting.reduce((sum, claim) => sum + preparedOf(claim.transaction).gasLimit * claim.maxFeePerGas, 0n)
+    const nonces = [...unpaid, ...(isStuck && costOf(first) > balance ? [first] : [])].map(({ nonce }) => nonce)
+    const waiting = inOrder.filter(({ nonce }) => nonce >= Math.min(...nonces))
+    const needed = waiting.reduce((sum, claim) => sum + costOf(claim), 0n)
     const transactions = waiting.length
     const shortage = new InsufficientFunds({ address: ledger.signer, balance, needed, transactions })
-    return new Map(unpaid.map(({ transactionHash }) => [transactionHash, shortage]))
+    yield* shortages.report(new Map(waiting.map(({ transactionHash }) => [transactionHash, shortage])))
   })
 
   /** Nonces that nobody has: transactions from elsewhere had them, and were lost. */
@@ -212,7 +221,9 @@ export const run = Effect.gen(function*() {
     const inOrder = Array.from(claims.values()).filter(({ nonce }) => nonce < task.to).toSorted((a, b) =>
       a.nonce - b.nonce
     ).slice(0, batch)
-    const tooCheap = new Set(yield* sendUnknown(inOrder, market, task.isImpatient))
+    const { tooCheap: refusedAsCheap, unpaid } = yield* sendUnknown(inOrder, market, task.isImpatient)
+    yield* reportShortage(inOrder, unpaid, task.isStuck)
+    const tooCheap = new Set(refusedAsCheap)
     if (task.isStuck) {
       for (const [n, claim] of inOrder.entries()) {
         if (!isMinable(claim, market) || (n === 0 && task.isImpatient)) tooCheap.add(claim)

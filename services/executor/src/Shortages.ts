@@ -4,14 +4,19 @@
  */
 import type { TransactionHash } from "@akave-async/domain/Chain"
 import type * as Wallet from "@akave-async/domain/Wallet"
-import { Context, Deferred, Effect, Layer } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Schedule } from "effect"
 import type { InsufficientFunds } from "./Failures.ts"
+
+/** How often what was reported is looked at again: as often as the keeper looks. */
+const interval = Duration.seconds(2)
 
 export class Shortages extends Context.Service<Shortages, {
   /** Says what the keeper's last look has found: the transactions that the wallet can't pay for. */
   report(found: ReadonlyMap<TransactionHash, InsufficientFunds>): Effect.Effect<void>
   /** Waits until the claim's transaction is reported. */
   await(claim: Pick<Wallet.Claim, "transactionHash">): Effect.Effect<InsufficientFunds>
+  /** Waits until the claim's transaction is not reported any more. */
+  untilOver(claim: Pick<Wallet.Claim, "transactionHash">): Effect.Effect<void>
 }>()("@akave-async/executor/Shortages") {
   static readonly layer = Layer.sync(Shortages, () => {
     let present: ReadonlyMap<string, InsufficientFunds> = new Map()
@@ -25,6 +30,11 @@ export class Shortages extends Context.Service<Shortages, {
             Effect.forEach(waiting.get(hash) ?? [], (answer) =>
               Deferred.succeed(answer, shortage), { discard: true }), { discard: true })
         }),
+      untilOver: ({ transactionHash }) =>
+        Effect.sync(() => present.has(transactionHash)).pipe(
+          Effect.repeat({ until: (isReported) => !isReported, schedule: Schedule.spaced(interval) }),
+          Effect.asVoid
+        ),
       await: Effect.fnUntraced(function*({ transactionHash }) {
         const known = present.get(transactionHash)
         if (known !== undefined) return known

@@ -303,10 +303,12 @@ const make = Effect.gen(function*() {
     if (error.cause._tag === "RpcError") return again(shortDelay)
     const retryAt = yield* DateTime.now
     yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId: job.id, error: toFailure(error.cause), retryAt }))
-    const untilPaid = Effect.retry(chain.send(error.claim.transaction), {
-      while: (error) => error._tag === "TransactionRefused" && error.reason === "insufficient_funds",
-      schedule: Schedule.spaced(shortDelay)
-    })
+    const untilPaid = error.cause._tag === "InsufficientFunds"
+      ? shortages.untilOver(error.claim)
+      : Effect.retry(chain.send(error.claim.transaction), {
+        while: (error) => error._tag === "TransactionRefused" && error.reason === "insufficient_funds",
+        schedule: Schedule.spaced(shortDelay)
+      })
     // The transfer that withdraws it has no deadline: it ends the job.
     const limit = isWithdrawn ? Duration.infinity : yield* patience(job)
     yield* Effect.timeoutOption(Effect.ignore(untilPaid), limit)
