@@ -9,7 +9,8 @@ import * as Wallet from "@akave-async/domain/Wallet"
 import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
-import { RpcError } from "@akave-async/sdk/Errors"
+import { RpcError, type TransactionRefused } from "@akave-async/sdk/Errors"
+import { preparedOf } from "@akave-async/sdk/Wallet"
 import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Failpoint } from "./Failpoint.ts"
@@ -290,6 +291,17 @@ const make = Effect.gen(function*() {
   const withdraw = (claim: Wallet.Claim) =>
     Effect.option(ledger.cancel(claim, toFailure(new DeadlinePassed({ deadline }))))
 
+  /** What the wallet lacks for a claim that the node has refused for want of funds; the node's own words where that is unknown. */
+  const missingFor = ({ maxFeePerGas, transaction }: Wallet.Claim, refused: TransactionRefused) =>
+    chain.balance(ledger.signer).pipe(
+      Effect.map((balance) => {
+        const needed = preparedOf(transaction).gasLimit * maxFeePerGas
+        const address = ledger.signer
+        return balance < needed ? new InsufficientFunds({ address, balance, needed, transactions: 1 }) : refused
+      }),
+      Effect.orElseSucceed(() => refused)
+    )
+
   /** The claim stands and its bytes may be on their way, so the job can't fail for this: they are sent again. */
   const notSent = Effect.fnUntraced(function*(cause: StoredEvent, loaded: Loaded, error: NotSent) {
     const job = jobOf(loaded)
@@ -302,7 +314,8 @@ const make = Effect.gen(function*() {
     }
     if (error.cause._tag === "RpcError") return again(shortDelay)
     const retryAt = yield* DateTime.now
-    yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId: job.id, error: toFailure(error.cause), retryAt }))
+    const told = error.cause._tag === "InsufficientFunds" ? error.cause : yield* missingFor(error.claim, error.cause)
+    yield* record(cause, loaded, Bucket.FailAttempt.make({ jobId: job.id, error: toFailure(told), retryAt }))
     const untilPaid = error.cause._tag === "InsufficientFunds"
       ? shortages.untilOver(error.claim)
       : Effect.retry(chain.send(error.claim.transaction), {
