@@ -8,12 +8,11 @@
 import type * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Market } from "@akave-async/sdk/Chain"
-import { preparedOf } from "@akave-async/sdk/Wallet"
 import { Clock, Duration, Effect, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { InsufficientFunds } from "./Failures.ts"
 import { Ledger, type Replacement } from "./Ledger.ts"
-import { Shortages } from "./Shortages.ts"
+import { costOf, Shortages } from "./Shortages.ts"
 
 /** How often ledger and chain are compared: what is lost is missed at the second look. */
 const interval = Duration.seconds(2)
@@ -170,8 +169,6 @@ export const run = Effect.gen(function*() {
     return { tooCheap, unpaid }
   })
 
-  const costOf = ({ maxFeePerGas, transaction }: Wallet.Claim) => preparedOf(transaction).gasLimit * maxFeePerGas
-
   /**
    * Reports the claims that wait for funds: the first one that the node refuses for them, or holds and does not mine, and all
    * that stand behind it, with what they may cost together.
@@ -184,8 +181,9 @@ export const run = Effect.gen(function*() {
     const [first] = inOrder
     if (first === undefined || (unpaid.length === 0 && !isStuck)) return yield* shortages.report(new Map())
     const balance = yield* chain.balance(ledger.signer)
-    const nonces = [...unpaid, ...(isStuck && costOf(first) > balance ? [first] : [])].map(({ nonce }) => nonce)
-    const waiting = inOrder.filter(({ nonce }) => nonce >= Math.min(...nonces))
+    const short = isStuck && costOf(first) > balance ? [first, ...unpaid] : unpaid
+    const from = Math.min(...short.map(({ nonce }) => nonce))
+    const waiting = inOrder.filter(({ nonce }) => nonce >= from)
     const needed = waiting.reduce((sum, claim) => sum + costOf(claim), 0n)
     const transactions = waiting.length
     const shortage = new InsufficientFunds({ address: ledger.signer, balance, needed, transactions })

@@ -4,8 +4,13 @@
  */
 import type { TransactionHash } from "@akave-async/domain/Chain"
 import type * as Wallet from "@akave-async/domain/Wallet"
+import { preparedOf } from "@akave-async/sdk/Wallet"
 import { Context, Deferred, Duration, Effect, Layer, Schedule } from "effect"
 import type { InsufficientFunds } from "./Failures.ts"
+
+/** The most that a claim's transaction may cost, in wei. */
+export const costOf = ({ maxFeePerGas, transaction }: Pick<Wallet.Claim, "maxFeePerGas" | "transaction">): bigint =>
+  preparedOf(transaction).gasLimit * maxFeePerGas
 
 /** How often what was reported is looked at again: as often as the keeper looks. */
 const interval = Duration.seconds(2)

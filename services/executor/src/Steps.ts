@@ -10,7 +10,6 @@ import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import { RpcError, type TransactionRefused } from "@akave-async/sdk/Errors"
-import { preparedOf } from "@akave-async/sdk/Wallet"
 import { Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Failpoint } from "./Failpoint.ts"
@@ -22,7 +21,7 @@ import * as CreateBucket from "./operations/CreateBucket.ts"
 import * as DeleteBucket from "./operations/DeleteBucket.ts"
 import { again, done, type Outcome } from "./Outcome.ts"
 import { Receipts, receiptsFrom } from "./Receipts.ts"
-import { Shortages } from "./Shortages.ts"
+import { costOf, Shortages } from "./Shortages.ts"
 
 export class Steps extends Context.Service<Steps, {
   /** Makes the next attempt at a job that was requested, up to a transaction that the chain's node has. */
@@ -291,11 +290,11 @@ const make = Effect.gen(function*() {
   const withdraw = (claim: Wallet.Claim) =>
     Effect.option(ledger.cancel(claim, toFailure(new DeadlinePassed({ deadline }))))
 
-  /** What the wallet lacks for a claim that the node has refused for want of funds; the node's own words where that is unknown. */
-  const missingFor = ({ maxFeePerGas, transaction }: Wallet.Claim, refused: TransactionRefused) =>
+  /** What a claim lacks that the node has refused for want of funds; the node's own words where that is unknown. */
+  const missingFor = (claim: Wallet.Claim, refused: TransactionRefused) =>
     chain.balance(ledger.signer).pipe(
       Effect.map((balance) => {
-        const needed = preparedOf(transaction).gasLimit * maxFeePerGas
+        const needed = costOf(claim)
         const address = ledger.signer
         return balance < needed ? new InsufficientFunds({ address, balance, needed, transactions: 1 }) : refused
       }),
