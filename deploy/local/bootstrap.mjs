@@ -23,6 +23,7 @@ const tasks = {
   verify: script("deploy/local/src/test.ts", "verify"),
   "test:integration": script("deploy/local/src/test.ts", "test:integration"),
   "test:faults": script("test/faults/src/run.ts"),
+  "test:backlog": script("test/bench/backlog.ts"),
   "test:simulation": [
     join(root, "node_modules/.bin/vitest"),
     ["run", "--project", "unit", "services/executor/test/simulation"]

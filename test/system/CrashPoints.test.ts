@@ -1,32 +1,20 @@
 /** An executor dies at each point between two durable steps, with jobs at every other step beside it. */
 import { names } from "@akave-async/executor/Failpoint"
-import * as Stack from "@akave-async/local/Stack"
+import type * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
-import { Effect, Exit, Schedule, Scope } from "effect"
-import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { Effect, Schedule } from "effect"
+import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll } from "vitest"
 import * as ChainView from "../support/ChainView.ts"
 import { createBucket, ended, freshName } from "../support/Client.ts"
+import * as SharedStack from "../support/SharedStack.ts"
 
-const scope = Scope.makeUnsafe()
 let stack: Stack.Stack
 let points: string
-
-beforeAll(async () => {
-  const make = Effect.gen(function*() {
-    const dataDir = yield* Stack.temporaryFolder
-    points = join(dataDir, "failpoints")
-    mkdirSync(points, { recursive: true })
-    return yield* Stack.started({
-      dataDir,
-      counts: { executor: 2 },
-      env: { executor: { FAILPOINT_DIR: points, EXECUTOR_ACK_WAIT: "2 seconds" } }
-    })
-  })
-  stack = await Effect.runPromise(Effect.provideService(make, Scope.Scope, scope))
+SharedStack.useWithFailpoints({}, (started) => {
+  stack = started.stack
+  points = started.points
 })
-afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 it.live.each(names)(
   "kill -9 at the point \"%s\" leaves jobs that complete, each with one transaction",

@@ -1,12 +1,12 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Chain"
-import * as DeadLetters from "@akave-async/executor/DeadLetters"
+import * as Reaction from "@akave-async/eventing/Reaction"
 import type * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as ChainView from "../support/ChainView.ts"
-import { type Answer, createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { type Answer, createBucket, deleteBucket, ended, eventually, freshName, request } from "../support/Client.ts"
 import * as Log from "../support/Log.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
@@ -60,14 +60,14 @@ describe("an event that no executor can read", () => {
   it.live("is found by what it is", () =>
     Effect.gen(function*() {
       const prefix = freshName()
-      const type = `akave.Unheard${Date.now()}.v1`
+      const type = "akave.BucketDeletionCancelled.v1"
       const names = [`${prefix}-a`, `${prefix}-b`, `${prefix}-c`]
       const sequences = yield* Effect.forEach(names, (name) => unreadable(name, type))
       yield* Effect.forEach(sequences, (sequence) => untilDead(sequence, 1))
       assert.deepStrictEqual(sequencesIn(yield* list({ type })), sequences)
       assert.deepStrictEqual(sequencesIn(yield* list({ subject: subjectOf(prefix) })), sequences)
       assert.deepStrictEqual(sequencesIn(yield* list({ subject: subjectOf(`${prefix}-b`) })), sequences.slice(1, 2))
-      assert.deepStrictEqual(sequencesIn(yield* list({ type, reason: "unknown" })), sequences)
+      assert.deepStrictEqual(sequencesIn(yield* list({ type, reason: "can't be read" })), sequences)
       assert.deepStrictEqual(sequencesIn(yield* list({ type, reason: "%" })), [])
       assert.deepStrictEqual(sequencesIn(yield* list({ type, status: "redriven" })), [])
 
@@ -92,6 +92,21 @@ describe("an event that no executor can read", () => {
     }))
 })
 
+describe("an event of a type that only a newer release knows", () => {
+  it.live("is no dead letter, holds no other bucket up, and leaves its own to newer releases", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const newer = yield* unreadable(name, "akave.BucketRenameRequested.v1")
+      const { body: { job_id } } = yield* createBucket(gateway, freshName())
+      assert.strictEqual((yield* ended(gateway, job_id)).body.status, "completed")
+      assert.strictEqual((yield* look(newer)).status, 404)
+      for (const answer of [yield* createBucket(gateway, name), yield* deleteBucket(gateway, name)]) {
+        assert.deepInclude(answer.body, { status: 503, code: "event_log_unavailable" })
+        assert.match(answer.body.detail, /akave\.BucketRenameRequested\.v1/)
+      }
+    }))
+})
+
 describe("a dead letter", () => {
   it.live("of a job that has ended is redriven without effect, and only once", () =>
     Effect.gen(function*() {
@@ -101,7 +116,7 @@ describe("a dead letter", () => {
       const log = yield* Log.open(stack.natsUrl)
       const { events: [requested] } = yield* log.read(subjectOf(name))
       if (requested === undefined) throw new Error("a job has a first event")
-      yield* DeadLetters.record(log, requested, "a step died", 10)
+      yield* Reaction.setAside(log, "/test", requested, "a step died", 10)
       const { sequence } = requested
       assert.deepInclude((yield* untilDead(sequence, 1)).body, { job_id, reason: "a step died", deliveries: 10 })
       assert.strictEqual((yield* redrive(sequence)).status, 202)

@@ -79,6 +79,12 @@ describe("the documents", () => {
     assert.strictEqual(status, 0, stdout)
     assert.match(stdout, /1 faults? passed, 0 broke an invariant \(seed 1\)/)
   })
+
+  it("show how to try a backlog", () => {
+    const { status, stdout } = npmRun("test:backlog", "--", "--jobs", "600", "--executors", "2", "--limit", "50")
+    assert.strictEqual(status, 0, stdout)
+    assert.match(stdout, /most jobs in flight: 50, of 50 that may be; 0 began too early/)
+  })
 })
 
 describe("the README", () => {

@@ -20,8 +20,8 @@ const interval = Duration.seconds(2)
 const stuckBlocks = 3
 /** A wallet that is stuck for another reason than the base fee has its first transaction raised after this. */
 const patience = Duration.seconds(30)
-/** A claim whose bytes the chain can never take, as its node has said at so many looks, is cancelled. */
-const refusalsUntilCancelled = 3
+/** A claim whose bytes the chain can never take, as its node has said at so many looks, is withdrawn. */
+const refusalsUntilWithdrawn = 3
 /** Claims looked after at once, and changed at once. */
 const batch = 1000
 const groupSize = 64
@@ -156,10 +156,10 @@ export const run = Effect.gen(function*() {
       } else if (reason === "gas_limit" || (reason === "other" && isImpatient)) {
         const times = (refusals.get(claim.transactionHash) ?? 0) + 1
         refusals.set(claim.transactionHash, times)
-        if (times < refusalsUntilCancelled || claim.cancelled !== undefined) continue
+        if (times < refusalsUntilWithdrawn || claim.withdrawn !== undefined) continue
         refusals.delete(claim.transactionHash)
         const fees = Wallet.raise(claim, Wallet.capped(market, cap), 2n * claim.maxFeePerGas + 2n)
-        final.push({ claim, fees: { ...market, ...fees ?? claim }, cancelled: refused(message) })
+        final.push({ claim, fees: { ...market, ...fees ?? claim }, withdrawn: refused(message) })
       }
     }
     if (unknown.length > 0) {

@@ -3,11 +3,11 @@
  * its reason: in the log every half a minute, and at `/health/ready` of its executor and of the gateways.
  */
 import type { LaneReport } from "@akave-async/eventing/LaneReports"
+import type { Outcome } from "@akave-async/eventing/Outcome"
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
 import { Wallet as Signer } from "@akave-async/sdk/Wallet"
 import { Cause, Clock, type Config, Context, Duration, Effect, Exit, Layer, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
-import type { Outcome } from "./Outcome.ts"
 
 /** How often the lane looks whether it is stalled. */
 const interval = Duration.seconds(5)
@@ -17,13 +17,15 @@ interface Work {
   /** What it waits for, or why its last try came to nothing. */
   waitsFor: string
   readonly since: number
+  /** When it last got on since it was begun; 0 for never. */
+  progressedAt: number
   /** Until when it is work of this lane: another executor may have taken over what is to be taken again. */
   keptUntil: number
 }
 
 export class Lane extends Context.Service<Lane, {
-  /** Runs the step of the event at this sequence as work of the lane, which it is until the outcome is `Done`. */
-  work<E, R>(sequence: number, step: Effect.Effect<Outcome, E, R>): Effect.Effect<Outcome, E, R>
+  /** Runs the work on the job that the event at this sequence asks for; it is the lane's until the outcome is `Done`. */
+  work<E, R>(sequence: number, work: Effect.Effect<Outcome, E, R>): Effect.Effect<Outcome, E, R>
   /** How the lane gets on, as far as this executor serves it. */
   readonly report: Effect.Effect<LaneReport>
 }>()("@akave-async/executor/Lane") {
@@ -32,7 +34,7 @@ export class Lane extends Context.Service<Lane, {
 
 /** The work that the present fiber is at. */
 const Current = Context.Reference<Work>("@akave-async/executor/Lane/Current", {
-  defaultValue: () => ({ waitsFor: "", since: 0, keptUntil: 0 })
+  defaultValue: () => ({ waitsFor: "", since: 0, progressedAt: 0, keptUntil: 0 })
 })
 
 /** Notes what the present step waits for: a clause such as "waits for the chain to use nonce 7". */
@@ -40,6 +42,13 @@ export const waitsFor = (what: string): Effect.Effect<void> =>
   Effect.map(Current, (work) => {
     work.waitsFor = what
   })
+
+/** Notes that the present job has come nearer to its end. */
+export const progressed: Effect.Effect<void> = Effect.suspend(() =>
+  Effect.zipWith(Current, monotonicMillis, (work, now) => {
+    work.progressedAt = now
+  })
+)
 
 const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
@@ -64,11 +73,12 @@ const make = Effect.gen(function*() {
     }
   })
 
-  const work: Lane["Service"]["work"] = Effect.fnUntraced(function*(sequence, step) {
+  const work: Lane["Service"]["work"] = Effect.fnUntraced(function*(sequence, work) {
     const before = works.get(sequence)
-    const begun: Work = { waitsFor: "has just begun", since: yield* monotonicMillis, ...before, keptUntil: Infinity }
+    const now = yield* monotonicMillis
+    const begun: Work = { waitsFor: "has just begun", since: now, progressedAt: 0, ...before, keptUntil: Infinity }
     works.set(sequence, begun)
-    return yield* step.pipe(
+    return yield* work.pipe(
       Effect.provideService(Current, begun),
       Effect.onExit((exit) => settle(sequence, begun, exit))
     )
@@ -78,7 +88,8 @@ const make = Effect.gen(function*() {
     for (const [sequence, { keptUntil }] of works) if (keptUntil < now) works.delete(sequence)
     const [first] = Array.from(works.values()).toSorted((a, b) => a.since - b.since)
     if (first === undefined) return { owner, steps: 0, isStalled: false }
-    const quietMillis = now - Math.max(finishedAt, first.since)
+    const progressedAt = Array.from(works.values()).reduce((last, work) => Math.max(last, work.progressedAt), 0)
+    const quietMillis = now - Math.max(finishedAt, first.since, progressedAt)
     const isStalled = quietMillis >= Duration.toMillis(stalledAfter)
     return { owner, steps: works.size, isStalled, quietMillis, waitsFor: first.waitsFor }
   })

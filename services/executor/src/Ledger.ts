@@ -7,7 +7,7 @@
  * what it wrote.
  */
 import { Address, TransactionHash } from "@akave-async/domain/Chain"
-import type * as Job from "@akave-async/domain/Job"
+import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
 import {
@@ -51,30 +51,37 @@ export interface Issued {
   readonly nextNonce: number
 }
 
+/** What a claim is for. */
+export interface Purpose {
+  readonly jobId: Job.Id
+  readonly part: Job.Part
+}
+
 /** A change to a claim: other fees for its transaction, or a transaction that only uses up its nonce. */
 export interface Replacement {
   readonly claim: Wallet.Claim
   readonly fees: Fees
-  /** How the claim's job fails, where it is to have no effect on chain any more. */
-  readonly cancelled?: Job.Failure
+  /** How the claim's job fails, where the claim is withdrawn. */
+  readonly withdrawn?: Job.Failure
 }
 
 export class Ledger extends Context.Service<Ledger, {
   /** The wallet's address. */
   readonly signer: Address
-  /** The claim of a job as it is now, if it has one. */
+  /** The latest claim of a job as it is now, for whichever part, if it has one. */
   find(jobId: Job.Id): Effect.Effect<Option.Option<Wallet.Claim>, LogUnavailable | GivenUp>
   /**
-   * Signs the transaction with the next nonce and stores it. A job that has a claim gets that one again, unless it is the
-   * `spent` one, whose nonce was used without doing what the job asks for. A claim that was changed since is not that one,
-   * because the change may be what used the nonce. A claim that was cancelled is never followed by another one.
+   * Signs the transaction with the next nonce and stores it for a part of a job. A job whose latest claim is not the one
+   * that this one comes `after` gets that claim again, for whichever part it is. A new claim comes after one whose nonce was
+   * used without doing what its part asks for, or whose part is done. A claim that was changed since is not that one, because
+   * the change may be what used the nonce. A claim that was withdrawn is never followed by another one.
    */
-  claim(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim): Effect.Effect<Wallet.Claim, LedgerError | GivenUp>
+  claim(purpose: Purpose, prepared: Prepared, after?: Wallet.Claim): Effect.Effect<Wallet.Claim, LedgerError | GivenUp>
   /**
-   * Gives a job up: from here on it gets no claim, from any executor. None if that is so; or the claim that it has, unless
-   * it is the `spent` one, and then the job can't be given up.
+   * Gives a job up: from here on it gets no claim, from any executor and for any part. None if that is so; or the latest
+   * claim that it has, unless it is the one that its next claim would come `after`, and then the job can't be given up.
    */
-  giveUp(jobId: Job.Id, spent?: Wallet.Claim): Effect.Effect<Option.Option<Wallet.Claim>, LedgerError>
+  giveUp(jobId: Job.Id, after?: Wallet.Claim): Effect.Effect<Option.Option<Wallet.Claim>, LedgerError>
   /** What a new claim offers for its gas: what the chain asks for, as far as the cap allows. */
   readonly offer: Effect.Effect<Fees, RpcError>
   /** The next nonce to be given out. */
@@ -87,10 +94,10 @@ export class Ledger extends Context.Service<Ledger, {
    */
   replace(changes: ReadonlyArray<Replacement>): Effect.Effect<ReadonlyArray<Wallet.Claim>, LedgerError>
   /**
-   * Takes a claim's effect back as far as that is possible: its nonce gets a transaction that does nothing, and the chain
-   * mines one or the other. Gives the claim as it is then; another executor may have changed it first.
+   * Withdraws a claim as far as that is possible: its nonce gets a transaction that does nothing, and the chain mines one or
+   * the other. Gives the claim as it is then; another executor may have changed it first.
    */
-  cancel(claim: Wallet.Claim, reason: Job.Failure): Effect.Effect<Wallet.Claim, LedgerError>
+  withdraw(claim: Wallet.Claim, reason: Job.Failure): Effect.Effect<Wallet.Claim, LedgerError>
   /** Stores a transaction that only uses up a nonce which no claim has. None: another executor was first. */
   fill(nonce: number): Effect.Effect<Option.Option<Wallet.Claim>, LedgerError>
 }>()("@akave-async/executor/Ledger") {
@@ -118,9 +125,9 @@ const codec = CloudEvent.make(Wallet.Event)
 const source = "/akave/executor"
 
 interface Request {
-  readonly jobId: Job.Id
+  readonly purpose: Purpose
   readonly prepared: Prepared
-  readonly spent: Wallet.Claim | undefined
+  readonly after: Wallet.Claim | undefined
   readonly answer: Deferred.Deferred<Wallet.Claim, LedgerError | GivenUp>
 }
 
@@ -133,6 +140,7 @@ interface Tail {
 /** An event that is ready to be appended, with its id. */
 interface Draft {
   readonly id: string
+  readonly subject: string
   /** Whether it must be the first one on its subject. */
   readonly isFirst?: boolean
   readonly event: typeof Wallet.NonceClaimed.Type | typeof Wallet.TransactionReplaced.Type
@@ -205,11 +213,11 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   /** Appends events behind the tail, each expecting the one before it; each is stored or refused on its own. */
   const append = Effect.fnUntraced(function*(tail: Tail, drafts: ReadonlyArray<Draft>) {
-    const encoded = yield* Effect.forEach(drafts, ({ event, id, isFirst = false }) => {
+    const encoded = yield* Effect.forEach(drafts, ({ event, id, isFirst = false, subject }) => {
       const correlation = event.jobId === undefined ? {} : { correlationId: event.jobId }
       return codec.encode(event, { id, source, subject: signer, time: event.occurredAt, ...correlation }).pipe(
         Effect.orDie,
-        Effect.map((encoded) => ({ encoded, subject: subjectOf(event), onSubject: isFirst ? { revision: 0 } : {} }))
+        Effect.map((encoded) => ({ encoded, subject, onSubject: isFirst ? { revision: 0 } : {} }))
       )
     })
     return yield* Effect.forEach(
@@ -235,9 +243,9 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     // As a rule nobody has claimed for a job yet; if somebody has, the append is refused and the next turn looks.
     const known = yield* Effect.forEach(
       group,
-      ({ jobId, spent }) =>
-        isNew && spent === undefined ? Effect.succeedNone : find(jobId).pipe(
-          Effect.map(Option.filter((claim) => claim.cancelled !== undefined || !isSame(claim, spent))),
+      ({ after, purpose }) =>
+        isNew && after === undefined ? Effect.succeedNone : find(purpose.jobId).pipe(
+          Effect.map(Option.filter((claim) => claim.withdrawn !== undefined || !isSame(claim, after))),
           Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
         ),
       { concurrency: "unbounded" }
@@ -254,11 +262,17 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     const occurredAt = yield* DateTime.now
     const drafts = yield* Effect.forEach(
       unclaimed,
-      ({ jobId, prepared, spent }, n) =>
+      ({ after, prepared, purpose }, n) =>
         Effect.map(sign(prepared, nextNonce + n, fees), (transaction) => ({
-          id: claimId(jobId, spent),
-          isFirst: spent === undefined,
-          event: Wallet.NonceClaimed.make({ jobId, ...transaction, occurredAt })
+          id: claimId(purpose, after),
+          subject: Wallet.claimSubject(purpose.jobId),
+          isFirst: after === undefined,
+          event: Wallet.NonceClaimed.make({
+            jobId: purpose.jobId,
+            ...partFields(purpose.part),
+            ...transaction,
+            occurredAt
+          })
         }))
     )
     const results = yield* append(tail, drafts)
@@ -311,18 +325,18 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     Effect.forkScoped
   )
 
-  const claim = Effect.fn("Ledger.claim")(function*(jobId: Job.Id, prepared: Prepared, spent?: Wallet.Claim) {
+  const claim = Effect.fn("Ledger.claim")(function*(purpose: Purpose, prepared: Prepared, after?: Wallet.Claim) {
     const answer = yield* Deferred.make<Wallet.Claim, LedgerError | GivenUp>()
-    yield* Queue.offer(requests, { jobId, prepared, spent, answer })
+    yield* Queue.offer(requests, { purpose, prepared, after, answer })
     return yield* Deferred.await(answer)
   })
 
-  const giveUp = Effect.fn("Ledger.giveUp")(function*(jobId: Job.Id, spent?: Wallet.Claim) {
+  const giveUp = Effect.fn("Ledger.giveUp")(function*(jobId: Job.Id, after?: Wallet.Claim) {
     const tail = yield* catchUp
     const existing = yield* find(jobId)
     if (Option.isSome(existing)) {
-      if (!isSame(existing.value, spent)) return existing
-      if (existing.value.cancelled !== undefined) return Option.none()
+      if (!isSame(existing.value, after)) return existing
+      if (existing.value.withdrawn !== undefined) return Option.none()
     }
     const occurredAt = yield* DateTime.now
     const event = Wallet.ClaimForgone.make({ jobId, signer, nextNonce: tail.nextNonce, occurredAt })
@@ -359,13 +373,24 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     return Option.isNone(stored) ? undefined : Wallet.claimOf(yield* decode(stored.value))
   })
 
-  /** The claim, unless it was changed since. One that its job has left behind, with a nonce of its own, is nobody's now. */
+  /**
+   * The claim and the subject that its changes are on, unless it was changed since. A claim that its job has left behind is
+   * changed on the subject of its nonce, so that the job's subject ends with the job's latest claim. If the job has claimed
+   * another nonce for the same part, it belongs to no job any more.
+   */
   const asItStands = Effect.fnUntraced(function*(claim: Wallet.Claim) {
-    const last = yield* latest(subjectOf(claim))
-    if (last?.nonce === claim.nonce) return last.transactionHash === claim.transactionHash ? claim : undefined
-    const { cancelled: _, jobId: __, ...rest } = claim
+    const onJob = claim.jobId === undefined ? undefined : Wallet.claimSubject(claim.jobId)
+    const last = onJob === undefined ? undefined : yield* latest(onJob)
+    if (onJob !== undefined && last?.nonce === claim.nonce) {
+      return isSame(claim, last) ? { claim, subject: onJob } : undefined
+    }
+    const subject = Wallet.nonceSubject(claim.nonce)
+    const changed = yield* latest(subject)
+    if (changed !== undefined) return isSame(claim, changed) ? { claim, subject } : undefined
+    const { jobId: _, part: __, withdrawn: ___, ...rest } = claim
     const abandoned: Wallet.Claim = rest
-    return (yield* latest(Wallet.nonceSubject(claim.nonce))) === undefined ? abandoned : undefined
+    const isDone = last !== undefined && Wallet.partOf(last) !== Wallet.partOf(claim)
+    return { claim: isDone ? claim : abandoned, subject }
   })
 
   const replace = Effect.fn("Ledger.replace")(function*(changes: ReadonlyArray<Replacement>) {
@@ -374,18 +399,19 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     const occurredAt = yield* DateTime.now
     const now = yield* Effect.forEach(changes, ({ claim }) => asItStands(claim), { concurrency: "unbounded" })
     const drafts = yield* Effect.forEach(
-      changes.flatMap(({ cancelled, fees }, n) => {
-        const claim = now[n]
-        return claim === undefined ? [] : [{ cancelled, claim, fees }]
+      changes.flatMap(({ fees, withdrawn }, n) => {
+        const found = now[n]
+        return found === undefined ? [] : [{ ...found, fees, withdrawn }]
       }),
-      Effect.fnUntraced(function*({ cancelled, claim, fees }) {
+      Effect.fnUntraced(function*({ claim, fees, subject, withdrawn }) {
         const { isLegacy, ...had } = preparedOf(claim.transaction)
-        const prepared = claim.jobId === undefined || cancelled !== undefined ? idle(had.chainId) : had
+        const prepared = claim.jobId === undefined || withdrawn !== undefined ? idle(had.chainId) : had
         const transaction = yield* sign(prepared, claim.nonce, { ...fees, isLegacy })
-        const ofJob = claim.jobId === undefined ? {} : { jobId: claim.jobId }
-        const reason = cancelled ?? claim.cancelled
+        const ofJob = claim.jobId === undefined ? {} : { jobId: claim.jobId, ...partFields(Wallet.partOf(claim)) }
+        const reason = withdrawn ?? claim.withdrawn
         return {
           id: `${claim.transactionHash}.replaced`,
+          subject,
           event: Wallet.TransactionReplaced.make({
             ...ofJob,
             ...(claim.jobId === undefined || reason === undefined ? {} : { cancelled: reason }),
@@ -401,14 +427,14 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     return drafts.filter((_, n) => isStored(results[n])).map(({ event }) => Wallet.claimOf(event))
   })
 
-  const cancel = Effect.fn("Ledger.cancel")(function*(claim: Wallet.Claim, cancelled: Job.Failure) {
+  const withdraw = Effect.fn("Ledger.withdraw")(function*(claim: Wallet.Claim, withdrawn: Job.Failure) {
     const fees = yield* offer
     // A transfer is cheap, so that this step may go beyond the cap.
     const raised = Wallet.raise(claim, fees, 2n * (claim.maxFeePerGas + 1n)) ?? fees
-    const [stored] = yield* replace([{ claim, fees: { ...fees, ...raised }, cancelled }])
+    const [stored] = yield* replace([{ claim, fees: { ...fees, ...raised }, withdrawn }])
     const now = stored ?? (yield* latest(subjectOf(claim))) ?? claim
     if (now.transactionHash === claim.transactionHash) {
-      return yield* new LogUnavailable({ operation: "cancel", cause: "rivals were first" })
+      return yield* new LogUnavailable({ operation: "withdraw", cause: "rivals were first" })
     }
     return now
   }, Effect.retry({ while: (error) => error._tag === "LogUnavailable", schedule: rivals }))
@@ -424,7 +450,8 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       nextNonce: tail.nextNonce,
       occurredAt
     })
-    const [result] = yield* append(tail, [{ id: `${signer}.nonce.${nonce}`, event }])
+    const subject = Wallet.nonceSubject(nonce)
+    const [result] = yield* append(tail, [{ id: `${signer}.nonce.${nonce}`, subject, event }])
     return isStored(result) ? Option.some(Wallet.claimOf(event)) : Option.none()
   })
 
@@ -433,7 +460,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   const nextNonce = Effect.map(catchUp, (tail) => tail.nextNonce)
 
-  return Ledger.of({ signer, find, claim, giveUp, offer, nextNonce, issued, replace, cancel, fill })
+  return Ledger.of({ signer, find, claim, giveUp, offer, nextNonce, issued, replace, withdraw, fill })
 })
 
 const subjectOf = ({ jobId, nonce }: Pick<Wallet.Claim, "jobId" | "nonce">): string =>
@@ -446,6 +473,11 @@ const isSame = (claim: Wallet.Claim, other: Wallet.Claim | undefined): boolean =
 const isStored = (result: Result.Result<Appended, unknown> | undefined): boolean =>
   result !== undefined && Result.isSuccess(result) && !result.success.isDuplicate
 
-/** One claim of a job has one id, and so has the one that follows a spent claim. */
-const claimId = (jobId: Job.Id, spent: Wallet.Claim | undefined): string =>
-  spent === undefined ? `${jobId}.claim` : `${jobId}.claim.after.${spent.nonce}`
+/** The first claim of a job has one id, and so has the one that comes after another. */
+const claimId = ({ jobId, part }: Purpose, after: Wallet.Claim | undefined): string => {
+  const claim = part === Job.whole ? `${jobId}.claim` : `${jobId}.${part}.claim`
+  return after === undefined ? claim : `${claim}.after.${after.nonce}`
+}
+
+/** The only part of a job is not stored. */
+const partFields = (part: Job.Part) => part === Job.whole ? {} : { part }

@@ -1,14 +1,13 @@
 /** The log that holds the wallet's nonce ledger and nothing else. */
-import * as Bucket from "@akave-async/domain/Bucket"
 import { Address } from "@akave-async/domain/Chain"
-import type * as Job from "@akave-async/domain/Job"
-import { codec } from "@akave-async/eventing/BucketEvents"
-import { EventLog, type EventLogShape, type LogUnavailable, lost } from "@akave-async/eventing/EventLog"
+import * as Job from "@akave-async/domain/Job"
+import { EventLog, type EventLogShape, lost } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import { Registry } from "@akave-async/eventing/Registry"
 import { Nats } from "@akave-async/platform/Nats"
 import { Chain } from "@akave-async/sdk/Chain"
 import { Wallet } from "@akave-async/sdk/Wallet"
-import { Config, Context, Effect, Layer, Option, Result, Schema, Stream } from "effect"
+import { Config, Context, Effect, Layer, Option, Schema } from "effect"
 
 /** The JetStream stream of this wallet's ledger: `WALLET_STREAM` and `WALLET_PREFIX` with its address. */
 const configured = Effect.gen(function*() {
@@ -52,20 +51,25 @@ export class LedgerLog extends Context.Service<LedgerLog, EventLogShape>()("@aka
   )
 }
 
-/** Whether the log has any transaction that this wallet signed. */
+/**
+ * Whether the log has any transaction that this wallet signed. What this release can't read on the owner's subjects may be
+ * one, and counts as one.
+ */
 export const hasSubmitted = Effect.fnUntraced(function*(log: EventLogShape, signer: Address) {
+  const { read } = yield* Registry
   let from = 1
   while (true) {
-    const next = yield* log.nextUnder(Bucket.ownerTokens(signer), from)
+    const next = yield* log.nextUnder(subjectsOf(signer), from)
     if (Option.isNone(next)) return false
-    const decoded = codec.decode(next.value)
-    if (Result.isSuccess(decoded)) {
-      const told = Bucket.stepOf(decoded.success)
-      if (told.step === "submitted" && told.event.signer === signer) return true
-    }
+    const found = read(next.value)
+    if (found._tag === "Foreign" || found._tag === "Newer") return true
+    if (found._tag === "Known" && found.step?.step === "submitted" && found.step.signer === signer) return true
     from = next.value.sequence + 1
   }
 })
+
+/** What the subjects of everything that belongs to an owner begin with, of whichever kind it is. */
+const subjectsOf = (owner: Address): string => `*.${owner.toLowerCase()}`
 
 /** Why a lost ledger is not made anew. */
 export class NotRenewed extends Schema.TaggedError<NotRenewed>()("NotRenewed", { reason: Schema.String }) {
@@ -111,23 +115,24 @@ export const renew = Effect.gen(function*() {
 })
 
 /** The jobs of the wallet that an executor has begun and none has ended. */
-const unfinished: (log: EventLogShape, owner: Address) => Effect.Effect<ReadonlyArray<Job.Id>, LogUnavailable> = Effect
-  .fnUntraced(function*(log, owner) {
-    const last = yield* log.lastSequence
-    if (last === 0) return []
-    const prefix = `${Bucket.ownerTokens(owner)}.`
-    const jobs = new Map<Job.Id, Job.Job | undefined>()
-    yield* log.subscribe(1).pipe(
-      Stream.takeUntil(({ sequence }) => sequence >= last),
-      Stream.filter(({ subject }) => subject.startsWith(prefix)),
-      Stream.runForEach((stored) =>
-        Effect.sync(() => {
-          const decoded = codec.decode(stored)
-          if (Result.isFailure(decoded)) return
-          const { jobId } = decoded.success
-          jobs.set(jobId, Bucket.evolveJob(jobs.get(jobId), decoded.success))
-        })
-      )
-    )
-    return Array.from(jobs).flatMap(([id, job]) => job?.status === "processing" ? [id] : [])
-  })
+const unfinished = Effect.fnUntraced(function*(log: EventLogShape, owner: Address) {
+  const { read } = yield* Registry
+  const jobs = new Map<Job.Id, Job.Job | undefined>()
+  let from = 1
+  while (true) {
+    const next = yield* log.nextUnder(subjectsOf(owner), from)
+    if (Option.isNone(next)) break
+    const found = read(next.value)
+    if (found._tag === "Foreign" || found._tag === "Newer") {
+      return yield* new NotRenewed({
+        reason: `The log has events of the wallet that only a newer release can read: use that one`
+      })
+    }
+    if (found._tag === "Known" && found.step !== undefined) {
+      const { jobId } = found.step
+      jobs.set(jobId, Job.evolve(jobs.get(jobId), found.step))
+    }
+    from = next.value.sequence + 1
+  }
+  return Array.from(jobs).flatMap(([id, job]) => job?.status === "processing" ? [id] : [])
+})

@@ -3,90 +3,134 @@ import { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { execute } from "@akave-async/eventing/BucketEvents"
+import { execute, load } from "@akave-async/eventing/BucketEvents"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
-import { EventLog } from "@akave-async/eventing/EventLog"
+import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
+import { done, type Outcome } from "@akave-async/eventing/Outcome"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, DateTime, Duration, Effect, Layer } from "effect"
+import { ConfigProvider, Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { maxDeaths } from "../src/DeadLetters.ts"
 import * as Executor from "../src/Executor.ts"
 import { Lane } from "../src/Lane.ts"
-import type { Outcome } from "../src/Outcome.ts"
+import { Ledger } from "../src/Ledger.ts"
+import type { Operation } from "../src/Operation.ts"
+import { Operations } from "../src/Operations.ts"
 import { Steps } from "../src/Steps.ts"
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const jobId = (n: number) => Job.Id.make(`019845e1-682f-7b02-a706-${`${n}`.padStart(12, "0")}`)
+const nameOf = (n: number) => BucketName.make(`bucket-${n}`)
+const subjectOf = (n: number) => Bucket.subject(owner, nameOf(n))
 
-/** An executor on a log of its own, whose steps are these. */
-const bench = (attempt: Steps["Service"]["attempt"]) =>
+const request = (log: EventLogShape, n: number) =>
+  execute(
+    log,
+    subjectOf(n),
+    { state: Bucket.initial, revision: 0 },
+    Bucket.requestCreation({ jobId: jobId(n), name: nameOf(n), owner }),
+    { source: "/test" }
+  )
+const record = Effect.fnUntraced(function*<Name extends Job.StepName, Rejection>(
+  log: EventLogShape,
+  n: number,
+  decide: Job.Decision<Name, Rejection>
+) {
+  const known = yield* load(log, subjectOf(n))
+  return yield* execute(log, subjectOf(n), known, Bucket.onJob(decide), { source: "/test" })
+})
+
+/** An executor on a log, whose work is this; it knows the operations of these names. */
+const start = (
+  log: EventLogShape,
+  work: (jobId: Job.Id) => Effect.Effect<Outcome>,
+  settings: Readonly<Record<string, string>> = {},
+  names: ReadonlyArray<string> = Object.keys(Bucket.operations)
+) =>
+  Effect.forkScoped(
+    Executor.run.pipe(
+      Effect.provide([
+        Layer.mock(Steps, { work: (_, { jobId }) => work(jobId) }),
+        Layer.mock(Ledger, { signer: owner }),
+        Layer.succeed(Operations, new Map(names.map((name) => [name, {} as Operation]))),
+        Lane.layer.pipe(Layer.provide(Layer.mock(Wallet, { address: owner })))
+      ]),
+      Effect.provideService(EventLog, log),
+      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))
+    )
+  )
+
+it.effect("works on what is asked for, and lets all else pass", () =>
   Effect.gen(function*() {
     const log = yield* EventLogMemory.open
-    const steps = Layer.mock(Steps, { attempt })
-    yield* Effect.forkScoped(
-      Executor.run.pipe(
-        Effect.provide([steps, Lane.layer.pipe(Layer.provide(Layer.mock(Wallet, { address: owner })))]),
-        Effect.provideService(EventLog, log),
-        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({})))
-      )
-    )
-    const request = (n: number) => {
-      const name = BucketName.make(`bucket-${n}`)
-      const command = Bucket.RequestBucket.make({ jobId: jobId(n), name, owner })
-      const unknown = { state: Bucket.initial, revision: 0 }
-      return execute(log, Bucket.subject(owner, name), unknown, command, { source: "/test" })
-    }
-    const letter = (sequence: number) =>
-      Effect.map(
-        DeadLetterEvents.load(log, DeadLetter.subject(DeadLetter.Sequence.make(sequence))),
-        ({ state }) => state
-      )
-    return { log, request, letter }
-  })
-
-it.effect("sets an event aside whose step dies each time, and meanwhile delays no other", () =>
-  Effect.gen(function*() {
-    const deliveries = new Map<string, number>()
-    const { letter, request } = yield* bench((_, { event }) => {
-      deliveries.set(event.jobId, (deliveries.get(event.jobId) ?? 0) + 1)
-      return event.jobId === jobId(1) ? Effect.die(new Error("a defect")) : Effect.succeed({ _tag: "Done" })
-    })
-    const { revision } = yield* request(1)
-    yield* TestClock.adjust("100 millis")
-    for (const n of [2, 3, 4]) {
-      yield* request(n)
-      yield* TestClock.adjust("100 millis")
-      assert.strictEqual(deliveries.get(jobId(n)), 1)
-    }
-    yield* TestClock.adjust(Duration.seconds(maxDeaths - 2))
-    assert.isBelow(deliveries.get(jobId(1)) ?? 0, maxDeaths)
-    assert.isUndefined(yield* letter(revision))
-    yield* TestClock.adjust("5 seconds")
-    assert.strictEqual(deliveries.get(jobId(1)), maxDeaths)
-    const dead = yield* letter(revision)
-    assert.deepInclude(dead, { deliveries: maxDeaths, jobId: jobId(1) })
-    assert.include(dead?.reason, "a defect")
-    yield* TestClock.adjust("1 minute")
-    assert.strictEqual(deliveries.get(jobId(1)), maxDeaths)
+    const seen: Array<string> = []
+    yield* start(log, (jobId) => Effect.sync(() => (seen.push(jobId), done)), { EXECUTOR_MAX_IN_FLIGHT: "1" })
+    yield* TestClock.adjust("1 second")
+    yield* request(log, 1)
+    yield* record(log, 1, Job.startAttempt(jobId(1)))
+    yield* record(log, 1, Job.fail({ jobId: jobId(1), error: { category: "internal", code: "Test", message: "" } }))
+    yield* request(log, 2)
+    yield* TestClock.adjust("1 second")
+    assert.deepStrictEqual(seen, [jobId(1), jobId(2)])
   }))
 
-it.effect("gives an event back at the time that its step asks for, however often, and also if it dies now and then", () =>
+it.effect("begins no more jobs than may be under way, over all executors, and ends them in their order", () =>
   Effect.gen(function*() {
-    const times: Array<number> = []
-    const { letter, request } = yield* bench(() =>
-      Effect.flatMap(DateTime.now, (now): Effect.Effect<Outcome> => {
-        times.push(DateTime.toEpochMillis(now) / 1000)
-        if (times.length > 4 * maxDeaths) return Effect.succeed({ _tag: "Done" })
-        return times.length % 2 === 0
-          ? Effect.die(new Error("a defect"))
-          : Effect.succeed({ _tag: "Again", after: Duration.seconds(10) })
+    const log = yield* EventLogMemory.open
+    const begun: Array<string> = []
+    const ends = new Map<string, Deferred.Deferred<void>>()
+    const work = (jobId: Job.Id) =>
+      Effect.gen(function*() {
+        const end = yield* Deferred.make<void>()
+        ends.set(jobId, end)
+        begun.push(jobId)
+        yield* Deferred.await(end)
+        return done
       })
-    )
-    const { revision } = yield* request(1)
+    const ids = Array.from({ length: 9 }, (_, n) => n)
+    for (const n of ids) yield* request(log, n)
+    for (let n = 0; n < 2; n++) yield* start(log, work, { EXECUTOR_MAX_IN_FLIGHT: "3" })
+    yield* TestClock.adjust("1 minute")
+    assert.deepStrictEqual(begun, [0, 1, 2].map(jobId))
+    for (const n of ids) {
+      yield* Deferred.succeed(ends.get(jobId(n)) as Deferred.Deferred<void>, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.lengthOf(begun, Math.min(n + 4, ids.length))
+    }
+    assert.deepStrictEqual(begun, ids.map(jobId))
+  }))
+
+it.effect("leaves a job of an operation that it does not know to an executor that knows it", () =>
+  Effect.gen(function*() {
+    const log = yield* EventLogMemory.open
+    const seen: Array<string> = []
+    const older = yield* start(log, () => Effect.die(new Error("it is not known")), {}, ["bucket.delete"])
+    yield* request(log, 1)
     yield* TestClock.adjust("10 minutes")
-    assert.deepStrictEqual(times.slice(0, 5), [0, 10, 11, 21, 22])
-    assert.lengthOf(times, 4 * maxDeaths + 1)
-    assert.isUndefined(yield* letter(revision))
+    assert.deepStrictEqual(yield* DeadLetterEvents.load(log, DeadLetter.subject(DeadLetter.Sequence.make(1))), {
+      state: undefined,
+      revision: 0
+    })
+    yield* Fiber.interrupt(older)
+    yield* start(log, (jobId) => Effect.sync(() => (seen.push(jobId), done)))
+    yield* TestClock.adjust("10 minutes")
+    assert.deepStrictEqual(seen, [jobId(1)])
+  }))
+
+it.effect("begins with the first job that has not ended, where the log does not know its consumer", () =>
+  Effect.gen(function*() {
+    const log = yield* EventLogMemory.open
+    const error: Job.Failure = { category: "internal", code: "Test", message: "" }
+    for (const n of [1, 2, 3]) {
+      yield* request(log, n)
+      yield* record(log, n, Job.startAttempt(jobId(n)))
+    }
+    yield* record(log, 1, Job.fail({ jobId: jobId(1), error }))
+    yield* record(log, 3, Job.fail({ jobId: jobId(3), error }))
+    const seen: Array<string> = []
+    yield* start(log, (jobId) => Effect.sync(() => (seen.push(jobId), done)))
+    yield* TestClock.adjust("1 second")
+    // What came after it is seen again, and is found over.
+    assert.deepStrictEqual(seen, [jobId(2), jobId(3)])
   }))

@@ -1,9 +1,9 @@
+import { again, done, type Outcome } from "@akave-async/eventing/Outcome"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import { assert, it } from "@effect/vitest"
 import { ConfigProvider, Context, Deferred, Duration, Effect, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import { Lane, waitsFor } from "../src/Lane.ts"
-import { again, done, type Outcome } from "../src/Outcome.ts"
+import { Lane, progressed, waitsFor } from "../src/Lane.ts"
 
 const owner = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 
@@ -76,4 +76,13 @@ it.effect("a step that was interrupted keeps its reason", () =>
     })
     yield* Fiber.interrupt(fiber)
     assert.deepInclude(yield* lane.report, { steps: 1, waitsFor: "waits for funds" })
+  }))
+
+it.effect("a job that comes nearer to its end is not stalled, however long it takes", () =>
+  Effect.gen(function*() {
+    const { lane } = yield* bench
+    const steps = Effect.forever(Effect.andThen(progressed, Effect.sleep("20 seconds")))
+    yield* Effect.forkChild(lane.work(1, steps), { startImmediately: true })
+    yield* TestClock.adjust("10 minutes")
+    assert.deepInclude(yield* lane.report, { steps: 1, isStalled: false })
   }))

@@ -11,6 +11,7 @@ import { assert, it } from "@effect/vitest"
 import { ConfigProvider, Context, DateTime, Effect, Layer, Redacted } from "effect"
 import { inject } from "vitest"
 import { hasSubmitted, LedgerLog } from "../src/LedgerLog.ts"
+import * as Pairs from "./Pairs.ts"
 
 // A public development key: the first of every Anvil chain.
 const privateKey = Redacted.make("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
@@ -22,7 +23,7 @@ const name = BucketName.make("my-bucket")
 
 const requested = (owner: Address) => Bucket.BucketRequested.make({ jobId, name, owner, occurredAt })
 const submitted = (by: Address) =>
-  Bucket.BucketSubmitted.make({
+  Bucket.Event.cases.BucketSubmitted.make({
     jobId,
     occurredAt,
     transactionHash: TransactionHash.make(`0x${"0a".repeat(32)}`),
@@ -56,6 +57,39 @@ it.effect("knows whether a wallet has a transaction in the log", () =>
     const subject = Bucket.subject(signer, name)
     yield* garbage.append(subject, { revision: 1 }, { id: "garbage", headers: {}, data: Uint8Array.of(255) })
     assert.isFalse(yield* hasSubmitted(garbage, signer))
+  }))
+
+it.effect("takes what it can't read of a wallet's for a transaction, of whichever kind it is, and no other wallet's", () =>
+  Effect.gen(function*() {
+    const add = Effect.fnUntraced(function*(subject: string, type: string) {
+      const log = yield* logOf(signer, [requested(signer)])
+      yield* log.append(subject, { revision: 0 }, { id: "other", headers: { "ce-type": type }, data: new Uint8Array() })
+      return log
+    })
+    const crate = (owner: Address) => `crate.${owner.toLowerCase()}.a`
+    const has = (subject: string, type: string) =>
+      Effect.flatMap(add(subject, type), (log) => hasSubmitted(log, signer))
+    assert.isTrue(yield* has(crate(signer), "akave.CrateSubmitted.v1"))
+    assert.isTrue(yield* has(Bucket.subject(signer, BucketName.make("other")), "akave.BucketRenamed.v1"))
+    assert.isFalse(yield* has(crate(stranger), "akave.CrateSubmitted.v1"))
+
+    // A kind that is registered is read.
+    const pairs = yield* EventLogMemory.open
+    const subject = Pairs.subject(signer, name)
+    yield* Pairs.execute(
+      pairs,
+      subject,
+      { state: Job.noJobs, revision: 0 },
+      Pairs.request({ jobId, name, owner: signer }),
+      { source: "/test" }
+    )
+    const known = hasSubmitted(pairs, signer).pipe(Effect.provide(Pairs.registered))
+    assert.isFalse(yield* known)
+    assert.isTrue(yield* hasSubmitted(pairs, signer))
+    yield* Pairs.record(pairs, subject, Job.startAttempt(jobId))
+    const { _tag: _, occurredAt: __, ...submission } = submitted(signer)
+    yield* Pairs.record(pairs, subject, Job.recordSubmission({ ...submission, part: "first" }))
+    assert.isTrue(yield* known)
   }))
 
 let streams = 0

@@ -35,6 +35,8 @@ const signer = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const fees = { maxFeePerGas: 3_000_000_000n, maxPriorityFeePerGas: 1_000_000_000n }
 
 const jobId = (n: number): Job.Id => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)
+/** The only part of a job. */
+const whole = (jobId: Job.Id) => ({ jobId, part: Job.whole })
 const jobs = (count: number) => Array.from({ length: count }, (_, n) => jobId(n))
 /** A transaction that differs from job to job. */
 const prepared = (id: Job.Id): Prepared => ({
@@ -129,14 +131,16 @@ export const ledgerPauseSuite = (name: string, make: Effect.Effect<Restartable, 
       const { log, pause } = yield* make
       const world = { transactionCount: 0 }
       const ledger = yield* openLedger(log, world)
-      const claim = yield* ledger.claim(jobId(1), prepared(jobId(1)))
+      const claim = yield* ledger.claim(whole(jobId(1)), prepared(jobId(1)))
       const dearer = { maxFeePerGas: 2n * fees.maxFeePerGas, maxPriorityFeePerGas: 2n * fees.maxPriorityFeePerGas }
 
       for (const one of [ledger, yield* openLedger(log, world)]) {
         const { length } = yield* eventsOf(log)
         const ids = range(length, 3).map(jobId)
         yield* pause
-        const claims = yield* Effect.forEach(ids, (id) => one.claim(id, prepared(id)), { concurrency: "unbounded" })
+        const claims = yield* Effect.forEach(ids, (id) => one.claim(whole(id), prepared(id)), {
+          concurrency: "unbounded"
+        })
         assert.deepStrictEqual(nonces(claims), range((claims[0] as Wallet.Claim).nonce, 3))
         yield* pause
         const [changed] = yield* one.replace([{ claim: claims[0] as Wallet.Claim, fees: dearer }])
@@ -144,12 +148,12 @@ export const ledgerPauseSuite = (name: string, make: Effect.Effect<Restartable, 
         yield* pause
         assert.deepStrictEqual(yield* one.giveUp(jobId(length + 3)), Option.none())
         yield* pause
-        const cancelled = yield* one.cancel(claims[1] as Wallet.Claim, {
+        const cancelled = yield* one.withdraw(claims[1] as Wallet.Claim, {
           category: "internal",
           code: "No",
           message: ""
         })
-        assert.strictEqual(cancelled.cancelled?.code, "No")
+        assert.strictEqual(cancelled.withdrawn?.code, "No")
         yield* pause
         assert.isTrue(Option.isSome(yield* one.fill(1_000 + length)))
       }
@@ -166,7 +170,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const ledger = yield* openLedger(log, { transactionCount: 7 })
         assert.strictEqual(ledger.signer, signer)
         assert.isTrue(Option.isNone(yield* ledger.find(jobId(1))))
-        const claim = yield* ledger.claim(jobId(1), prepared(jobId(1)))
+        const claim = yield* ledger.claim(whole(jobId(1)), prepared(jobId(1)))
         assert.strictEqual(claim.nonce, 7)
         const [opened, ...claims] = yield* eventsOf(log)
         assert.isTrue(opened?._tag === "WalletOpened" && opened.nextNonce === 7 && opened.signer === signer)
@@ -179,7 +183,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
           [1, 2, 3].map(() => openLedger(log, { transactionCount: 7 })),
           { concurrency: "unbounded" }
         )
-        yield* Effect.forEach(ledgers, (ledger, n) => ledger.claim(jobId(n), prepared(jobId(n))), {
+        yield* Effect.forEach(ledgers, (ledger, n) => ledger.claim(whole(jobId(n)), prepared(jobId(n))), {
           concurrency: "unbounded"
         })
         const events = yield* eventsOf(log)
@@ -195,7 +199,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const ledgers = yield* Effect.all([1, 2, 3].map(() => openLedger(log, { transactionCount: 5 })))
         const given = yield* Effect.forEach(
           jobs(300),
-          (id, n) => (ledgers[n % 3] as Ledger["Service"]).claim(id, prepared(id)),
+          (id, n) => (ledgers[n % 3] as Ledger["Service"]).claim(whole(id), prepared(id)),
           { concurrency: "unbounded" }
         )
         const stored = yield* claimsOf(log)
@@ -213,7 +217,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
       Effect.gen(function*() {
         const ledgers = yield* Effect.all([1, 2, 3].map(() => openLedger(log, { transactionCount: 0 })))
         const asked = [...ledgers, ...ledgers, ...ledgers].flatMap((ledger) => jobs(10).map((id) => ({ ledger, id })))
-        const given = yield* Effect.forEach(asked, ({ id, ledger }) => ledger.claim(id, prepared(id)), {
+        const given = yield* Effect.forEach(asked, ({ id, ledger }) => ledger.claim(whole(id), prepared(id)), {
           concurrency: "unbounded"
         })
         const stored = yield* claimsOf(log)
@@ -225,11 +229,11 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
       Effect.gen(function*() {
         const world = { transactionCount: 0 }
         const ledger = yield* openLedger(log, world)
-        const claim = yield* ledger.claim(jobId(1), prepared(jobId(1)))
+        const claim = yield* ledger.claim(whole(jobId(1)), prepared(jobId(1)))
         world.transactionCount = 20
-        assert.deepStrictEqual(yield* ledger.claim(jobId(1), { ...prepared(jobId(1)), gasLimit: 1n }), claim)
+        assert.deepStrictEqual(yield* ledger.claim(whole(jobId(1)), { ...prepared(jobId(1)), gasLimit: 1n }), claim)
         const other = yield* openLedger(log, world)
-        assert.deepStrictEqual(yield* other.claim(jobId(1), prepared(jobId(1))), claim)
+        assert.deepStrictEqual(yield* other.claim(whole(jobId(1)), prepared(jobId(1))), claim)
         assert.deepStrictEqual(yield* claimsOf(log), [claim])
       }))
 
@@ -252,7 +256,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
             jobs(150),
             (id, n) => {
               const ledger = ledgers[n % 3] as Ledger["Service"]
-              return ledger.claim(id, prepared(id)).pipe(Effect.retry({ times: 20 }))
+              return ledger.claim(whole(id), prepared(id)).pipe(Effect.retry({ times: 20 }))
             },
             { concurrency: "unbounded" }
           )
@@ -281,11 +285,11 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
             lastSequence: guard("lastSequence", log.lastSequence)
           }
           const ledger = yield* openLedger(unreliable, { transactionCount: 0 })
-          yield* ledger.claim(jobId(0), prepared(jobId(0)))
+          yield* ledger.claim(whole(jobId(0)), prepared(jobId(0)))
           isCut = true
           const exits = yield* withTime(Effect.forEach(
             jobs(5),
-            (id) => Effect.exit(ledger.claim(id, prepared(id))),
+            (id) => Effect.exit(ledger.claim(whole(id), prepared(id))),
             { concurrency: "unbounded" }
           ))
           for (const exit of what === "nothing" ? exits : exits.slice(1)) {
@@ -293,7 +297,9 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
             assert.instanceOf(error, LogUnavailable)
           }
           isCut = false
-          yield* withTime(Effect.forEach(jobs(5), (id) => ledger.claim(id, prepared(id)), { concurrency: "unbounded" }))
+          yield* withTime(
+            Effect.forEach(jobs(5), (id) => ledger.claim(whole(id), prepared(id)), { concurrency: "unbounded" })
+          )
           assert.deepStrictEqual(nonces(yield* claimsOf(log)), range(0, 5))
         }).pipe(Effect.provide(TestClock.layer())))
     }
@@ -311,7 +317,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const ledger = yield* openLedger(lost, { transactionCount: 0 })
         const errors = yield* withTime(Effect.forEach(
           jobs(2),
-          (id) => Effect.flip(ledger.claim(id, prepared(id))),
+          (id) => Effect.flip(ledger.claim(whole(id), prepared(id))),
           { concurrency: "unbounded" }
         ))
         for (const { message } of errors) assert.strictEqual(message, "Other writers were first each time (claim)")
@@ -330,7 +336,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         })
         const layer = Ledger.layer(log).pipe(Layer.provide([chain, Signer.layer(privateKey)]))
         const ledger = Context.get(yield* Layer.build(layer), Ledger)
-        const error = yield* withTime(Effect.flip(ledger.claim(jobId(1), prepared(jobId(1)))))
+        const error = yield* withTime(Effect.flip(ledger.claim(whole(jobId(1)), prepared(jobId(1)))))
         assert.strictEqual(error, silent)
         assert.strictEqual(yield* log.lastSequence, 0)
       }).pipe(Effect.provide(TestClock.layer())))
@@ -340,7 +346,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const ledger = yield* openLedger(log, { transactionCount: 0 })
         yield* log.append("other", { revision: 0 }, { id: "other", headers: {}, data: new Uint8Array() })
         for (const id of jobs(2)) {
-          const exit = yield* Effect.exit(ledger.claim(id, prepared(id)))
+          const exit = yield* Effect.exit(ledger.claim(whole(id), prepared(id)))
           assert.isTrue(Exit.hasDies(exit))
         }
       }))
@@ -349,12 +355,12 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
       Effect.gen(function*() {
         const world = { transactionCount: 3 }
         const ledger = yield* openLedger(log, world)
-        yield* ledger.claim(jobId(1), prepared(jobId(1)))
+        yield* ledger.claim(whole(jobId(1)), prepared(jobId(1)))
         world.transactionCount = 10
-        yield* ledger.claim(jobId(2), prepared(jobId(2)))
+        yield* ledger.claim(whole(jobId(2)), prepared(jobId(2)))
         // What is mined lags behind what is claimed, as a rule.
         world.transactionCount = 4
-        yield* ledger.claim(jobId(3), prepared(jobId(3)))
+        yield* ledger.claim(whole(jobId(3)), prepared(jobId(3)))
         assert.deepStrictEqual(nonces(yield* claimsOf(log)), [3, 10, 11])
       }))
 
@@ -364,21 +370,21 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const ledgers = yield* Effect.all([1, 2].map(() => openLedger(log, world)))
         const [ledger] = ledgers as [Ledger["Service"]]
         const id = jobId(1)
-        const spent = yield* ledger.claim(id, prepared(id))
+        const spent = yield* ledger.claim(whole(id), prepared(id))
         world.transactionCount = 1
         const [next, same] = yield* Effect.forEach(
           [...ledgers, ...ledgers],
-          (ledger) => ledger.claim(id, prepared(id), spent),
+          (ledger) => ledger.claim(whole(id), prepared(id), spent),
           { concurrency: "unbounded" }
         ) as Effect.Effect<[Wallet.Claim, Wallet.Claim]>
         assert.deepStrictEqual(same, next)
         assert.strictEqual(next.nonce, 1)
         assertSigned(next)
-        assert.deepStrictEqual(yield* ledger.claim(id, prepared(id), spent), next)
-        assert.deepStrictEqual(yield* ledger.claim(id, prepared(id)), next)
+        assert.deepStrictEqual(yield* ledger.claim(whole(id), prepared(id), spent), next)
+        assert.deepStrictEqual(yield* ledger.claim(whole(id), prepared(id)), next)
         assert.deepStrictEqual(yield* ledger.find(id), Option.some(next))
         world.transactionCount = 2
-        const last = yield* ledger.claim(id, prepared(id), next)
+        const last = yield* ledger.claim(whole(id), prepared(id), next)
         assert.deepStrictEqual(yield* claimsOf(log), [spent, next, last])
         assert.strictEqual(last.nonce, 2)
       }))
@@ -388,10 +394,10 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const world = { transactionCount: 0 }
         const [one, other] = [yield* openLedger(log, world), yield* openLedger(log, world)]
         const id = jobId(1)
-        const claim = yield* one.claim(id, prepared(id))
+        const claim = yield* one.claim(whole(id), prepared(id))
         const [raised] = yield* other.replace([{ claim, fees: { ...fees, maxFeePerGas: 2n * fees.maxFeePerGas } }])
         assert.isDefined(raised)
-        assert.deepStrictEqual(yield* one.claim(id, prepared(id), claim), raised)
+        assert.deepStrictEqual(yield* one.claim(whole(id), prepared(id), claim), raised)
         assert.deepStrictEqual(yield* one.giveUp(id, claim), Option.some(raised))
         assert.deepStrictEqual(yield* other.find(id), Option.some(raised))
       }))
@@ -403,18 +409,18 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const [free, claimed, used] = [jobId(1), jobId(2), jobId(3)]
         assert.deepStrictEqual(yield* one.giveUp(free), Option.none())
         assert.deepStrictEqual(yield* other.giveUp(free), Option.none())
-        assert.strictEqual((yield* Effect.flip(other.claim(free, prepared(free))))._tag, "GivenUp")
+        assert.strictEqual((yield* Effect.flip(other.claim(whole(free), prepared(free))))._tag, "GivenUp")
         assert.strictEqual((yield* Effect.flip(other.find(free)))._tag, "GivenUp")
 
-        const claim = yield* other.claim(claimed, prepared(claimed))
+        const claim = yield* other.claim(whole(claimed), prepared(claimed))
         assert.deepStrictEqual(yield* one.giveUp(claimed), Option.some(claim))
         assert.deepStrictEqual(yield* one.find(claimed), Option.some(claim))
 
-        const spent = yield* other.claim(used, prepared(used))
+        const spent = yield* other.claim(whole(used), prepared(used))
         assert.deepStrictEqual(yield* one.giveUp(used, spent), Option.none())
-        assert.strictEqual((yield* Effect.flip(other.claim(used, prepared(used), spent)))._tag, "GivenUp")
+        assert.strictEqual((yield* Effect.flip(other.claim(whole(used), prepared(used), spent)))._tag, "GivenUp")
         assert.deepStrictEqual([claim.nonce, spent.nonce], [0, 1])
-        assert.strictEqual((yield* one.claim(jobId(4), prepared(jobId(4)))).nonce, 2)
+        assert.strictEqual((yield* one.claim(whole(jobId(4)), prepared(jobId(4)))).nonce, 2)
       }))
 
     test("lets a job that is claimed and given up at once be one or the other, without a gap", (log) =>
@@ -423,7 +429,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const ledgers = yield* Effect.all([openLedger(log, world), openLedger(log, world)])
         const outcomes = yield* Effect.forEach(jobs(40), (id) =>
           Effect.all([
-            Effect.result(ledgers[0].claim(id, prepared(id))),
+            Effect.result(ledgers[0].claim(whole(id), prepared(id))),
             ledgers[1].giveUp(id)
           ], { concurrency: 2 }), { concurrency: "unbounded" })
         for (const [claim, kept] of outcomes) {
@@ -438,7 +444,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
     test("offers no more than the cap, whatever the chain asks for", (log) =>
       Effect.gen(function*() {
         const ledger = yield* openLedger(log, { transactionCount: 0 }, { MAX_FEE_PER_GAS: "2000000000" })
-        const claim = yield* ledger.claim(jobId(1), prepared(jobId(1)))
+        const claim = yield* ledger.claim(whole(jobId(1)), prepared(jobId(1)))
         assert.strictEqual(claim.maxFeePerGas, 2_000_000_000n)
         assert.strictEqual(claim.maxPriorityFeePerGas, 1_000_000_000n)
       }))
@@ -450,8 +456,8 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
           yield* openLedger(log, { transactionCount: 5 })
         ]
         const id = jobId(1)
-        const claim = yield* one.claim(id, prepared(id))
-        yield* one.claim(jobId(2), prepared(jobId(2)))
+        const claim = yield* one.claim(whole(id), prepared(id))
+        yield* one.claim(whole(jobId(2)), prepared(jobId(2)))
         const raised = { maxFeePerGas: 4_000_000_000n, maxPriorityFeePerGas: 2_000_000_000n }
         const [changed] = yield* other.replace([{ claim, fees: raised }])
         assert.isDefined(changed)
@@ -466,10 +472,10 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
           to: prepared(id).to
         })
         assert.deepStrictEqual(yield* one.find(id), Option.some(changed))
-        assert.deepStrictEqual(yield* one.claim(id, prepared(id)), changed)
+        assert.deepStrictEqual(yield* one.claim(whole(id), prepared(id)), changed)
         // A change of what is no longer so is no change.
         assert.deepStrictEqual(yield* one.replace([{ claim, fees: raised }]), [])
-        assert.strictEqual((yield* one.claim(jobId(3), prepared(jobId(3)))).nonce, 7)
+        assert.strictEqual((yield* one.claim(whole(jobId(3)), prepared(jobId(3)))).nonce, 7)
       }))
 
     test("lets one of many changes to a claim count", (log) =>
@@ -477,7 +483,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const ledgers = yield* Effect.all([1, 2, 3].map(() => openLedger(log, { transactionCount: 0 })))
         const claims = yield* Effect.forEach(
           jobs(20),
-          (id) => (ledgers[0] as Ledger["Service"]).claim(id, prepared(id)),
+          (id) => (ledgers[0] as Ledger["Service"]).claim(whole(id), prepared(id)),
           { concurrency: "unbounded" }
         )
         const changes = claims.map((claim) => ({ claim, fees: { ...fees, maxFeePerGas: 4_000_000_000n } }))
@@ -492,35 +498,105 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         for (const one of changed.flat()) assert.deepStrictEqual(now.get(one.nonce), one)
       }))
 
-    test("cancels a claim by a transfer of nothing to the wallet itself, and gives its job no other one", (log) =>
+    test("withdraws a claim by a transfer of nothing to the wallet itself, and gives its job no other one", (log) =>
       Effect.gen(function*() {
         const world = { transactionCount: 3 }
         const ledger = yield* openLedger(log, world, { MAX_FEE_PER_GAS: "3000000000" })
         const id = jobId(1)
-        const claim = yield* ledger.claim(id, prepared(id))
+        const claim = yield* ledger.claim(whole(id), prepared(id))
         const reason: Job.Failure = { category: "chain_timeout", code: "DeadlinePassed", message: "too late" }
-        const cancelled = yield* ledger.cancel(claim, reason)
-        assert.deepInclude(cancelled, { nonce: 3, earlier: [claim.transactionHash], cancelled: reason })
+        const cancelled = yield* ledger.withdraw(claim, reason)
+        assert.deepInclude(cancelled, { nonce: 3, earlier: [claim.transactionHash], withdrawn: reason })
         const { data, to, value } = Transaction.from(cancelled.transaction)
         assert.deepStrictEqual({ data, to, value }, { data: "0x", to: signer, value: 0n })
         // It must outbid the one that it replaces, though that one offered all that the cap allows.
         assert.isTrue(cancelled.maxFeePerGas >= (claim.maxFeePerGas * 1125n) / 1000n)
         const [raised] = yield* ledger.replace([{ claim: cancelled, fees: { ...fees, maxFeePerGas: 9_000_000_000n } }])
-        assert.deepInclude(raised, { cancelled: reason, earlier: Wallet.hashes(cancelled) })
+        assert.deepInclude(raised, { withdrawn: reason, earlier: Wallet.hashes(cancelled) })
         world.transactionCount = 4
-        assert.deepStrictEqual(yield* ledger.claim(id, prepared(id), claim), raised)
+        assert.deepStrictEqual(yield* ledger.claim(whole(id), prepared(id), claim), raised)
         assert.deepStrictEqual(yield* ledger.giveUp(id, claim), Option.some(raised))
         assert.deepStrictEqual(yield* ledger.giveUp(id, raised), Option.none())
         assert.deepStrictEqual(yield* ledger.find(id), Option.some(raised))
+      }))
+
+    test("gives the parts of a job claims of their own, each behind the one before it", (log) =>
+      Effect.gen(function*() {
+        const [one, two] = [
+          yield* openLedger(log, { transactionCount: 0 }),
+          yield* openLedger(log, { transactionCount: 0 })
+        ]
+        const id = jobId(1)
+        const [first, second] = [{ jobId: id, part: "first" }, { jobId: id, part: "second" }]
+        const done = yield* one.claim(first, prepared(id))
+        assert.deepInclude(done, { nonce: 0, part: "first" })
+        assert.deepStrictEqual(yield* two.claim(first, prepared(id)), done)
+        // Without the first one's claim it is not said that the first part is done.
+        assert.deepStrictEqual(yield* two.claim(second, prepared(id)), done)
+        const rivals = yield* Effect.all([one, two].map((ledger) => ledger.claim(second, prepared(id), done)), {
+          concurrency: "unbounded"
+        })
+        assert.deepStrictEqual(rivals[0], rivals[1])
+        assert.deepInclude(rivals[0], { nonce: 1, part: "second" })
+        assert.deepStrictEqual(yield* one.find(id), Option.fromUndefinedOr(rivals[0]))
+        // Who is late with the first part goes on with the second one's claim.
+        assert.deepStrictEqual(yield* two.claim(first, prepared(id)), rivals[0])
+        assert.deepStrictEqual(yield* two.giveUp(id), Option.fromUndefinedOr(rivals[0]))
+        assert.deepStrictEqual(yield* two.giveUp(id, done), Option.fromUndefinedOr(rivals[0]))
+        const ids = (yield* log.read(Wallet.claimSubject(id))).events.map(({ headers }) => headers["ce-id"])
+        assert.deepStrictEqual(ids, [`${id}.first.claim`, `${id}.second.claim.after.0`])
+      }))
+
+    test("gives no part of a job a claim after it was given up behind the part that is done", (log) =>
+      Effect.gen(function*() {
+        const ledger = yield* openLedger(log, { transactionCount: 0 })
+        const id = jobId(1)
+        const done = yield* ledger.claim({ jobId: id, part: "first" }, prepared(id))
+        assert.deepStrictEqual(yield* ledger.giveUp(id, done), Option.none())
+        for (const part of ["first", "second"]) {
+          const refused = yield* Effect.flip(ledger.claim({ jobId: id, part }, prepared(id), done))
+          assert.strictEqual(refused._tag, "GivenUp")
+        }
+      }))
+
+    test("keeps the call of a part that is done, and its job, when its nonce gets another transaction", (log) =>
+      Effect.gen(function*() {
+        const ledger = yield* openLedger(log, { transactionCount: 0 })
+        const id = jobId(1)
+        const done = yield* ledger.claim({ jobId: id, part: "first" }, prepared(id))
+        const next = yield* ledger.claim({ jobId: id, part: "second" }, prepared(id), done)
+        // A reorganisation has taken the first part's transaction back, and the fees have risen.
+        const change = { claim: done, fees: { ...fees, maxFeePerGas: 9_000_000_000n } }
+        const [raised] = yield* ledger.replace([change])
+        assert.isDefined(raised)
+        assert.deepInclude(raised, { jobId: id, part: "first", nonce: done.nonce, earlier: [done.transactionHash] })
+        assert.strictEqual(Transaction.from(raised.transaction).data, prepared(id).data)
+        assert.deepStrictEqual(yield* ledger.find(id), Option.some(next))
+        assert.deepStrictEqual(yield* ledger.replace([change]), [])
+        assert.deepStrictEqual((yield* ledger.issued(0)).claims, new Map([[0, raised], [1, next]]))
+        const [again] = yield* ledger.replace([{ claim: raised, fees: { ...fees, maxFeePerGas: 19_000_000_000n } }])
+        assert.deepInclude(again, { jobId: id, part: "first", earlier: Wallet.hashes(raised) })
+        assert.deepStrictEqual(yield* ledger.find(id), Option.some(next))
+      }))
+
+    test("stores the claim of a job with one part as it always has", (log) =>
+      Effect.gen(function*() {
+        const ledger = yield* openLedger(log, { transactionCount: 0 })
+        const id = jobId(1)
+        const first = yield* ledger.claim(whole(id), prepared(id))
+        yield* ledger.claim(whole(id), prepared(id), first)
+        const { events } = yield* log.read(id)
+        assert.deepStrictEqual(events.map(({ headers }) => headers["ce-id"]), [`${id}.claim`, `${id}.claim.after.0`])
+        for (const { data } of events) assert.notProperty(JSON.parse(new TextDecoder().decode(data)), "part")
       }))
 
     test("tells what was given out from a nonce on, as it is now", (log) =>
       Effect.gen(function*() {
         const world = { transactionCount: 2 }
         const ledger = yield* openLedger(log, world)
-        const first = yield* Effect.forEach(jobs(4), (id) => ledger.claim(id, prepared(id)))
+        const first = yield* Effect.forEach(jobs(4), (id) => ledger.claim(whole(id), prepared(id)))
         world.transactionCount = 10
-        const after = yield* ledger.claim(jobId(9), prepared(jobId(9)))
+        const after = yield* ledger.claim(whole(jobId(9)), prepared(jobId(9)))
         const [raised] = yield* ledger.replace(
           first.slice(1, 2).map((claim) => ({ claim, fees: { ...fees, maxFeePerGas: 9_000_000_000n } }))
         )
@@ -540,9 +616,9 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const world = { transactionCount: 0 }
         const ledger = yield* openLedger(log, world)
         const id = jobId(1)
-        const left = yield* ledger.claim(id, prepared(id))
+        const left = yield* ledger.claim(whole(id), prepared(id))
         world.transactionCount = 1
-        const next = yield* ledger.claim(id, prepared(id), left)
+        const next = yield* ledger.claim(whole(id), prepared(id), left)
         // A reorganisation has taken back the transaction that had used the nonce.
         const raised = { ...fees, maxFeePerGas: 9_000_000_000n }
         const [used] = yield* ledger.replace([{ claim: left, fees: raised }])
@@ -562,9 +638,9 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
       Effect.gen(function*() {
         const world = { transactionCount: 2 }
         const [one, other] = [yield* openLedger(log, world), yield* openLedger(log, world)]
-        yield* one.claim(jobId(1), prepared(jobId(1)))
+        yield* one.claim(whole(jobId(1)), prepared(jobId(1)))
         world.transactionCount = 4
-        yield* one.claim(jobId(2), prepared(jobId(2)))
+        yield* one.claim(whole(jobId(2)), prepared(jobId(2)))
         const filled = yield* Effect.all([one.fill(3), other.fill(3)], { concurrency: "unbounded" })
         assert.lengthOf(filled.flatMap(Option.toArray), 1)
         const { claims } = yield* one.issued(2)
@@ -590,7 +666,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         }
         const process = yield* Scope.make()
         const killed = yield* Scope.provide(openLedger(hanging, { transactionCount: 0 }), process)
-        yield* Effect.forEach(jobs(200), (id) => Effect.forkScoped(killed.claim(id, prepared(id))))
+        yield* Effect.forEach(jobs(200), (id) => Effect.forkScoped(killed.claim(whole(id), prepared(id))))
         yield* Deferred.await(stuck)
         // What came before it is on its way to the log.
         yield* log.lastSequence.pipe(
@@ -600,7 +676,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         const before = yield* claimsOf(log)
 
         const heir = yield* openLedger(log, { transactionCount: 0 })
-        yield* Effect.forEach(jobs(200), (id) => heir.claim(id, prepared(id)), { concurrency: "unbounded" })
+        yield* Effect.forEach(jobs(200), (id) => heir.claim(whole(id), prepared(id)), { concurrency: "unbounded" })
         const claims = yield* claimsOf(log)
         assert.deepStrictEqual(nonces(claims), range(0, 200))
         assert.deepStrictEqual(claims.slice(0, before.length), before)

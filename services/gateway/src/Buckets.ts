@@ -1,8 +1,9 @@
 /** Commands on buckets and their jobs. */
 import * as Bucket from "@akave-async/domain/Bucket"
-import { BucketName } from "@akave-async/domain/BucketName"
+import type { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Chain"
 import * as Job from "@akave-async/domain/Job"
+import type { Decision } from "@akave-async/eventing/Aggregate"
 import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { Config, Context, Effect, Layer } from "effect"
@@ -11,11 +12,13 @@ import { v7 as uuidv7 } from "uuid"
 
 export class Buckets extends Context.Service<Buckets, {
   /** Stores the request for a bucket and gives the job that will create it. */
-  request(name: BucketName): Effect.Effect<Job.Job, Bucket.Rejection | LogUnavailable>
+  request(name: BucketName): Effect.Effect<Bucket.BucketJob, Bucket.BucketBusy | Bucket.BucketExists | LogUnavailable>
   /** Stores the request for a bucket's deletion and gives the job that will delete it. */
-  requestDeletion(name: BucketName): Effect.Effect<Job.Job, Bucket.Rejection | LogUnavailable>
+  requestDeletion(
+    name: BucketName
+  ): Effect.Effect<Bucket.BucketJob, Bucket.BucketBusy | Bucket.BucketMissing | LogUnavailable>
   /** Cancels a job that no executor has started, and gives it as it is then. */
-  cancel(job: Job.Job): Effect.Effect<Job.Job, Bucket.Rejection | LogUnavailable>
+  cancel(job: Bucket.BucketJob): Effect.Effect<Bucket.BucketJob, Job.JobOver | Job.TooLateToCancel | LogUnavailable>
 }>()("@akave-async/gateway/Buckets") {
   static readonly layer = Layer.effect(
     Buckets,
@@ -23,9 +26,13 @@ export class Buckets extends Context.Service<Buckets, {
       const log = yield* EventLog
       const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
 
-      const run = Effect.fnUntraced(function*(subject: string, known: Loaded, command: Bucket.Command) {
+      const run = Effect.fnUntraced(function*<Rejection>(
+        subject: string,
+        known: Loaded,
+        decide: Decision<Bucket.State, Bucket.Event, Rejection>
+      ) {
         const { traceparent } = HttpTraceContext.toHeaders(yield* Effect.orDie(Effect.currentSpan))
-        const { state } = yield* execute(log, subject, known, command, { source: "/akave/gateway", traceparent })
+        const { state } = yield* execute(log, subject, known, decide, { source: "/akave/gateway", traceparent })
         return yield* Effect.orDie(Effect.fromNullishOr(state.job))
       })
 
@@ -36,23 +43,22 @@ export class Buckets extends Context.Service<Buckets, {
       })
 
       const request = Effect.fn("Buckets.request")(function*(name: BucketName) {
-        const command = Bucket.RequestBucket.make(yield* newJob(name))
         // A name that was never asked for is the usual case, and then one append is all there is to do.
         const unknown = { state: Bucket.initial, revision: 0 }
-        return yield* run(Bucket.subject(owner, name), unknown, command)
+        return yield* run(Bucket.subject(owner, name), unknown, Bucket.requestCreation(yield* newJob(name)))
       })
 
       const requestDeletion = Effect.fn("Buckets.requestDeletion")(function*(name: BucketName) {
-        const command = Bucket.RequestBucketDeletion.make(yield* newJob(name))
+        const asked = yield* newJob(name)
         const subject = Bucket.subject(owner, name)
-        return yield* run(subject, yield* load(log, subject), command)
+        return yield* run(subject, yield* load(log, subject), Bucket.requestDeletion(asked))
       })
 
-      const cancel = Effect.fn("Buckets.cancel")(function*({ bucketName, id: jobId, owner }: Job.Job) {
+      const cancel = Effect.fn("Buckets.cancel")(function*({ id: jobId, owner, request }: Bucket.BucketJob) {
         yield* Effect.annotateCurrentSpan({ "job.id": jobId })
-        const subject = Bucket.subject(owner, BucketName.make(bucketName))
-        const command = Bucket.Cancel.make({ jobId, cancelledBy: "a client", reason: "Cancelled on request" })
-        return yield* run(subject, yield* load(log, subject), command)
+        const subject = Bucket.subject(owner, request.name)
+        const command = { jobId, cancelledBy: "a client", reason: "Cancelled on request" }
+        return yield* run(subject, yield* load(log, subject), Bucket.cancel(command))
       })
 
       return Buckets.of({ request, requestDeletion, cancel })

@@ -13,7 +13,9 @@ const concurrency = 16
 
 export class DeadLetters extends Context.Service<DeadLetters, {
   /** Has a dead letter processed again, and gives it as it is then. */
-  redrive(sequence: DeadLetter.Sequence): Effect.Effect<DeadLetter.DeadLetter, DeadLetter.Rejection | LogUnavailable>
+  redrive(
+    sequence: DeadLetter.Sequence
+  ): Effect.Effect<DeadLetter.DeadLetter, DeadLetter.NotDead | DeadLetter.AlreadyRedriven | LogUnavailable>
   /** Redrives those that the filter names, of all that had died when this was called. */
   redriveAll(filter: DeadLetterFilter): Effect.Effect<Redriven, LookupError>
 }>()("@akave-async/gateway/DeadLetters") {
@@ -27,7 +29,7 @@ export class DeadLetters extends Context.Service<DeadLetters, {
         yield* Effect.annotateCurrentSpan({ "dead_letter.sequence": sequence })
         const { traceparent } = HttpTraceContext.toHeaders(yield* Effect.orDie(Effect.currentSpan))
         const subject = DeadLetter.subject(sequence)
-        const command = DeadLetter.Redrive.make({ sequence, redrivenBy: "a client" })
+        const command = DeadLetter.redrive(sequence, "a client")
         const { state } = yield* execute(log, subject, yield* load(log, subject), command, {
           source: "/akave/gateway",
           traceparent
@@ -44,8 +46,7 @@ export class DeadLetters extends Context.Service<DeadLetters, {
             redrive(sequence).pipe(
               Effect.asSome,
               // Another request was first.
-              Effect.catchTag("AlreadyRedriven", () => Effect.succeedNone),
-              Effect.catchTag("NotDead", Effect.die)
+              Effect.catchTag(["AlreadyRedriven", "NotDead"], () => Effect.succeedNone)
             ),
           { concurrency }
         )

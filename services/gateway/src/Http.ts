@@ -35,7 +35,7 @@ const findJob = Effect.fn(
 )
 
 /** The answer to a request that was stored. */
-const accepted = (job: Job.Job) =>
+const accepted = (job: Bucket.BucketJob) =>
   HttpApiSchema.withHeaders({ body: jobResource(job), headers: { location: `/jobs/${job.id}` } })
 
 const getJob = (id: Job.Id) => Effect.map(findJob(id), jobResource)
@@ -64,11 +64,7 @@ const BucketsHttp = HttpApiBuilder.group(
           BucketExists: ({ bucketId, jobId, message }) =>
             new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId }),
           BucketBusy: bucketBusy,
-          LogUnavailable: logUnavailable,
-          BucketMissing: Effect.die,
-          JobOver: Effect.die,
-          TooLateToCancel: Effect.die,
-          OutOfOrder: Effect.die
+          LogUnavailable: logUnavailable
         })
       ),
       delete: Effect.fnUntraced(
@@ -78,11 +74,7 @@ const BucketsHttp = HttpApiBuilder.group(
         Effect.catchTags({
           BucketMissing: bucketNotFound,
           BucketBusy: bucketBusy,
-          LogUnavailable: logUnavailable,
-          BucketExists: Effect.die,
-          JobOver: Effect.die,
-          TooLateToCancel: Effect.die,
-          OutOfOrder: Effect.die
+          LogUnavailable: logUnavailable
         })
       ),
       get: Effect.fnUntraced(function*({ params }) {
@@ -116,11 +108,7 @@ const JobsHttp = HttpApiBuilder.group(
           TooLateToCancel: ({ message }) => new Problems.JobNotCancellable({ detail: message }),
           // Another job has followed on the same name, so this one has ended.
           JobOver: ({ message }) => new Problems.JobNotCancellable({ detail: message }),
-          LogUnavailable: logUnavailable,
-          BucketBusy: Effect.die,
-          BucketExists: Effect.die,
-          BucketMissing: Effect.die,
-          OutOfOrder: Effect.die
+          LogUnavailable: logUnavailable
         })
       )
     })

@@ -1,9 +1,10 @@
 /** Queries on the tables that the projector keeps. */
 import * as Resources from "@akave-async/api/Resources"
+import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
-import * as Job from "@akave-async/domain/Job"
+import type * as Job from "@akave-async/domain/Job"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { readModelTable } from "@akave-async/platform/Postgres"
 import { bucketId } from "@akave-async/sdk/Buckets"
@@ -48,7 +49,7 @@ export type LookupError = SqlError.SqlError | LogUnavailable | ReadModelBehind
 
 export class ReadModel extends Context.Service<ReadModel, {
   /** A job. None is certain: whatever the log held when this was called has been looked at. */
-  job(id: Job.Id): Effect.Effect<Option.Option<Job.Job>, LookupError>
+  job(id: Job.Id): Effect.Effect<Option.Option<Bucket.BucketJob>, LookupError>
   /** A bucket of the owner that this gateway is for. None is as certain as for {@link job}. */
   bucket(name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets after a name, by name. */
@@ -150,7 +151,7 @@ export class ReadModel extends Context.Service<ReadModel, {
 /** For 2 s, every 20 ms: a projector that runs is there sooner. */
 const catchUp = Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "2 seconds" }))
 
-const decodeJob = Schema.decodeUnknownEffect(Schema.toCodecJson(Job.Job))
+const decodeJob = Schema.decodeUnknownEffect(Schema.toCodecJson(Bucket.BucketJob))
 const decodeLetters = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ letter: Schema.toCodecJson(DeadLetter.DeadLetter) }))
 )

@@ -1,16 +1,20 @@
 /** What is away, as problems of the HTTP API. */
 import * as Problems from "@akave-async/api/Problems"
+import { UndecodableEvent } from "@akave-async/eventing/CloudEvent"
+import type { LogUnavailable } from "@akave-async/eventing/EventLog"
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 
 const warn = NowAndThen.make()
 
-/** The log did not confirm what a request asked for. */
-export const logUnavailable = () =>
-  new Problems.EventLogUnavailable({
-    detail: "The request was not stored. Try again after the time in Retry-After"
+/** The log did not confirm what a request asked for, or holds what only a newer release can decide on. */
+export const logUnavailable = ({ cause, message }: LogUnavailable) => {
+  const reason = cause instanceof UndecodableEvent ? ` ${message}.` : ""
+  return new Problems.EventLogUnavailable({
+    detail: `The request was not stored.${reason} Try again after the time in Retry-After`
   })
+}
 const modelUnavailable = (error: { readonly message: string }) =>
   new Problems.ReadModelUnavailable({
     detail: `${error.message}. Requests are still accepted; ask again after the time in Retry-After`

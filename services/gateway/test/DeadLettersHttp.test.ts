@@ -16,7 +16,7 @@ const sequenceOf = (n: number) => DeadLetter.Sequence.make(n)
 const setAside = (log: EventLogShape, n: number) => {
   const sequence = sequenceOf(n)
   const letter = { sequence, subject: `bucket.a.${n}`, type: "akave.BucketRequested.v1", reason: "it died" }
-  const command = DeadLetter.SetAside.make({ ...letter, deliveries: 10 })
+  const command = DeadLetter.setAside({ ...letter, deliveries: 10 })
   return DeadLetterEvents.execute(log, DeadLetter.subject(sequence), DeadLetterEvents.unknown, command, {
     source: "/test"
   })

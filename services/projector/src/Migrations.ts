@@ -91,6 +91,17 @@ const deadLetters = Effect.gen(function*() {
   yield* sql`create index dead_letters_status on ${table("dead_letters")} (status, sequence)`
 })
 
+/** Jobs of other kinds have no bucket, and a job holds what its request held in one place. */
+const jobsOfAllKinds = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  yield* sql`alter table ${table("bucket_jobs")} alter column bucket_name drop not null`
+  yield* sql`
+    update ${table("bucket_jobs")}
+    set job = (job - 'bucketName') || jsonb_build_object('request', jsonb_build_object('name', job->'bucketName'))
+    where job ? 'bucketName'`
+})
+
 /** The migrator tells which migration failed, and the database's error within tells why. */
 const told = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "for an unknown reason"
@@ -114,7 +125,7 @@ export const migrate = Effect.gen(function*() {
   yield* Migrator.make({})({
     loader: Migrator.fromRecord(
       Record.map(
-        { "0001_read_model": readModel, "0002_dead_letters": deadLetters },
+        { "0001_read_model": readModel, "0002_dead_letters": deadLetters, "0003_jobs_of_all_kinds": jobsOfAllKinds },
         (migration) => Effect.provideService(migration, ReadModelSchema, schema)
       )
     ),

@@ -2,15 +2,15 @@
  * Folds the log into Postgres, up to 1,000 events a transaction. The checkpoint moves in the same transaction and only
  * from the value it was read at, so several projectors can run: what one has applied, the others skip.
  */
-import * as DeadLetter from "@akave-async/domain/DeadLetter"
-import * as Job from "@akave-async/domain/Job"
 import { EventLog, lost, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
+import { Registry } from "@akave-async/eventing/Registry"
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
 import { readModelTable } from "@akave-async/platform/Postgres"
-import { Effect, Option, Schedule, Schema, Stream } from "effect"
+import { Effect, Metric, Option, Schedule, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import * as Projection from "./Projection.ts"
+import * as Batch from "./Batch.ts"
+import * as Projections from "./Projections.ts"
 
 /** The read model is behind what this reader was given first: it must read from the checkpoint again. */
 class CheckpointBehind
@@ -18,10 +18,6 @@ class CheckpointBehind
 {
   override readonly message = `The read model stands at event ${this.sequence}, before what this projector has read`
 }
-
-const decodeJobs = Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson(Job.Job)))
-
-const decodeLetters = Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson(DeadLetter.DeadLetter)))
 
 const checkpoint = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -33,30 +29,19 @@ const checkpoint = Effect.gen(function*() {
   return row ?? (yield* Effect.die(new Error("projection_checkpoint has no row named 'events'")))
 })
 
-/** JSON that Postgres takes: its text has no NUL and no half of a surrogate pair, while an error message may have both. */
-const toJson = (rows: ReadonlyArray<unknown>): string =>
-  JSON.stringify(
-    rows,
-    (_, value) => typeof value === "string" ? value.toWellFormed().replaceAll("\0", "\ufffd") : value
-  )
+const newerEvents = Metric.counter("akave.projector.newer_events", {
+  description: "Events that were archived and not projected, because only a newer release knows their type",
+  incremental: true
+})
+const warnOfNewer = NowAndThen.make()
 
-/** Most batches have none, and then nothing is asked of the database. */
-const applyDeadLetters = Effect.fnUntraced(function*(events: Projection.Batch["deadLetterEvents"]) {
-  if (events.length === 0) return
-  const sql = yield* SqlClient.SqlClient
-  const table = yield* readModelTable
-  const sequences = [...new Set(events.map(({ event }) => event.sequence))]
-  const known = yield* sql<{ letter: unknown }>`
-    select letter from ${table("dead_letters")} where sequence = any(${sequences}::bigint[])`
-  const before = yield* Effect.orDie(decodeLetters(known.map(({ letter }) => letter)))
-  const rows = Projection.deadLetterRows(new Map(before.map((letter) => [letter.sequence, letter])), events)
-  yield* sql`
-    insert into ${table("dead_letters")} (sequence, subject, type, reason, status, revision, letter)
-    select sequence, subject, type, reason, status, revision, letter
-    from jsonb_to_recordset(${toJson(rows)}::jsonb) as row(
-      sequence bigint, subject text, type text, reason text, status text, revision bigint, letter jsonb)
-    on conflict (sequence) do update set reason = excluded.reason, status = excluded.status,
-      revision = excluded.revision, letter = excluded.letter`
+/** Reports what is archived and not projected. */
+const report = Effect.fnUntraced(function*({ newer, unreadable }: Batch.Batch) {
+  yield* Effect.forEach(unreadable, (message) => Effect.logError(message), { discard: true })
+  if (newer.length === 0) return
+  yield* Metric.update(newerEvents, newer.length)
+  const types = [...new Set(newer)].toSorted().join(", ")
+  yield* warnOfNewer(`events of types that a newer release knows are archived and not projected: ${types}`)
 })
 
 /** Applies what follows on the checkpoint, in one transaction. */
@@ -72,47 +57,14 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
     if (first === undefined) return 0
     if (first.sequence !== sequence + 1) return yield* new CheckpointBehind({ sequence })
 
-    const batch = Projection.read(hash, unseen)
-    yield* Effect.forEach(batch.undecodable, (message) => Effect.logError(message), { discard: true })
-    const ids = [...new Set(batch.events.map(({ event }) => event.jobId))]
-    const known = yield* sql<{ job: unknown }>`select job from ${table("bucket_jobs")} where id = any(${ids}::uuid[])`
-    const before = yield* Effect.orDie(decodeJobs(known.map(({ job }) => job)))
-    const { buckets, deletedBuckets, jobEvents, jobs } = Projection.rows(
-      new Map(before.map((job) => [job.id, job])),
-      batch.events
-    )
-
+    const batch = Batch.read(yield* Registry, hash, unseen)
+    yield* report(batch)
     yield* sql`
       insert into ${table("event_archive")} (sequence, subject, headers, data, hash)
       select sequence, subject, headers, decode(data, 'hex'), decode(hash, 'hex')
       from jsonb_to_recordset(${JSON.stringify(batch.archive)}::jsonb)
         as row(sequence bigint, subject text, headers text, data text, hash text)`
-    yield* sql`
-      insert into ${table("job_events")} (sequence, job_id, type, occurred_at, event)
-      select sequence, job_id, type, occurred_at, event
-      from jsonb_to_recordset(${toJson(jobEvents)}::jsonb)
-        as row(sequence bigint, job_id uuid, type text, occurred_at timestamptz, event jsonb)`
-    yield* sql`
-      insert into ${table("bucket_jobs")}
-      select id, operation, bucket_name, owner, tenant, idempotency_key_hash, status, tx_hash, error, created_at, updated_at,
-        revision, job
-      from jsonb_to_recordset(${toJson(jobs)}::jsonb) as row(
-        id uuid, operation text, bucket_name text, owner text, tenant text, idempotency_key_hash text, status text,
-        tx_hash text, error jsonb, created_at timestamptz, updated_at timestamptz, revision bigint, job jsonb)
-      on conflict (id) do update set status = excluded.status, tx_hash = excluded.tx_hash, error = excluded.error,
-        updated_at = excluded.updated_at, revision = excluded.revision, job = excluded.job`
-    yield* sql`
-      delete from ${table("buckets")} as bucket using jsonb_to_recordset(${
-      toJson(deletedBuckets)
-    }::jsonb) as row(bucket_id text, revision bigint)
-      where bucket.bucket_id = row.bucket_id and bucket.revision < row.revision`
-    yield* sql`
-      insert into ${table("buckets")} (owner, name, bucket_id, tx_hash, job_id, created_at, revision)
-      select owner, name, bucket_id, tx_hash, job_id, created_at, revision
-      from jsonb_to_recordset(${toJson(buckets)}::jsonb) as row(
-        owner text, name text, bucket_id text, tx_hash text, job_id uuid, created_at timestamptz, revision bigint)
-      on conflict do nothing`
-    yield* applyDeadLetters(batch.deadLetterEvents)
+    yield* Projections.apply(batch.events)
     yield* sql`
       update ${
       table("projection_checkpoint")

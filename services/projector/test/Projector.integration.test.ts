@@ -3,15 +3,17 @@ import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { codec, idOf } from "@akave-async/eventing/BucketEvents"
+import type { Decision } from "@akave-async/eventing/Aggregate"
+import { codec, idOf, kind } from "@akave-async/eventing/BucketEvents"
 import type { NewEvent } from "@akave-async/eventing/CloudEvent"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import * as HashChain from "@akave-async/eventing/HashChain"
+import * as Registry from "@akave-async/eventing/Registry"
 import * as Postgres from "@akave-async/platform/Postgres"
 import { assert, describe } from "@effect/vitest"
-import { Arbitrary, DateTime, Duration, Effect, Redacted, Result, Schedule, Schema, type Scope, Stream } from "effect"
+import { Arbitrary, DateTime, Duration, Effect, Redacted, Result, Schedule, type Scope, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
@@ -30,23 +32,38 @@ const empty = (sentence: string, body: Effect.Effect<void, unknown, Postgres.Dat
 const test = (sentence: string, body: () => Effect.Effect<void, unknown, Postgres.Database | Scope.Scope>) =>
   empty(sentence, Effect.andThen(migrate, Effect.suspend(body)))
 
-/** The events of commands on three buckets at a time, a hundred for each; what a bucket refuses is left out. */
-const history = (commands: ReadonlyArray<Bucket.Command>): ReadonlyArray<Bucket.Event> => {
+/** The events of commands like those that led to these, on three buckets at a time, a hundred for each; refusals are left out. */
+const history = (likes: ReadonlyArray<Bucket.Event>): ReadonlyArray<Bucket.Event> => {
   const states = new Map<string, Bucket.State>()
-  return commands.flatMap((command, n) => {
+  return likes.flatMap((like, n): ReadonlyArray<Bucket.Event> => {
     const bucket = n % 3 + 3 * Math.floor(n / 300)
     const name = BucketName.make(`bucket.${bucket}`)
     const state = states.get(name) ?? Bucket.initial
-    const isRequest = command._tag === "RequestBucket" || command._tag === "RequestBucketDeletion"
-    const jobOf = state.job === undefined || isRequest ? jobId(n) : state.job.id
-    const { tenant: _tenant, idempotencyKeyHash: _key, ...rest } = { tenant: "", idempotencyKeyHash: "", ...command }
-    const ours = {
-      ...rest,
-      jobId: jobOf,
-      ...(isRequest ? { name, owner, tenant: "tenant", idempotencyKeyHash: `key-${n}` } : {}),
-      ...(command._tag === "Complete" ? { bucketId: BucketId.make(hash(bucket)) } : {})
-    } as Bucket.Command
-    const decided = Result.getOrElse(Bucket.decide(state, ours, DateTime.add(epoch, { seconds: n })), () => [])
+    const { occurredAt: _, ...step } = Bucket.stepOf(like)
+    const jobOf = state.job === undefined || step.step === "requested" ? jobId(n) : state.job.id
+    const decide = (): Decision<Bucket.State, Bucket.Event, unknown> => {
+      switch (step.step) {
+        case "requested": {
+          const asked = { jobId: jobOf, name, owner, tenant: "tenant", idempotencyKeyHash: `key-${n}` }
+          return step.operation === "bucket.create" ? Bucket.requestCreation(asked) : Bucket.requestDeletion(asked)
+        }
+        case "started":
+          return Bucket.onJob(Job.startAttempt(jobOf))
+        case "submitted":
+          return Bucket.onJob(Job.recordSubmission({ ...step, jobId: jobOf }))
+        case "attemptFailed":
+          return Bucket.onJob(Job.failAttempt({ ...step, jobId: jobOf }))
+        case "completed":
+          return Bucket.onJob(
+            Job.complete({ ...step, jobId: jobOf, own: { bucketId: BucketId.make(hash(bucket)) } })
+          )
+        case "failed":
+          return Bucket.onJob(Job.fail({ ...step, jobId: jobOf }))
+        case "cancelled":
+          return Bucket.onJob(Job.cancel({ ...step, jobId: jobOf }))
+      }
+    }
+    const decided = Result.getOrElse(decide()(state, DateTime.add(epoch, { seconds: n })), () => [])
     states.set(name, decided.reduce(Bucket.evolve, state))
     return decided
   })
@@ -59,8 +76,8 @@ const created = (rounds: number): ReadonlyArray<Bucket.Event> =>
     const transactionHash = TransactionHash.make(hash(n))
     return [
       Bucket.BucketRequested.make({ ...common, name: BucketName.make(`bucket-${n}`), owner }),
-      Bucket.BucketStarted.make({ ...common, attempt: 1 }),
-      Bucket.BucketSubmitted.make({
+      Bucket.Event.cases.BucketStarted.make({ ...common, attempt: 1 }),
+      Bucket.Event.cases.BucketSubmitted.make({
         ...common,
         transactionHash,
         nonce: n,
@@ -68,7 +85,12 @@ const created = (rounds: number): ReadonlyArray<Bucket.Event> =>
         maxFeePerGas: 2n,
         maxPriorityFeePerGas: 1n
       }),
-      Bucket.BucketCreated.make({ ...common, transactionHash, bucketId: BucketId.make(hash(n)), adopted: false })
+      Bucket.Event.cases.BucketCreated.make({
+        ...common,
+        transactionHash,
+        bucketId: BucketId.make(hash(n)),
+        adopted: false
+      })
     ]
   }).flat()
 
@@ -95,14 +117,14 @@ const garbage: NewEvent = {
 
 const logOf = Effect.fnUntraced(function*(events: ReadonlyArray<NewEvent>) {
   const log = yield* EventLogMemory.open
-  for (const [n, event] of events.entries()) yield* log.append(`subject.${n}`, { revision: 0 }, event)
+  for (const [n, event] of events.entries()) yield* log.append(`bucket.${n}`, { revision: 0 }, event)
   return log
 })
 
 const fold = (events: ReadonlyArray<Bucket.Event>): ReadonlyMap<string, Job.Job> => {
   const jobs = new Map<string, Job.Job>()
   for (const event of events) {
-    const job = Bucket.evolveJob(jobs.get(event.jobId), event)
+    const job = Job.evolve(jobs.get(event.jobId), Bucket.stepOf(event))
     if (job !== undefined) jobs.set(job.id, job)
   }
   return jobs
@@ -141,7 +163,7 @@ const checkpoint = Effect.gen(function*() {
 const untilApplied = (sequence: number) =>
   Effect.repeat(checkpoint, { until: (row) => row?.sequence === sequence, schedule: Schedule.spaced("20 millis") })
 
-const encodeJob = Schema.encodeSync(Schema.toCodecJson(Job.Job))
+const encodeJob = (job: Job.Job) => kind.jobs?.toJson(job)
 /** Postgres has neither NUL nor half of a surrogate pair: each is stored as U+FFFD. */
 const storable = (value: unknown): unknown =>
   JSON.parse(
@@ -167,9 +189,9 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
     assert.deepStrictEqual({ revision, status, tx_hash }, {
       revision: decoded.findLast(({ event }) => event.jobId === job?.id)?.sequence,
       status: job?.status,
-      tx_hash: job?.transactionHash ?? null
+      tx_hash: (job && Job.transactionOf(job)) ?? null
     })
-    assert.deepStrictEqual(row["error"], storable(job?.error ?? null))
+    assert.deepStrictEqual(row["error"], storable((job && Job.errorOf(job)) ?? null))
     assert.strictEqual((row["updated_at"] as Date).getTime(), job?.updatedAt.epochMilliseconds)
   }
   assert.deepStrictEqual(
@@ -210,7 +232,7 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
 })
 
 /** The columns that a letter's row has for those who look for it. */
-const columns = ({ reason, sequence, subject, type }: Omit<typeof DeadLetter.SetAside.Type, "_tag">) => ({
+const columns = ({ reason, sequence, subject, type }: DeadLetter.Letter) => ({
   sequence,
   subject,
   type,
@@ -226,12 +248,12 @@ describe("batches", () => {
   for (const size of [1, 3, 7, 1000]) {
     test(`of ${size} give the fold of the log`, () =>
       Effect.gen(function*() {
-        const commands = yield* Arbitrary.sampleEffect(Arbitrary.schema(Bucket.Command), {
-          count: 1_500,
+        const likes = yield* Arbitrary.sampleEffect(Arbitrary.schema(Bucket.Event), {
+          count: 3_000,
           seed: 1,
           maxDiscards: 100_000
         })
-        const events = history(commands)
+        const events = history(likes)
         assert.deepStrictEqual(
           new Set(events.map(({ _tag }) => _tag)),
           new Set(Object.keys(Bucket.Event.cases))
@@ -312,7 +334,7 @@ describe("batches", () => {
   test("with text that Postgres can't store are applied all the same", () =>
     Effect.gen(function*() {
       const [requested, started] = created(1) as [Bucket.Event, Bucket.Event]
-      const failed = Bucket.BucketFailed.make({
+      const failed = Bucket.Event.cases.BucketFailed.make({
         jobId: jobId(0),
         error: { category: "network", code: "ChainUnreachable", message: "nul \0, half \ud800 and \\u0000" },
         attempts: 1,
@@ -345,8 +367,8 @@ describe("batches", () => {
       const common = { jobId: jobId(1), occurredAt: epoch }
       const deletion = [
         Bucket.BucketDeletionRequested.make({ ...common, name: BucketName.make("bucket-0"), owner }),
-        Bucket.BucketDeletionStarted.make({ ...common, attempt: 1 }),
-        Bucket.BucketDeleted.make({ ...common, bucketId: BucketId.make(hash(0)), adopted: false })
+        Bucket.Event.cases.BucketDeletionStarted.make({ ...common, attempt: 1 }),
+        Bucket.Event.cases.BucketDeleted.make({ ...common, bucketId: BucketId.make(hash(0)), adopted: false })
       ]
       const again = created(1).map((event): Bucket.Event => ({ ...event, jobId: jobId(2) }))
       const stored = yield* store([...created(1), ...deletion, ...again])
@@ -403,7 +425,7 @@ describe("a running projector", () => {
       yield* Effect.forkScoped(run)
       yield* Effect.forkScoped(run)
       for (const [n, event] of encoded.slice(1000).entries()) {
-        yield* log.append(`later.${n}`, { revision: 0 }, event)
+        yield* log.append(`bucket.later.${n}`, { revision: 0 }, event)
         if (n % 100 === 0) yield* Effect.yieldNow
       }
       yield* untilApplied(2000)
@@ -440,7 +462,7 @@ describe("a running projector", () => {
       // Whoever writes now waits for this lock, and is cut off while it waits.
       yield* admin.withTransaction(Effect.gen(function*() {
         yield* admin`lock table ${admin(setting?.schema ?? "")}.projection_checkpoint`
-        yield* log.append("later", { revision: 0 }, encoded[20] as NewEvent)
+        yield* log.append("bucket.later", { revision: 0 }, encoded[20] as NewEvent)
         const waiting = admin<{ pid: number }>`
           select pid from pg_locks where not granted and relation = ${`${setting?.schema}.projection_checkpoint`}::regclass`
         const [first] = yield* Effect.repeat(waiting, {
@@ -449,7 +471,9 @@ describe("a running projector", () => {
         })
         yield* admin`select pg_terminate_backend(${first?.pid})`
       }))
-      for (const [n, event] of encoded.slice(21).entries()) yield* log.append(`more.${n}`, { revision: 0 }, event)
+      for (const [n, event] of encoded.slice(21).entries()) {
+        yield* log.append(`bucket.more.${n}`, { revision: 0 }, event)
+      }
       yield* untilApplied(40)
       yield* assertFolded(yield* log.subscribe(1).pipe(Stream.take(40), Stream.runCollect))
     }))
@@ -469,6 +493,69 @@ empty(
     assert.includeMembers(before.tables.map((row) => row["table_name"]), ["bucket_jobs", "event_archive"])
     yield* migrate
     assert.deepStrictEqual({ rows: yield* everything, tables: yield* tables }, before)
-    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 2)
+    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 3)
+  })
+)
+
+/** Jobs as an earlier release wrote them into `bucket_jobs`. */
+const earlier = {
+  id: jobId(1),
+  operation: "bucket.create",
+  bucketName: "my-bucket",
+  owner,
+  tenant: "tenant",
+  status: "queued",
+  attempts: 0,
+  attemptFailed: false,
+  createdAt: "2026-01-01T00:00:00.000Z",
+  updatedAt: "2026-01-01T00:00:00.000Z"
+}
+const startedAt = "2026-01-01T00:00:01.000Z"
+const error = { category: "network", code: "ChainUnreachable", message: "the chain is away" }
+const transactionHash = hash(7)
+const result = { bucketId: hash(1), transactionHash, blockNumber: 9, gasUsed: 141_000, adopted: false }
+const begun = { ...earlier, status: "processing", attempts: 1, startedAt }
+
+empty(
+  "a migration takes the jobs of an earlier release over, whatever their status",
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* migrate
+    // As it was before that migration.
+    yield* sql`alter table bucket_jobs alter column bucket_name set not null`
+    yield* sql`delete from schema_migrations where migration_id = 3`
+    const jobs = [
+      earlier,
+      begun,
+      { ...begun, transactionHash },
+      { ...begun, attemptFailed: true, error, retryAt: startedAt },
+      { ...begun, status: "completed", transactionHash, result },
+      { ...begun, status: "failed", attemptFailed: true, error },
+      { ...earlier, status: "cancelled", error: { ...error, category: "cancelled" } }
+    ].map((job, n) => ({ ...job, id: jobId(n) }))
+    for (const { bucketName, id, status, ...job } of jobs) {
+      yield* sql`
+        insert into bucket_jobs (id, operation, bucket_name, owner, status, created_at, updated_at, revision, job)
+        values (${id}, ${job.operation}, ${bucketName}, ${owner}, ${status}, ${job.createdAt}, ${job.updatedAt}, 1,
+          ${JSON.stringify({ ...job, bucketName, id, status })}::jsonb)`
+    }
+    yield* migrate
+    const rows = yield* sql<{ job: unknown }>`select job from bucket_jobs order by id`
+    const read = yield* Registry.of(Registry.kinds).readJobs(rows.map(({ job }) => job))
+    assert.deepStrictEqual(read.map(({ status }) => status), jobs.map(({ status }) => status))
+    for (const [n, job] of read.entries()) {
+      assert.deepInclude(job, { id: jobId(n), tenant: "tenant", request: { name: "my-bucket" } })
+      assert.strictEqual(Job.attemptsOf(job), jobs[n]?.attempts)
+    }
+    const [, , submitted, failed, completed] = read as ReadonlyArray<object>
+    assert.deepInclude(submitted, { transactionHash })
+    assert.deepInclude(failed, { attemptFailed: true, error })
+    assert.deepInclude(completed, { result })
+
+    // They go on from there.
+    const event = Bucket.Event.cases.BucketStarted.make({ jobId: jobId(3), attempt: 2, occurredAt: epoch })
+    yield* Projector.apply(yield* store([event]))
+    const [{ job } = { job: undefined }] = yield* sql`select job from bucket_jobs where id = ${jobId(3)}`
+    assert.deepInclude(job, { attempts: 2, attemptFailed: false, request: { name: "my-bucket" } })
   })
 )

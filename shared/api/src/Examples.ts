@@ -41,7 +41,14 @@ const queued: JobResource = {
   created_at: createdAt,
   updated_at: createdAt
 }
-const result = { bucket_id: bucketId, tx_hash: transaction, block_number: 27, gas_used: 149_000, adopted: false }
+const result = {
+  operation: "bucket.create" as const,
+  bucket_id: bucketId,
+  tx_hash: transaction,
+  block_number: 27,
+  gas_used: 149_000,
+  adopted: false
+}
 const completed: JobResource = {
   ...queued,
   status: "completed",

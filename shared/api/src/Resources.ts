@@ -1,25 +1,43 @@
 /** What the HTTP API shows: JSON with snake_case names and every field always there, null where it has no value. */
+import type * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, Struct } from "effect"
+
+/** What the result of an operation on a bucket holds of its own, and how it is shown. */
+const ofBucket = {
+  fields: { bucket_id: BucketId },
+  show: ({ bucketId }: { readonly bucketId: BucketId }) => ({ bucket_id: bucketId })
+}
+/** What is shown of the jobs of each operation: an operation is one row here. */
+const results = {
+  "bucket.create": ofBucket,
+  "bucket.delete": ofBucket
+} as const satisfies Readonly<Record<keyof typeof Bucket.operations, unknown>>
+type Name = keyof typeof results
+const names = Struct.keys(results)
+
+const resultOf = <Of extends Name>(operation: Of) =>
+  Schema.Struct({
+    operation: Schema.Literal(operation),
+    ...results[operation].fields,
+    tx_hash: Schema.NullOr(TransactionHash),
+    block_number: Schema.NullOr(Schema.Natural),
+    gas_used: Schema.NullOr(Schema.Natural),
+    adopted: Schema.Boolean
+  })
 
 export const JobResource = Schema.Struct({
   job_id: Job.Id,
-  operation: Job.Operation,
+  operation: Schema.Literals(names),
   bucket_name: Schema.String,
   owner: Address,
   status: Job.Status,
   /** The transaction that carries the job, as soon as one is sent. */
   tx_hash: Schema.NullOr(TransactionHash),
-  result: Schema.NullOr(Schema.Struct({
-    bucket_id: BucketId,
-    tx_hash: Schema.NullOr(TransactionHash),
-    block_number: Schema.NullOr(Schema.Natural),
-    gas_used: Schema.NullOr(Schema.Natural),
-    adopted: Schema.Boolean
-  })),
+  result: Schema.NullOr(Schema.Union(names.map(resultOf))),
   error: Schema.NullOr(Job.Failure),
   attempts: Schema.Natural,
   created_at: Schema.DateTimeUtc,
@@ -27,22 +45,23 @@ export const JobResource = Schema.Struct({
 }).annotate({ identifier: "Job", description: "One accepted request and how far it has come" })
 export type JobResource = typeof JobResource.Type
 
-export const jobResource = (job: Job.Job): JobResource => ({
+export const jobResource = (job: Bucket.BucketJob): JobResource => ({
   job_id: job.id,
   operation: job.operation,
-  bucket_name: job.bucketName,
+  bucket_name: job.request.name,
   owner: job.owner,
   status: job.status,
-  tx_hash: job.transactionHash ?? null,
-  result: job.result === undefined ? null : {
-    bucket_id: job.result.bucketId,
+  tx_hash: Job.transactionOf(job) ?? null,
+  result: job.status !== "completed" ? null : {
+    operation: job.operation,
+    ...results[job.operation].show(job.result),
     tx_hash: job.result.transactionHash ?? null,
     block_number: job.result.blockNumber ?? null,
     gas_used: job.result.gasUsed ?? null,
     adopted: job.result.adopted
   },
-  error: job.error ?? null,
-  attempts: job.attempts,
+  error: Job.errorOf(job) ?? null,
+  attempts: Job.attemptsOf(job),
   created_at: job.createdAt,
   updated_at: job.updatedAt
 })

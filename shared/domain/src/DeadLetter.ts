@@ -37,10 +37,10 @@ export const Event = Schema.TaggedUnion({
 export type Event = typeof Event.Type
 export const { DeadLetterRedriven, DeadLettered } = Event.cases
 
-/** What the subjects of all dead letters begin with, and no other subject. */
-export const subjectPrefix = "dead-letter."
+/** What the subjects of all dead letters begin with. */
+export const kind = "dead-letter"
 /** The subject, below the log's prefix, that holds all events of one dead letter. */
-export const subject = (sequence: Sequence): string => `${subjectPrefix}${sequence}`
+export const subject = (sequence: Sequence): string => `${kind}.${sequence}`
 
 export const Status = Schema.Literals(["dead", "redriven"])
 export type Status = typeof Status.Type
@@ -81,33 +81,25 @@ export class NotDead extends Schema.TaggedError<NotDead>()("NotDead", { sequence
 export class AlreadyRedriven extends Schema.TaggedError<AlreadyRedriven>()("AlreadyRedriven", { sequence: Sequence }) {
   override readonly message = `Dead letter ${this.sequence} was redriven and has not died since`
 }
-export const rejections = [NotDead, AlreadyRedriven] as const
-export type Rejection = InstanceType<typeof rejections[number]>
+/** What is known of an event that can't be processed. */
+export type Letter = Omit<typeof DeadLettered.Type, "_tag" | "round" | "occurredAt">
 
-export const Command = Schema.TaggedUnion({
-  SetAside: letter,
-  Redrive: { sequence: Sequence, ...redriven }
-})
-export type Command = typeof Command.Type
-export const { Redrive, SetAside } = Command.cases
-
-/** The events that this command makes happen at `occurredAt`, or why it is refused. No events: it has happened already. */
-export const decide = (
+type Decision<Event, Rejection> = (
   state: State,
-  command: Command,
   occurredAt: DateTime.Utc
-): Result.Result<ReadonlyArray<Event>, Rejection> => {
-  switch (command._tag) {
-    case "SetAside": {
-      if (state?.status === "dead") return Result.succeed([])
-      const { _tag, ...letter } = command
-      return Result.succeed([DeadLettered.make({ ...letter, round: (state?.round ?? 0) + 1, occurredAt })])
-    }
-    case "Redrive": {
-      const { redrivenBy, sequence } = command
-      if (state === undefined) return Result.fail(new NotDead({ sequence }))
-      if (state.status === "redriven") return Result.fail(new AlreadyRedriven({ sequence }))
-      return Result.succeed([DeadLetterRedriven.make({ sequence, redrivenBy, round: state.round, occurredAt })])
-    }
+) => Result.Result<ReadonlyArray<Event>, Rejection>
+
+/** Sets an event aside; one that is set aside already stays as it is. */
+export const setAside = (letter: Letter): Decision<typeof DeadLettered.Type, never> => (state, occurredAt) =>
+  Result.succeed(
+    state?.status === "dead" ? [] : [DeadLettered.make({ ...letter, round: (state?.round ?? 0) + 1, occurredAt })]
+  )
+
+/** Has a dead letter processed again. */
+export const redrive =
+  (sequence: Sequence, redrivenBy: string): Decision<typeof DeadLetterRedriven.Type, NotDead | AlreadyRedriven> =>
+  (state, occurredAt) => {
+    if (state === undefined) return Result.fail(new NotDead({ sequence }))
+    if (state.status === "redriven") return Result.fail(new AlreadyRedriven({ sequence }))
+    return Result.succeed([DeadLetterRedriven.make({ sequence, redrivenBy, round: state.round, occurredAt })])
   }
-}

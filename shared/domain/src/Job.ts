@@ -1,7 +1,12 @@
-import { Schema } from "effect"
-import { Address, BucketId, TransactionHash } from "./Chain.ts"
+/**
+ * The job machine. A job is one accepted request, and its life is the same for every operation: requested, started (attempt
+ * n), submitted (a transaction), then completed, failed or cancelled. An operation gives the events of that life their names,
+ * and adds what its request and its result hold.
+ */
+import { DateTime, Result, Schema, Struct } from "effect"
+import { Address, TransactionHash, Wei } from "./Chain.ts"
 
-/** A job is one accepted request; its id is a UUID version 7, so ids sort by the time they were given. */
+/** A UUID version 7, so that ids sort by the time they were given. */
 export const Id = Schema.String.check(Schema.isUUID(7)).pipe(Schema.brand("JobId"))
 export type Id = typeof Id.Type
 
@@ -32,43 +37,443 @@ export const Failure = Schema.Struct({
 })
 export type Failure = typeof Failure.Type
 
-export const Operation = Schema.Literals(["bucket.create", "bucket.delete"])
-export type Operation = typeof Operation.Type
+/** A part of a job: one transaction at most. The parts of a job are done in order. */
+export const Part = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9]+([.-][a-z0-9]+)*$/, {
+    message: "a part is named by lower-case letters and digits, with single dots or hyphens between them"
+  })
+)
+export type Part = typeof Part.Type
+/** The part of a job that has only one. It is not stored: events without a part speak of it. */
+export const whole: Part = "whole"
 
-/** What a completed job did on chain. */
-export const Result = Schema.Struct({
-  bucketId: BucketId,
-  /** Absent where the transaction of what was adopted is no longer told by the chain. */
+// ---------------------------------------------------------------------------------------------------------------------
+// Events
+
+const common = { jobId: Id, occurredAt: Schema.DateTimeUtc }
+const receipt = {
+  /** Absent where the chain no longer gives the transaction of what was adopted. */
   transactionHash: Schema.optionalKey(TransactionHash),
   blockNumber: Schema.optionalKey(Schema.Natural),
   /** Gas units that the transaction used. */
   gasUsed: Schema.optionalKey(Schema.Natural),
   /** True where what the job asks for was so already, and no transaction of this job did it. */
   adopted: Schema.Boolean
-})
-export type Result = typeof Result.Type
+}
+// Fields are the stored format of every operation: add an optional one, never rename, retype or remove one.
+const fields = {
+  requested: {
+    ...common,
+    owner: Address,
+    tenant: Schema.optionalKey(Schema.NonEmptyString),
+    idempotencyKeyHash: Schema.optionalKey(Schema.NonEmptyString)
+  },
+  started: { ...common, attempt: Schema.Natural },
+  submitted: {
+    ...common,
+    /** Absent for a job that has only one. */
+    part: Schema.optionalKey(Part),
+    transactionHash: TransactionHash,
+    nonce: Schema.Natural,
+    signer: Address,
+    maxFeePerGas: Wei,
+    maxPriorityFeePerGas: Wei
+  },
+  attemptFailed: { ...common, attempt: Schema.Natural, error: Failure, retryAt: Schema.DateTimeUtc },
+  completed: { ...common, ...receipt },
+  failed: { ...common, error: Failure, attempts: Schema.Natural },
+  cancelled: { ...common, cancelledBy: Schema.NonEmptyString, reason: Schema.String }
+}
+type StepFields = typeof fields
+export type StepName = keyof StepFields
+
+/** An operation's row: the tag of its event for each step, and what its request and its result hold of their own. */
+export interface Operation {
+  readonly events: Readonly<Record<StepName, string>>
+  readonly request: Schema.Struct.Fields
+  readonly result: Schema.Struct.Fields
+}
+type Operations = Readonly<Record<string, Operation>>
+type Data = { readonly [field: string]: unknown }
+
+type OwnFields<Row extends Operation, Name extends StepName> = Name extends "requested" ? Row["request"]
+  : Name extends "completed" ? Row["result"]
+  : {}
+type CasesOf<Row extends Operation> = {
+  readonly [Name in StepName as Row["events"][Name]]: StepFields[Name] & OwnFields<Row, Name>
+}
+type Both<Union> = (Union extends unknown ? (member: Union) => void : never) extends (all: infer All) => void ? All
+  : never
+type Cases<Rows extends Operations> = Both<{ [Name in keyof Rows]: CasesOf<Rows[Name]> }[keyof Rows]>
+
+/** The fields of all events of these operations, by tag: what `Schema.TaggedUnion` takes. */
+export const cases = <const Rows extends Operations>(rows: Rows): Struct.Simplify<Cases<Rows>> =>
+  Object.fromEntries(
+    Object.values(rows).flatMap(({ events, request, result }) => [
+      [events.requested, { ...fields.requested, ...request }],
+      [events.started, fields.started],
+      [events.submitted, fields.submitted],
+      [events.attemptFailed, fields.attemptFailed],
+      [events.completed, { ...fields.completed, ...result }],
+      [events.failed, fields.failed],
+      [events.cancelled, fields.cancelled]
+    ])
+  ) as Struct.Simplify<Cases<Rows>>
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Steps: events without their names
+
+type Fields<Name extends StepName> = Schema.Struct.Type<StepFields[Name]>
+/** A step of a job, whatever the operation: what the machine works on. */
+export type Step<Request = Data, Own = Data> = {
+  readonly [Name in StepName]:
+    & { readonly step: Name; readonly operation: string }
+    & Fields<Name>
+    & (Name extends "requested" ? { readonly request: Request } : Name extends "completed" ? { readonly own: Own } : {})
+}[StepName]
+export type StepOf<Name extends StepName> = Extract<Step, { readonly step: Name }>
+
+/** From the events of these operations to the steps of the machine, and back. */
+export const naming = <const Rows extends Operations, Event extends { readonly _tag: string }>(rows: Rows) => {
+  const stepOfTag = new Map(
+    Object.entries(rows).flatMap(([operation, { events }]) =>
+      Object.entries(events).map(([step, tag]) => [tag, { operation, step: step as StepName }] as const)
+    )
+  )
+  /** The fields of an event that only this operation has, apart from those that every operation has. */
+  const split = (operation: string, of: "request" | "result", event: Data): readonly [own: Data, shared: Data] => {
+    const own = Object.keys(rows[operation]?.[of] ?? {})
+    return [Struct.pick(event, own), Struct.omit(event, own)]
+  }
+
+  const stepOf = ({ _tag, ...event }: Event): Step => {
+    const named = stepOfTag.get(_tag)
+    if (named === undefined) throw new Error(`${_tag} is the event of no operation`)
+    if (named.step === "requested") {
+      const [request, shared] = split(named.operation, "request", event)
+      return { ...named, ...shared, request } as Step
+    }
+    if (named.step === "completed") {
+      const [own, shared] = split(named.operation, "result", event)
+      return { ...named, ...shared, own } as Step
+    }
+    return { ...named, ...event } as unknown as Step
+  }
+
+  const eventOf = ({ operation, step, ...data }: Step): Event => {
+    const { own, request, ...shared } = data as Data & { readonly own?: Data; readonly request?: Data }
+    return { _tag: rows[operation]?.events[step], ...shared, ...request, ...own } as unknown as Event
+  }
+
+  /** A decision of the machine, in the events of these operations. */
+  const onJob = <Name extends StepName, Rejection>(decide: Decision<Name, Rejection>) =>
+  (
+    jobs: Jobs,
+    occurredAt: DateTime.Utc
+  ): Result.Result<ReadonlyArray<Event>, Rejection> =>
+    Result.map(decide(jobs, occurredAt), (steps) => steps.map(eventOf))
+
+  return { stepOf, eventOf, onJob }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// State
+
+interface Asked<Operation, Request> {
+  readonly id: Id
+  readonly operation: Operation
+  readonly owner: Address
+  readonly tenant?: string
+  readonly idempotencyKeyHash?: string
+  readonly request: Request
+  readonly createdAt: DateTime.Utc
+  readonly updatedAt: DateTime.Utc
+}
+interface Begun {
+  /** How many attempts were started. */
+  readonly attempts: number
+  /** When the first attempt was started. */
+  readonly startedAt: DateTime.Utc
+  /** The latest transaction that was reported, and the part that it is for. */
+  readonly transactionHash?: TransactionHash
+  readonly part?: Part
+}
+/** What a completed job did on chain. */
+export type Receipt = Schema.Struct.Type<typeof receipt>
+
+export interface Queued {
+  readonly status: "queued"
+}
+export interface Attempting extends Begun {
+  readonly status: "processing"
+  readonly attemptFailed: false
+}
+export interface AttemptFailed extends Begun {
+  readonly status: "processing"
+  readonly attemptFailed: true
+  readonly error: Failure
+  /** No attempt is to be made before this time. */
+  readonly retryAt: DateTime.Utc
+}
+export interface Completed<Own> extends Begun {
+  readonly status: "completed"
+  readonly result: Receipt & Own
+}
+export interface Failed extends Begun {
+  readonly status: "failed"
+  readonly error: Failure
+}
+export interface Cancelled {
+  readonly status: "cancelled"
+  readonly error: Failure
+}
 
 /** A job as the fold of its events. */
-export const Job = Schema.Struct({
-  id: Id,
-  operation: Operation,
-  bucketName: Schema.String,
-  owner: Address,
-  tenant: Schema.optionalKey(Schema.String),
-  idempotencyKeyHash: Schema.optionalKey(Schema.String),
-  status: Status,
-  /** How many attempts were started. */
-  attempts: Schema.Natural,
-  /** Whether the last attempt that was started has failed. */
-  attemptFailed: Schema.Boolean,
-  /** When the first attempt was started. */
-  startedAt: Schema.optionalKey(Schema.DateTimeUtc),
-  /** Not to be tried again before this time. */
-  retryAt: Schema.optionalKey(Schema.DateTimeUtc),
-  transactionHash: Schema.optionalKey(TransactionHash),
-  result: Schema.optionalKey(Result),
-  error: Schema.optionalKey(Failure),
-  createdAt: Schema.DateTimeUtc,
-  updatedAt: Schema.DateTimeUtc
+export type Job<Operation = string, Request = Data, Own = Data> =
+  & Asked<Operation, Request>
+  & (Queued | Attempting | AttemptFailed | Completed<Own> | Failed | Cancelled)
+
+/** A job of one of these operations. */
+export type JobOf<Rows extends Operations> = {
+  [Name in keyof Rows]: Job<
+    Name,
+    Schema.Struct.Type<Rows[Name]["request"]>,
+    Schema.Struct.Type<Rows[Name]["result"]>
+  >
+}[keyof Rows]
+
+/** The schema of the jobs of these operations. */
+export const schema = <const Rows extends Operations>(rows: Rows): Schema.Codec<JobOf<Rows>, unknown> => {
+  const begun = {
+    attempts: Schema.Natural,
+    startedAt: Schema.DateTimeUtc,
+    transactionHash: Schema.optionalKey(TransactionHash),
+    part: Schema.optionalKey(Part)
+  }
+  return Schema.Union(
+    Object.entries(rows).flatMap(([operation, { request, result }]) => {
+      const asked = {
+        ...Struct.omit(fields.requested, ["jobId", "occurredAt"]),
+        id: Id,
+        operation: Schema.Literal(operation),
+        request: Schema.Struct(request),
+        createdAt: Schema.DateTimeUtc,
+        updatedAt: Schema.DateTimeUtc
+      }
+      const processing = { ...asked, ...begun, status: Schema.Literal("processing") }
+      return [
+        Schema.Struct({ ...asked, status: Schema.Literal("queued") }),
+        Schema.Struct({ ...processing, attemptFailed: Schema.Literal(false) }),
+        Schema.Struct({
+          ...processing,
+          attemptFailed: Schema.Literal(true),
+          error: Failure,
+          retryAt: Schema.DateTimeUtc
+        }),
+        Schema.Struct({
+          ...asked,
+          ...begun,
+          status: Schema.Literal("completed"),
+          result: Schema.Struct({ ...receipt, ...result })
+        }),
+        Schema.Struct({ ...asked, ...begun, status: Schema.Literal("failed"), error: Failure }),
+        Schema.Struct({ ...asked, status: Schema.Literal("cancelled"), error: Failure })
+      ]
+    })
+  ) as unknown as Schema.Codec<JobOf<Rows>, unknown>
+}
+
+/** How many attempts at a job were started. */
+export const attemptsOf = (job: Job): number => "attempts" in job ? job.attempts : 0
+/** Why a job, or its last attempt, failed. */
+export const errorOf = (job: Job): Failure | undefined => "error" in job ? job.error : undefined
+/** The latest transaction of a job. */
+export const transactionOf = (job: Job): TransactionHash | undefined =>
+  "transactionHash" in job ? job.transactionHash : undefined
+
+/** The job after this step; `job` is the one that the step belongs to. A step that can't follow changes nothing. */
+export const evolve = (job: Job | undefined, step: Step): Job | undefined => {
+  if (step.step === "requested") {
+    const { jobId, occurredAt, step: _, ...asked } = step
+    return { ...asked, id: jobId, status: "queued", createdAt: occurredAt, updatedAt: occurredAt }
+  }
+  if (job === undefined || isTerminal(job.status)) return job
+  const asked = { ...askedOf(job), updatedAt: step.occurredAt }
+  if (step.step === "cancelled") {
+    return { ...asked, status: "cancelled", error: { category: "cancelled", code: "Cancelled", message: step.reason } }
+  }
+  if (step.step === "started") {
+    const begun = job.status === "processing" ? begunOf(job) : { startedAt: step.occurredAt }
+    return { ...asked, ...begun, status: "processing", attempts: step.attempt, attemptFailed: false }
+  }
+  if (job.status !== "processing") return job
+  const begun = begunOf(job)
+  switch (step.step) {
+    case "submitted": {
+      const { part, transactionHash } = step
+      return { ...job, updatedAt: step.occurredAt, transactionHash, ...(part === undefined ? {} : { part }) }
+    }
+    case "attemptFailed": {
+      const { error, retryAt } = step
+      return { ...asked, ...begun, status: "processing", attemptFailed: true, error, retryAt }
+    }
+    case "completed": {
+      const { jobId: _, occurredAt: __, operation: ___, own, step: ____, ...result } = step
+      const hash = result.transactionHash === undefined ? {} : { transactionHash: result.transactionHash }
+      return { ...asked, ...begun, ...hash, status: "completed", result: { ...result, ...own } }
+    }
+    case "failed":
+      return { ...asked, ...begun, status: "failed", error: step.error }
+  }
+}
+
+const askedOf = ({ createdAt, id, idempotencyKeyHash, operation, owner, request, tenant, updatedAt }: Job) => ({
+  id,
+  operation,
+  owner,
+  ...(tenant === undefined ? {} : { tenant }),
+  ...(idempotencyKeyHash === undefined ? {} : { idempotencyKeyHash }),
+  request,
+  createdAt,
+  updatedAt
 })
-export type Job = typeof Job.Type
+const begunOf = ({ attempts, part, startedAt, transactionHash }: Begun): Begun => ({
+  attempts,
+  startedAt,
+  ...(transactionHash === undefined ? {} : { transactionHash }),
+  ...(part === undefined ? {} : { part })
+})
+
+/** What an aggregate keeps of its jobs, of which one at most is live. */
+export interface Jobs<AJob extends Job = Job> {
+  /** The latest one. */
+  readonly job: AJob | undefined
+  /** The transactions that it has reported, in any order. */
+  readonly submitted: ReadonlyArray<TransactionHash>
+  /** The block of the last change on chain that a job of the aggregate has reported; 0 for none. */
+  readonly blockNumber: number
+}
+export const noJobs: Jobs<never> = { job: undefined, submitted: [], blockNumber: 0 }
+
+/** What an aggregate keeps of its jobs after this step of the latest one, which is of an operation of the aggregate. */
+export const evolveJobs = <AJob extends Job>(jobs: Jobs<AJob>, step: Step): Jobs<AJob> => {
+  const job = evolve(jobs.job, step) as AJob | undefined
+  switch (step.step) {
+    case "requested":
+      return { ...jobs, job, submitted: [] }
+    case "submitted":
+      return { ...jobs, job, submitted: [...jobs.submitted, step.transactionHash] }
+    case "completed":
+      return { ...jobs, job, blockNumber: Math.max(jobs.blockNumber, step.blockNumber ?? 0) }
+    default:
+      return { ...jobs, job }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Decisions: what a command does at a time, or why it is refused. No steps: it was done before, as a repetition finds it.
+
+/** The job has ended, or another job has followed it: whoever still works on it must stop. */
+export class JobOver extends Schema.TaggedError<JobOver>()("JobOver", { jobId: Id }) {
+  override readonly message = `Job ${this.jobId} is over`
+}
+/** Work on the job has begun, or it has ended. */
+export class TooLateToCancel extends Schema.TaggedError<TooLateToCancel>()("TooLateToCancel", {
+  jobId: Id,
+  status: Status
+}) {
+  override readonly message = `Job ${this.jobId} is ${this.status}; only a queued job can be cancelled`
+}
+/** The step does not follow from where the job is. */
+export class OutOfOrder extends Schema.TaggedError<OutOfOrder>()("OutOfOrder", {
+  jobId: Id,
+  step: Schema.String,
+  status: Status
+}) {
+  override readonly message = `"${this.step}" does not follow from where job ${this.jobId} is, which is ${this.status}`
+}
+
+/** What a command leads to: steps of one kind, or a rejection. */
+export type Decision<Name extends StepName, Rejection> = (
+  jobs: Jobs,
+  occurredAt: DateTime.Utc
+) => Result.Result<ReadonlyArray<StepOf<Name>>, Rejection>
+
+type Command<Name extends StepName> = Omit<StepOf<Name>, "step" | "operation" | "occurredAt">
+
+const none = Result.succeed([])
+
+/** Whether no attempt may be made yet. A clock that reads earlier than the job's last event is wrong and is ignored. */
+export const mustWait = (job: Job, now: DateTime.Utc): boolean =>
+  "retryAt" in job && DateTime.isLessThan(now, job.retryAt) && !DateTime.isLessThan(now, job.updatedAt)
+
+/** Whether the job of this id is the latest one and has not ended. */
+export const isLive = ({ job }: Jobs, jobId: Id): boolean => job?.id === jobId && !isTerminal(job.status)
+
+/** The job of this id, if it can still go on. */
+const live = ({ job }: Jobs, jobId: Id) =>
+  job?.id !== jobId || isTerminal(job.status) ? Result.fail(new JobOver({ jobId })) : Result.succeed(job)
+
+const isAttempting = (job: Job): job is Job & Attempting => job.status === "processing" && !job.attemptFailed
+
+/** Begins the next attempt; the one that is under way goes on. */
+export const startAttempt = (jobId: Id): Decision<"started", JobOver | OutOfOrder> => (jobs, occurredAt) =>
+  Result.flatMap(live(jobs, jobId), (job) => {
+    if (isAttempting(job)) return none
+    if (mustWait(job, occurredAt)) return outOfOrder(job, "started")
+    const { operation } = job
+    return Result.succeed([{ step: "started", operation, jobId, occurredAt, attempt: attemptsOf(job) + 1 }])
+  })
+
+export const recordSubmission =
+  (command: Command<"submitted">): Decision<"submitted", JobOver | OutOfOrder> => (jobs, occurredAt) =>
+    Result.flatMap(live(jobs, command.jobId), (job) => {
+      if (!isAttempting(job)) return outOfOrder(job, "submitted")
+      // Also one that another has taken the place of since: its executor comes late.
+      if (jobs.submitted.includes(command.transactionHash)) return none
+      return Result.succeed([{ ...command, step: "submitted", operation: job.operation, occurredAt }])
+    })
+
+export const failAttempt = (
+  command: Omit<Command<"attemptFailed">, "attempt">
+): Decision<"attemptFailed", JobOver | OutOfOrder> =>
+(jobs, occurredAt) =>
+  Result.flatMap(live(jobs, command.jobId), (job) => {
+    if (!isAttempting(job)) return outOfOrder(job, "attemptFailed")
+    const { attempts: attempt, operation } = job
+    return Result.succeed([{ ...command, step: "attemptFailed", operation, attempt, occurredAt }])
+  })
+
+export const complete =
+  (command: Command<"completed">): Decision<"completed", JobOver | OutOfOrder> => (jobs, occurredAt) => {
+    if (jobs.job?.id === command.jobId && jobs.job.status === "completed") return none
+    return Result.flatMap(
+      live(jobs, command.jobId),
+      (job) =>
+        job.status === "queued"
+          ? outOfOrder(job, "completed")
+          : Result.succeed([{ ...command, step: "completed", operation: job.operation, occurredAt }])
+    )
+  }
+
+export const fail =
+  (command: Omit<Command<"failed">, "attempts">): Decision<"failed", JobOver | OutOfOrder> => (jobs, occurredAt) => {
+    if (jobs.job?.id === command.jobId && jobs.job.status === "failed") return none
+    return Result.flatMap(live(jobs, command.jobId), (job) => {
+      if (job.status !== "processing") return outOfOrder(job, "failed")
+      const { attempts, operation } = job
+      return Result.succeed([{ ...command, step: "failed", operation, attempts, occurredAt }])
+    })
+  }
+
+/** Ends a job that no executor has started. */
+export const cancel =
+  (command: Command<"cancelled">): Decision<"cancelled", JobOver | TooLateToCancel> => ({ job }, occurredAt) => {
+    const { jobId } = command
+    if (job?.id !== jobId) return Result.fail(new JobOver({ jobId }))
+    if (job.status === "cancelled") return none
+    if (job.status !== "queued") return Result.fail(new TooLateToCancel({ jobId, status: job.status }))
+    return Result.succeed([{ ...command, step: "cancelled", operation: job.operation, occurredAt }])
+  }
+
+const outOfOrder = ({ id: jobId, status }: Job, step: StepName) => Result.fail(new OutOfOrder({ jobId, step, status }))

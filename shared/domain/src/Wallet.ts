@@ -20,7 +20,12 @@ const signed = {
 export const Event = Schema.TaggedUnion({
   /** The first event of every ledger: the wallet's transaction count on chain when it came under the ledger's care. */
   WalletOpened: { signer: Address, nextNonce: Schema.Natural, occurredAt: Schema.DateTimeUtc },
-  NonceClaimed: { jobId: Job.Id, ...signed },
+  NonceClaimed: {
+    jobId: Job.Id,
+    /** Absent for a job that has only one. */
+    part: Schema.optionalKey(Job.Part),
+    ...signed
+  },
   /**
    * Another transaction takes the place of the one that had this nonce: the same call with higher fees, or one that only
    * uses the nonce up. The chain mines one of them.
@@ -28,10 +33,14 @@ export const Event = Schema.TaggedUnion({
   TransactionReplaced: {
     /** Absent where no job has this nonce: a transaction from elsewhere had it, and was lost. */
     jobId: Schema.optionalKey(Job.Id),
+    part: Schema.optionalKey(Job.Part),
     ...signed,
     /** The transactions that had this nonce before, oldest first. */
     earlier: Schema.Array(TransactionHash),
-    /** Present once the job is to have no effect on chain any more: how it fails if the nonce is used up without one. */
+    /**
+     * Present once the claim is withdrawn: it is to have no effect on chain any more, and so the job fails, if the nonce is
+     * used up without one.
+     */
     cancelled: Schema.optionalKey(Job.Failure),
     nextNonce: Schema.Natural
   },
@@ -41,13 +50,23 @@ export const Event = Schema.TaggedUnion({
 export type Event = typeof Event.Type
 export const { ClaimForgone, NonceClaimed, TransactionReplaced, WalletOpened } = Event.cases
 
-/** The subjects, below the wallet's own prefix: one for the opening, one for each job's claims, one for each other nonce. */
+/**
+ * The subjects, below the wallet's own prefix: one for the opening, and one for the claims of a job, whichever part they are
+ * for, so that giving a job up and claiming for any part of it exclude each other. A nonce that no job has, or that its job
+ * has left behind, has a subject of its own.
+ */
 export const openingSubject = "opened"
 export const claimSubject = (jobId: Job.Id): string => jobId
 export const nonceSubject = (nonce: number): string => `nonce.${nonce}`
 
-/** A nonce, and the transaction that it has now. */
-export type Claim = Omit<typeof TransactionReplaced.Type, "_tag" | "nextNonce">
+/** A nonce, the part of a job that it belongs to, and the transaction that it has now. */
+export interface Claim extends Omit<typeof TransactionReplaced.Type, "_tag" | "nextNonce" | "cancelled"> {
+  /** Present once the claim is withdrawn: how the job fails if the nonce is used up without effect. */
+  readonly withdrawn?: Job.Failure
+}
+
+/** The part that a claim is for. */
+export const partOf = ({ part }: Pick<Claim, "part">): Job.Part => part ?? Job.whole
 
 /** The claim that an event makes or changes. */
 export function claimOf(event: typeof NonceClaimed.Type | typeof TransactionReplaced.Type): Claim
@@ -59,8 +78,8 @@ export function claimOf(event: Event): Claim | undefined {
       return { ...claim, earlier: [] }
     }
     case "TransactionReplaced": {
-      const { _tag, nextNonce: _, ...claim } = event
-      return claim
+      const { _tag, cancelled, nextNonce: _, ...claim } = event
+      return cancelled === undefined ? claim : { ...claim, withdrawn: cancelled }
     }
     default:
       return undefined

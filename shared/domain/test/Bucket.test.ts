@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, DateTime, type Duration, Effect, Result, Schema } from "effect"
+import { expectTypeOf } from "vitest"
 import * as Bucket from "../src/Bucket.ts"
 import { BucketName } from "../src/BucketName.ts"
 import { Address, BucketId, TransactionHash } from "../src/Chain.ts"
@@ -15,59 +16,60 @@ const bucketId = BucketId.make(`0x${"cd".repeat(32)}`)
 const now = DateTime.makeUnsafe("2026-01-01T00:00:00.000Z")
 const error: Job.Failure = { category: "network", code: "ChainUnreachable", message: "the chain is away" }
 
-const request = Bucket.RequestBucket.make({ jobId, name, owner })
-const start = Bucket.StartAttempt.make({ jobId })
-const submit = Bucket.RecordSubmission.make({
-  jobId,
-  transactionHash,
-  nonce: 7,
-  signer: owner,
-  maxFeePerGas: 2n,
-  maxPriorityFeePerGas: 1n
-})
-const replace = { ...submit, transactionHash: TransactionHash.make(`0x${"ef".repeat(32)}`) }
-const failAttempt = Bucket.FailAttempt.make({ jobId, error, retryAt: now })
-const failForNow = Bucket.FailAttempt.make({ jobId, error, retryAt: DateTime.add(now, { seconds: 10 }) })
-const complete = Bucket.Complete.make({ jobId, bucketId, transactionHash, adopted: false })
-const fail = Bucket.Fail.make({ jobId, error })
-const cancel = Bucket.Cancel.make({ jobId, cancelledBy: "a client", reason: "changed my mind" })
+type Decide = (state: Bucket.State, at: DateTime.Utc) => Result.Result<ReadonlyArray<Bucket.Event>, Rejection>
+type Rejection = { readonly _tag: string }
 
-const requestDeletion = Bucket.RequestBucketDeletion.make({ jobId: other, name, owner })
+/** The commands on a job. */
+const on = (jobId: Job.Id) => ({
+  start: Bucket.onJob(Job.startAttempt(jobId)),
+  submit: Bucket.onJob(Job.recordSubmission({ ...submission, jobId })),
+  replace: Bucket.onJob(Job.recordSubmission({ ...submission, jobId, transactionHash: replacement })),
+  failAttempt: Bucket.onJob(Job.failAttempt({ jobId, error, retryAt: now })),
+  failForNow: Bucket.onJob(Job.failAttempt({ jobId, error, retryAt: DateTime.add(now, { seconds: 10 }) })),
+  complete: Bucket.onJob(Job.complete({ jobId, transactionHash, adopted: false, own: { bucketId } })),
+  completeIn: (blockNumber: number) =>
+    Bucket.onJob(Job.complete({ jobId, transactionHash, blockNumber, adopted: false, own: { bucketId } })),
+  fail: Bucket.onJob(Job.fail({ jobId, error })),
+  cancel: Bucket.cancel({ jobId, cancelledBy: "a client", reason: "changed my mind" })
+})
+const submission = { transactionHash, nonce: 7, signer: owner, maxFeePerGas: 2n, maxPriorityFeePerGas: 1n }
+const replacement = TransactionHash.make(`0x${"ef".repeat(32)}`)
+
+const request = Bucket.requestCreation({ jobId, name, owner })
+const requestAsOther = Bucket.requestCreation({ jobId: other, name, owner })
+const { cancel, complete, completeIn, fail, failAttempt, failForNow, replace, start, submit } = on(jobId)
+
+const requestDeletion = Bucket.requestDeletion({ jobId: other, name, owner })
 /** The commands that create the bucket, and those that follow a request for its deletion. */
 const creation = [request, start, submit, complete]
-const deletion = {
-  start: { ...start, jobId: other },
-  submit: { ...submit, jobId: other },
-  failAttempt: { ...failAttempt, jobId: other },
-  complete: { ...complete, jobId: other },
-  fail: { ...fail, jobId: other },
-  cancel: { ...cancel, jobId: other }
-}
+const deletion = on(other)
 const deleting = [...creation, requestDeletion]
 const deleted = [...deleting, deletion.start, deletion.submit, deletion.complete]
-const again = { ...request, jobId: third }
-const deleteAgain = { ...requestDeletion, jobId: third }
+const again = Bucket.requestCreation({ jobId: third, name, owner })
+const deleteAgain = Bucket.requestDeletion({ jobId: third, name, owner })
 
 /** The state after commands, each of which must be accepted. */
-const after = (...commands: ReadonlyArray<Bucket.Command>): Bucket.State =>
+const after = (...commands: ReadonlyArray<Decide>): Bucket.State =>
   commands.reduce(
-    (state, command) => Result.getOrThrow(Bucket.decide(state, command, now)).reduce(Bucket.evolve, state),
+    (state, decide) => Result.getOrThrow(decide(state, now)).reduce(Bucket.evolve, state),
     Bucket.initial
   )
-const tagsOf = (decision: Result.Result<ReadonlyArray<Bucket.Event>, Bucket.Rejection>) =>
+const tagsOf = (decision: Result.Result<ReadonlyArray<Bucket.Event>, Rejection>) =>
   Result.match(decision, { onFailure: ({ _tag }) => _tag, onSuccess: (events) => events.map(({ _tag }) => _tag) })
 
-describe("decide", () => {
-  it.for<[string, ReadonlyArray<Bucket.Command>, Bucket.Command, string | ReadonlyArray<string>]>([
+describe("a decision", () => {
+  it.for<[string, ReadonlyArray<Decide>, Decide, string | ReadonlyArray<string>]>([
     ["requests a bucket that nobody asked for", [], request, ["BucketRequested"]],
     ["takes a repeated request for the same one", [request], request, []],
-    ["refuses another request while a job is queued", [request], { ...request, jobId: other }, "BucketBusy"],
-    ["refuses another request while a job is under way", [request, start], { ...request, jobId: other }, "BucketBusy"],
-    ["refuses another request for a bucket that exists", [request, start, submit, complete], {
-      ...request,
-      jobId: other
-    }, "BucketExists"],
-    ["takes another request after the first one failed", [request, start, fail], { ...request, jobId: other }, [
+    ["refuses another request while a job is queued", [request], requestAsOther, "BucketBusy"],
+    ["refuses another request while a job is under way", [request, start], requestAsOther, "BucketBusy"],
+    [
+      "refuses another request for a bucket that exists",
+      [request, start, submit, complete],
+      requestAsOther,
+      "BucketExists"
+    ],
+    ["takes another request after the first one failed", [request, start, fail], requestAsOther, [
       "BucketRequested"
     ]],
     ["starts a queued job", [request], start, ["BucketStarted"]],
@@ -131,57 +133,85 @@ describe("decide", () => {
     ["does not cancel a deletion that was started", [...deleting, deletion.start], deletion.cancel, "TooLateToCancel"],
     ["is done with the job that created what is being deleted", deleting, complete, "JobOver"]
   ])("%s", ([, given, when, then]) => {
-    assert.deepStrictEqual(tagsOf(Bucket.decide(after(...given), when, now)), then)
+    assert.deepStrictEqual(tagsOf(when(after(...given), now)), then)
   })
 
   it("counts attempts and forgets the error of one that is followed by another", () => {
-    assert.deepStrictEqual(after(request, start, failAttempt).job?.error, error)
+    assert.deepInclude(after(request, start, failAttempt).job, { error, attempts: 1, attemptFailed: true })
     const { job } = after(request, start, failAttempt, start)
-    assert.strictEqual(job?.attempts, 2)
+    assert.deepInclude(job, { attempts: 2, attemptFailed: false })
     assert.notProperty(job, "error")
     assert.notProperty(job, "retryAt")
   })
 
   it.for<[string, Duration.Input, string | ReadonlyArray<string>]>([
-    ["long before the job's last event is wrong, and has no say", "-1 hour", ["BucketStarted"]],
+    ["long before the job's last event is wrong and is ignored", "-1 hour", ["BucketStarted"]],
     ["just before the job's last event is wrong too", "-1 millis", ["BucketStarted"]],
     ["at the job's last event holds the attempt back", "0 millis", "OutOfOrder"],
     ["just before the time of the next attempt holds it back", "9999 millis", "OutOfOrder"],
     ["at the time of the next attempt lets it start", "10 seconds", ["BucketStarted"]]
-  ])("a clock that stands %s", ([, later, then]) => {
+  ])("a clock that reads %s", ([, later, then]) => {
     const at = DateTime.addDuration(now, later)
-    assert.deepStrictEqual(tagsOf(Bucket.decide(after(request, start, failForNow), start, at)), then)
+    assert.deepStrictEqual(tagsOf(start(after(request, start, failForNow), at)), then)
   })
 
   it("knows the bucket from its creation to its deletion, and the block of the last change", () => {
-    const inBlock = (command: typeof complete, blockNumber: number) => ({ ...command, blockNumber })
-    const created = [request, start, submit, inBlock(complete, 7)]
+    const created = [request, start, submit, completeIn(7)]
     assert.deepInclude(after(...created), { bucket: { id: bucketId, jobId }, blockNumber: 7 })
-    const gone = after(...created, requestDeletion, deletion.start, inBlock(deletion.complete, 9))
+    const gone = after(...created, requestDeletion, deletion.start, deletion.completeIn(9))
     assert.deepInclude(gone, { bucket: undefined, blockNumber: 9 })
     assert.deepInclude(gone.job, { id: other, operation: "bucket.delete", status: "completed" })
     // What was adopted without its transaction tells no block.
-    assert.strictEqual(after(...deleted, again, { ...start, jobId: third }).blockNumber, 0)
+    assert.strictEqual(after(...deleted, again, on(third).start).blockNumber, 0)
   })
 })
 
-describe("stepOf", () => {
-  it("tells each event as a step of its own of one operation", () => {
+describe("a step", () => {
+  it("is told by each event, of one operation", () => {
     const told = Object.keys(Bucket.Event.cases).map((tag) => {
       const { operation, step } = Bucket.stepOf({ _tag: tag } as Bucket.Event)
       return `${operation} ${step}`
     })
     const steps = ["requested", "started", "submitted", "attemptFailed", "completed", "failed", "cancelled"]
-    assert.sameMembers(told, Job.Operation.literals.flatMap((operation) => steps.map((step) => `${operation} ${step}`)))
+    const all = Object.keys(Bucket.operations).flatMap((operation) => steps.map((step) => `${operation} ${step}`))
+    assert.sameMembers(told, all)
   })
+
+  it.effect.prop(
+    "is the event again",
+    [Bucket.Event],
+    ([event]) => Effect.sync(() => assert.deepStrictEqual(Bucket.eventOf(Bucket.stepOf(event)), event))
+  )
 })
 
 const jobIdOf = (n: number) => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)
-const isRequest = Bucket.Command.isAnyOf(["RequestBucket", "RequestBucketDeletion"])
+/** The command that leads to such an event, for a job. */
+const commandFor = (like: Bucket.Event, jobId: Job.Id): Decide => {
+  const { occurredAt: _, ...step } = Bucket.stepOf(like)
+  switch (step.step) {
+    case "requested":
+      return step.operation === "bucket.create"
+        ? Bucket.requestCreation({ jobId, name, owner })
+        : Bucket.requestDeletion({ jobId, name, owner })
+    case "started":
+      return Bucket.onJob(Job.startAttempt(jobId))
+    case "submitted":
+      return Bucket.onJob(Job.recordSubmission({ ...step, jobId }))
+    case "attemptFailed":
+      return Bucket.onJob(Job.failAttempt({ ...step, jobId }))
+    case "completed":
+      return Bucket.onJob(Job.complete({ ...step, jobId }))
+    case "failed":
+      return Bucket.onJob(Job.fail({ ...step, jobId }))
+    case "cancelled":
+      return Bucket.onJob(Job.cancel({ ...step, jobId }))
+  }
+}
+const JobJson = Schema.toCodecJson(Bucket.BucketJob)
 
 it.effect.each([1, 2, 3, 4])("keeps a long random sequence of commands legal (%i)", (seed) =>
   Effect.gen(function*() {
-    const commands = yield* Arbitrary.sampleEffect(Arbitrary.schema(Bucket.Command), {
+    const events = yield* Arbitrary.sampleEffect(Arbitrary.schema(Bucket.Event), {
       count: 2_000,
       seed,
       maxDiscards: 100_000
@@ -190,10 +220,10 @@ it.effect.each([1, 2, 3, 4])("keeps a long random sequence of commands legal (%i
     const jobs: Array<Job.Id> = []
     const ended = new Set<string>()
     const tags = new Set<string>()
-    for (const [n, command] of commands.entries()) {
+    for (const [n, like] of events.entries()) {
       // Each request is a job of its own; other commands speak of the last job, and now and then of one before it.
-      const spokenOf = isRequest(command) ? undefined : jobs.at(n % 5 === 0 ? -2 : -1)
-      const decided = Bucket.decide(state, { ...command, jobId: spokenOf ?? jobIdOf(n) }, now)
+      const spokenOf = Bucket.stepOf(like).step === "requested" ? undefined : jobs.at(n % 5 === 0 ? -2 : -1)
+      const decided = commandFor(like, spokenOf ?? jobIdOf(n))(state, now)
       if (Result.isFailure(decided)) continue
       assert.isAtMost(decided.success.length, 1)
       for (const event of decided.success) {
@@ -207,12 +237,16 @@ it.effect.each([1, 2, 3, 4])("keeps a long random sequence of commands legal (%i
         }
         state = Bucket.evolve(state, event)
         tags.add(event._tag)
-        assert.deepInclude(state.job, { id: event.jobId, operation })
+        assert.deepStrictEqual([state.job?.id, state.job?.operation], [event.jobId, operation])
         assert.strictEqual(
           state.bucket !== undefined,
           step === "completed" ? operation === "bucket.create" : bucket !== undefined
         )
-        if (state.job !== undefined && Job.isTerminal(state.job.status)) ended.add(state.job.id)
+        if (state.job === undefined) continue
+        // Every job that can be is one that the read model can keep.
+        const kept = Schema.encodeSync(JobJson)(state.job)
+        assert.deepStrictEqual(Schema.decodeUnknownSync(JobJson)(kept), state.job)
+        if (Job.isTerminal(state.job.status)) ended.add(state.job.id)
       }
     }
     assert.sameMembers([...tags], Object.keys(Bucket.Event.cases))
@@ -230,4 +264,51 @@ it("has one subject for one bucket name of one owner, whatever the case of the a
     Bucket.subject(Address.make(owner.toUpperCase().replace("0X", "0x")), BucketName.make("a.b-c")),
     "bucket.0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266.a_b-c"
   )
+})
+
+describe("types", () => {
+  it("can't write down a job that can't be", () => {
+    const asked = {
+      id: jobId,
+      operation: "bucket.create" as const,
+      owner,
+      request: { name },
+      createdAt: now,
+      updatedAt: now
+    }
+    const begun = { attempts: 1, startedAt: now }
+    expectTypeOf({ ...asked, status: "queued" as const }).toExtend<Bucket.BucketJob>()
+    expectTypeOf({ ...asked, status: "completed" as const, ...begun }).not.toExtend<Bucket.BucketJob>()
+    expectTypeOf({ ...asked, ...begun, status: "failed" as const }).not.toExtend<Bucket.BucketJob>()
+    expectTypeOf({ ...asked, status: "processing" as const }).not.toExtend<Bucket.BucketJob>()
+    expectTypeOf({ ...asked, ...begun, status: "processing" as const, attemptFailed: true as const }).not.toExtend<
+      Bucket.BucketJob
+    >()
+    expectTypeOf<Extract<Bucket.BucketJob, { status: "queued" }>>().not.toHaveProperty("transactionHash")
+    expectTypeOf<Extract<Bucket.BucketJob, { status: "cancelled" }>>().not.toHaveProperty("attempts")
+    expectTypeOf<Extract<Bucket.BucketJob, { status: "completed" }>["result"]>().toHaveProperty("bucketId")
+  })
+
+  it("names exactly what a command can lead to", () => {
+    type Outcome<Decide extends (...state: never) => unknown> = ReturnType<Decide> extends Result.Result<
+      ReadonlyArray<infer Event extends { readonly _tag: string } | { readonly step: string }>,
+      infer Rejection
+    > ? [
+        Event extends { readonly _tag: infer Tag } ? Tag : Event extends { readonly step: infer Step } ? Step : never,
+        Rejection
+      ]
+      : never
+    expectTypeOf<Outcome<typeof request>>().toEqualTypeOf<
+      ["BucketRequested", Bucket.BucketBusy | Bucket.BucketExists]
+    >()
+    expectTypeOf<Outcome<typeof requestDeletion>>().toEqualTypeOf<
+      ["BucketDeletionRequested", Bucket.BucketBusy | Bucket.BucketMissing]
+    >()
+    expectTypeOf<Outcome<ReturnType<typeof Job.startAttempt>>>().toEqualTypeOf<
+      ["started", Job.JobOver | Job.OutOfOrder]
+    >()
+    expectTypeOf<Outcome<ReturnType<typeof Job.cancel>>>().toEqualTypeOf<
+      ["cancelled", Job.JobOver | Job.TooLateToCancel]
+    >()
+  })
 })

@@ -16,18 +16,23 @@ const letter = {
   deliveries: 10,
   jobId
 }
-const setAside = DeadLetter.SetAside.make(letter)
-const redrive = DeadLetter.Redrive.make({ sequence, redrivenBy: "a client" })
+const setAside = DeadLetter.setAside(letter)
+const redrive = DeadLetter.redrive(sequence, "a client")
+
+type Decide = (
+  state: DeadLetter.State,
+  at: DateTime.Utc
+) => Result.Result<ReadonlyArray<DeadLetter.Event>, { readonly _tag: string }>
 
 /** The state after commands, each of which must be accepted. */
-const after = (...commands: ReadonlyArray<DeadLetter.Command>): DeadLetter.State =>
+const after = (...commands: ReadonlyArray<Decide>): DeadLetter.State =>
   commands.reduce(
-    (state, command) => Result.getOrThrow(DeadLetter.decide(state, command, now)).reduce(DeadLetter.evolve, state),
+    (state, decide) => Result.getOrThrow(decide(state, now)).reduce(DeadLetter.evolve, state),
     DeadLetter.initial
   )
 
-describe("decide", () => {
-  it.for<[string, ReadonlyArray<DeadLetter.Command>, DeadLetter.Command, string | ReadonlyArray<string>]>([
+describe("a decision", () => {
+  it.for<[string, ReadonlyArray<Decide>, Decide, string | ReadonlyArray<string>]>([
     ["sets an event aside", [], setAside, ["DeadLettered 1"]],
     ["sets it aside once", [setAside], setAside, []],
     ["refuses to redrive what is not dead", [], redrive, "NotDead"],
@@ -36,7 +41,7 @@ describe("decide", () => {
     ["sets aside again what dies again", [setAside, redrive], setAside, ["DeadLettered 2"]],
     ["redrives again what died again", [setAside, redrive, setAside], redrive, ["DeadLetterRedriven 2"]]
   ])("%s", ([, given, when, then]) => {
-    const decided = Result.match(DeadLetter.decide(after(...given), when, now), {
+    const decided = Result.match(when(after(...given), now), {
       onFailure: ({ _tag }) => _tag,
       onSuccess: (events) => events.map(({ _tag, round }) => `${_tag} ${round}`)
     })
@@ -66,7 +71,7 @@ describe("evolve", () => {
   })
 
   it("knows nothing of the last round in the next one", () => {
-    const other = { ...setAside, reason: "it died otherwise", deliveries: 3 }
+    const other = DeadLetter.setAside({ ...letter, reason: "it died otherwise", deliveries: 3 })
     const again = after(setAside, redrive, other)
     assert.deepStrictEqual(again, {
       ...letter,

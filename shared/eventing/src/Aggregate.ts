@@ -1,28 +1,29 @@
 /** How an aggregate is read from the log and changed in it: every aggregate that has a subject of its own, in one way. */
 import { DateTime, Effect, Result } from "effect"
 import type { CloudEvents } from "./CloudEvent.ts"
-import { type EventLogShape, type LogUnavailable, type Revision, WrongRevision } from "./EventLog.ts"
+import { type EventLogShape, LogUnavailable, type Revision, WrongRevision } from "./EventLog.ts"
 
 /** What the machinery needs to know of an aggregate. */
-export interface Aggregate<State, Event, Command, Rejection> {
+export interface Aggregate<State, Event> {
   readonly codec: CloudEvents<Event>
   readonly initial: State
   readonly evolve: (state: State, event: Event) => State
-  readonly decide: (
-    state: State,
-    command: Command,
-    occurredAt: DateTime.Utc
-  ) => Result.Result<ReadonlyArray<Event>, Rejection>
   /** The id of an event: one fact has one id, whoever records it and however often. */
   readonly idOf: (event: Event) => string
   /** The job that an event belongs to, where it belongs to one. */
-  readonly jobOf: (event: Event) => string | undefined
+  readonly jobIdOf: (event: Event) => string | undefined
 }
 
 export interface Loaded<State> {
   readonly state: State
   readonly revision: Revision
 }
+
+/** What a command leads to at a time: the events that happen, none if they have happened already; or why it is refused. */
+export type Decision<State, Event, Rejection> = (
+  state: State,
+  occurredAt: DateTime.Utc
+) => Result.Result<ReadonlyArray<Event>, Rejection>
 
 /** Who takes a step, and what made them take it. */
 export interface Origin {
@@ -35,33 +36,43 @@ export interface Origin {
 /** Writers that race for one aggregate: each round one of them wins, so a longer run of losses is a defect. */
 const rereads = 20
 
-export const make = <State, Event, Command, Rejection extends { readonly _tag: string }>(
-  { codec, decide, evolve, idOf, initial, jobOf }: Aggregate<State, Event, Command, Rejection>
-) => {
-  /** The aggregate behind a subject. What can't be decoded states no fact that is known here, and is passed over. */
-  const load = (log: EventLogShape, subject: string): Effect.Effect<Loaded<State>, LogUnavailable> =>
-    Effect.map(log.read(subject), ({ events, revision }) => ({
-      revision,
-      state: events.map(codec.decode).filter(Result.isSuccess).map(({ success }) => success).reduce(evolve, initial)
-    }))
+export const make = <State, Event>({ codec, evolve, idOf, initial, jobIdOf }: Aggregate<State, Event>) => {
+  /**
+   * The aggregate behind a subject. Data that can't be read states no fact, and is passed over. An event of a type that a
+   * newer release has written may state one that matters here, so that such an aggregate is left to newer releases.
+   */
+  const load = Effect.fnUntraced(
+    function*(log: EventLogShape, subject: string): Effect.fn.Return<Loaded<State>, LogUnavailable> {
+      const { events, revision } = yield* log.read(subject)
+      let state = initial
+      for (const stored of events) {
+        const decoded = codec.decode(stored)
+        if (Result.isSuccess(decoded)) state = evolve(state, decoded.success)
+        else if (decoded.failure.isNewer) {
+          return yield* new LogUnavailable({ operation: "read", cause: decoded.failure })
+        }
+      }
+      return { revision, state }
+    }
+  )
 
   /**
    * Decides on what is known of the aggregate and appends what follows; where another writer was first, decides again on
    * what it wrote. Gives the aggregate as it is then. What is known may be a guess on which the command is accepted: the
    * log refuses what was decided on a wrong one.
    */
-  const execute = Effect.fnUntraced(function*(
+  const execute = Effect.fnUntraced(function*<Rejection>(
     log: EventLogShape,
     subject: string,
     known: Loaded<State>,
-    command: Command,
+    decide: Decision<State, Event, Rejection>,
     origin: Origin
   ): Effect.fn.Return<Loaded<State>, Rejection | LogUnavailable> {
     const decideOn = Effect.fnUntraced(function*({ revision, state }: Loaded<State>) {
       const occurredAt = yield* DateTime.now
       let loaded: Loaded<State> = { revision, state }
-      for (const event of yield* Effect.fromResult(decide(state, command, occurredAt))) {
-        const metadata = { ...origin, id: idOf(event), subject, time: occurredAt, correlationId: jobOf(event) }
+      for (const event of yield* Effect.fromResult(decide(state, occurredAt))) {
+        const metadata = { ...origin, id: idOf(event), subject, time: occurredAt, correlationId: jobIdOf(event) }
         const encoded = yield* Effect.orDie(codec.encode(event, metadata))
         const appended = yield* log.append(subject, { revision: loaded.revision }, encoded)
         // The same step was taken by someone else, who may have gone on since.
@@ -70,12 +81,13 @@ export const make = <State, Event, Command, Rejection extends { readonly _tag: s
       }
       return loaded
     })
+    const isBeaten = (error: Rejection | LogUnavailable | WrongRevision) => error instanceof WrongRevision
     return yield* decideOn(known).pipe(
-      Effect.catchTag("WrongRevision", () =>
-        Effect.flatMap(load(log, subject), decideOn).pipe(
-          Effect.retry({ while: (error) => error._tag === "WrongRevision", times: rereads })
-        )),
-      Effect.catchTag("WrongRevision", Effect.die)
+      Effect.catchIf(
+        isBeaten,
+        () => Effect.flatMap(load(log, subject), decideOn).pipe(Effect.retry({ while: isBeaten, times: rereads }))
+      ),
+      Effect.catchIf((error) => error instanceof WrongRevision, Effect.die)
     )
   })
 

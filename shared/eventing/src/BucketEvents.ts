@@ -2,32 +2,25 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import * as Aggregate from "./Aggregate.ts"
 import * as CloudEvent from "./CloudEvent.ts"
-
-export type { Origin } from "./Aggregate.ts"
+import * as Kind from "./Kind.ts"
 
 export const codec = CloudEvent.make(Bucket.Event)
 
 export type Loaded = Aggregate.Loaded<Bucket.State>
 
-/** The id of an event: one step of one job has one id, whoever takes the step and however often. */
-export const idOf = (event: Bucket.Event): string => {
-  const { jobId } = event
-  const told = Bucket.stepOf(event)
-  switch (told.step) {
-    case "started":
-      return `${jobId}.attempt.${told.event.attempt}.started`
-    case "submitted":
-      return `${jobId}.submitted.${told.event.transactionHash}`
-    case "attemptFailed":
-      return `${jobId}.attempt.${told.event.attempt}.failed`
-    default:
-      return `${jobId}.${told.step}`
-  }
-}
+export const idOf = (event: Bucket.Event): string => Kind.idOfStep(Bucket.stepOf(event))
 
-export const { execute, load } = Aggregate.make<Bucket.State, Bucket.Event, Bucket.Command, Bucket.Rejection>({
+const aggregate: Aggregate.Aggregate<Bucket.State, Bucket.Event> = {
   ...Bucket,
   codec,
   idOf,
-  jobOf: ({ jobId }) => jobId
+  jobIdOf: ({ jobId }) => jobId
+}
+
+export const { execute, load } = Aggregate.make(aggregate)
+
+export const kind = Kind.withJobs(Bucket.kind, aggregate, {
+  ...Bucket,
+  schema: Bucket.BucketJob,
+  about: ({ request }) => ({ bucketName: request.name })
 })

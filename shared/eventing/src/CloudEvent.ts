@@ -34,7 +34,9 @@ export interface Metadata {
 export class UndecodableEvent extends Schema.TaggedError<UndecodableEvent>()("UndecodableEvent", {
   sequence: Schema.Natural,
   type: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  /** Whether its type is one that this release does not know, so that a newer one has written it. */
+  isNewer: Schema.Boolean
 }) {
   override readonly message = `Event ${this.sequence} of type "${this.type}" can't be read: ${this.reason}`
 }
@@ -44,6 +46,8 @@ type AnyCase = Schema.Codec<{ readonly _tag: string }, unknown>
 export interface CloudEvents<Event> {
   encode(event: Event, metadata: Metadata): Effect.Effect<NewEvent, Schema.SchemaError>
   decode(stored: StoredEvent): Result.Result<Event, UndecodableEvent>
+  /** The event with its tag, as plain JSON. */
+  toJson(event: Event): Schema.JsonObject
   /** The CloudEvents types that are read, those of earlier versions among them. */
   readonly types: ReadonlyArray<string>
 }
@@ -71,6 +75,7 @@ export const make = <Event extends { readonly _tag: string }>(
   upcasters: Upcasters<Event> = {}
 ): CloudEvents<Event> => {
   const encodeJson = Schema.encodeEffect(Schema.toCodecJson(union))
+  const encodeJsonSync = Schema.encodeSync(Schema.toCodecJson(union))
   const earlierOf = (tag: string): ReadonlyArray<Upcaster<Event>> => upcasters[tag as Event["_tag"]] ?? []
   const typeOf = (tag: string) => typeOfVersion(tag, earlierOf(tag).length + 1)
   const decoders = new Map<string, Upcaster<Event>>(
@@ -105,16 +110,23 @@ export const make = <Event extends { readonly _tag: string }>(
 
   const decode = (stored: StoredEvent): Result.Result<Event, UndecodableEvent> => {
     const type = stored.headers["ce-type"] ?? ""
-    const fail = (reason: string) => Result.fail(new UndecodableEvent({ sequence: stored.sequence, type, reason }))
+    const fail = (reason: string, isNewer = false) =>
+      Result.fail(new UndecodableEvent({ sequence: stored.sequence, type, reason, isNewer }))
     const decoder = decoders.get(type)
-    if (decoder === undefined) return fail("the type is unknown here")
+    if (type === "") return fail("it has no type")
+    if (decoder === undefined) return fail("this release does not know the type; a newer one does", true)
     return Result.try(() => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(stored.data))).pipe(
       Result.flatMap(decoder),
       Result.match({ onFailure: (error) => fail(String(error)), onSuccess: (event) => Result.succeed(event) })
     )
   }
 
-  return { encode, decode, types: Array.from(decoders.keys()) }
+  return {
+    encode,
+    decode,
+    toJson: (event) => encodeJsonSync(event) as Schema.JsonObject,
+    types: Array.from(decoders.keys())
+  }
 }
 
 const typeOfVersion = (tag: string, version: number): string => `akave.${tag}.v${version}`

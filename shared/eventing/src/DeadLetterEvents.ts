@@ -2,6 +2,7 @@
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Aggregate from "./Aggregate.ts"
 import * as CloudEvent from "./CloudEvent.ts"
+import * as Kind from "./Kind.ts"
 
 export const codec = CloudEvent.make(DeadLetter.Event)
 
@@ -14,14 +15,13 @@ export const unknown: Loaded = { state: DeadLetter.initial, revision: 0 }
 export const idOf = ({ _tag, round, sequence }: DeadLetter.Event): string =>
   `${DeadLetter.subject(sequence)}.${round}.${_tag === "DeadLettered" ? "dead" : "redriven"}`
 
-export const { execute, load } = Aggregate.make<
-  DeadLetter.State,
-  DeadLetter.Event,
-  DeadLetter.Command,
-  DeadLetter.Rejection
->({
+const aggregate: Aggregate.Aggregate<DeadLetter.State, DeadLetter.Event> = {
   ...DeadLetter,
   codec,
   idOf,
-  jobOf: (event) => event._tag === "DeadLettered" ? event.jobId : undefined
-})
+  jobIdOf: (event) => event._tag === "DeadLettered" ? event.jobId : undefined
+}
+
+export const { execute, load } = Aggregate.make(aggregate)
+
+export const kind = Kind.make(DeadLetter.kind, aggregate)

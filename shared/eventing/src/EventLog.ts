@@ -4,7 +4,7 @@
  */
 import type { Option, Stream } from "effect"
 import { Context, Duration, Effect, Schema } from "effect"
-import type { NewEvent } from "./CloudEvent.ts"
+import { type NewEvent, UndecodableEvent } from "./CloudEvent.ts"
 
 /** A message's place in the log, from 1. */
 export type Sequence = number
@@ -50,7 +50,7 @@ export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUna
   operation: Schema.String,
   cause: Schema.Defect()
 }) {
-  override readonly message = this.cause instanceof LogLost
+  override readonly message = this.cause instanceof LogLost || this.cause instanceof UndecodableEvent
     ? this.cause.message
     : this.cause instanceof WrongRevision
     ? `Other writers were first each time (${this.operation})`
@@ -86,6 +86,8 @@ export interface ConsumerOptions {
   readonly ackWait: Duration.Duration
   /** How many events may be unsettled at once, over all readers of this consumer. */
   readonly maxAckPending: number
+  /** The first event that a consumer which the log does not know yet is handed; the first of all if it is not given. */
+  readonly startAt?: Effect.Effect<Sequence, LogUnavailable>
 }
 
 /**
@@ -104,7 +106,10 @@ export interface EventLogShape {
   last(subject: string): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
   /** The event at a sequence. */
   get(sequence: Sequence): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
-  /** The first event from this sequence on whose subject begins with these tokens and goes on after them. */
+  /**
+   * The first event from this sequence on whose subject begins with these tokens and goes on after them; the token `*` stands
+   * for any one.
+   */
   nextUnder(tokens: string, from: Sequence): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
   /** The sequence of the last event in the log, 0 for none. Asks the log, and so tells of its loss. */
   readonly lastSequence: Effect.Effect<Sequence, LogUnavailable>

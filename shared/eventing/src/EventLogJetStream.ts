@@ -378,6 +378,8 @@ export const attach = Effect.fnUntraced(function*(
    * is lost, or when the reader gets nothing though it should.
    */
   const reading = (reader: {
+    /** Runs before the reader is opened. */
+    readonly prepare?: Effect.Effect<void, LogUnavailable>
     readonly open: () => Promise<ConsumerMessages>
     readonly standing: Effect.Effect<Option.Option<Standing>, LogUnavailable>
     readonly interval: Duration.Duration
@@ -388,6 +390,7 @@ export const attach = Effect.fnUntraced(function*(
     Stream.unwrap(Effect.gen(function*() {
       const at = disconnects
       yield* look
+      if (reader.prepare !== undefined) yield* reader.prepare
       const messages = yield* Effect.acquireRelease(
         request("open reader", reader.open),
         (messages) =>
@@ -508,7 +511,7 @@ export const attach = Effect.fnUntraced(function*(
     inProgress: request("in progress", async () => message.working())
   })
 
-  const consume: EventLogShape["consume"] = ({ ackWait, maxAckPending, name }) =>
+  const consume: EventLogShape["consume"] = ({ ackWait, maxAckPending, name, startAt = Effect.succeed(1) }) =>
     Stream.suspend(() => {
       const settings = { ack_wait: nanos(Duration.toMillis(ackWait)), max_ack_pending: maxAckPending }
       /** All events up to here are known to be settled: a consumer that is made anew needs to start no earlier. */
@@ -520,26 +523,27 @@ export const attach = Effect.fnUntraced(function*(
         settled = Math.max(settled, found?.ack_floor.stream_seq ?? 0)
         return found
       }
-      const ensure = async () => {
-        const found = await info()
-        if (found === undefined) {
-          await manager.consumers.add(stream, {
+      const add = (from: number) =>
+        request("add consumer", () =>
+          manager.consumers.add(stream, {
             durable_name: name,
             ack_policy: AckPolicy.Explicit,
-            ...(settled === 0
-              ? { deliver_policy: DeliverPolicy.All }
-              : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: settled + 1 }),
+            deliver_policy: DeliverPolicy.StartSequence,
+            opt_start_seq: from,
             ...settings,
             max_deliver: -1
-          })
-        } else if (found.config.ack_wait !== settings.ack_wait || found.config.max_ack_pending !== maxAckPending) {
-          await manager.consumers.update(stream, name, settings)
+          }))
+      const ensure = Effect.gen(function*() {
+        const found = yield* request("consumer info", info)
+        if (found === undefined) yield* add(settled > 0 ? settled + 1 : yield* startAt)
+        else if (found.config.ack_wait !== settings.ack_wait || found.config.max_ack_pending !== maxAckPending) {
+          yield* request("update consumer", () => manager.consumers.update(stream, name, settings))
         }
-      }
+      })
 
       const deliveries = reading({
+        prepare: ensure,
         open: async () => {
-          await ensure()
           const consumer = await client.consumers.get(stream, name)
           return consumer.consume({
             max_messages: Math.min(prefetch, maxAckPending),

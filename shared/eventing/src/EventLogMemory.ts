@@ -92,10 +92,15 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
     return event ?? Math.min(Infinity, ...Array.from(consumer.pending.values(), ({ dueAt }) => dueAt - now))
   }
 
-  const consume: EventLogShape["consume"] = ({ ackWait, maxAckPending, name }) => {
-    const consumer = consumers.get(name) ?? { next: 1, pending: new Map() }
-    consumers.set(name, consumer)
+  const consume: EventLogShape["consume"] = ({ ackWait, maxAckPending, name, startAt = Effect.succeed(1) }) =>
+    Stream.unwrap(Effect.gen(function*() {
+      const next = consumers.has(name) ? 1 : yield* startAt
+      const consumer = consumers.get(name) ?? { next, pending: new Map() }
+      consumers.set(name, consumer)
+      return handedOut(consumer, ackWait, maxAckPending)
+    }))
 
+  const handedOut = (consumer: Consumer, ackWait: Duration.Duration, maxAckPending: number) => {
     const settle = (sequence: number, dueIn: Duration.Duration | undefined) =>
       Effect.gen(function*() {
         const state = consumer.pending.get(sequence)
@@ -145,7 +150,7 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
         known("read"),
         (events) =>
           Option.fromNullishOr(
-            events.find(({ sequence, subject }) => sequence >= from && subject.startsWith(`${tokens}.`))
+            events.find(({ sequence, subject }) => sequence >= from && isUnder(subject, tokens))
           )
       ),
     lastSequence: Effect.map(known("look"), (events) => events.length),
@@ -153,6 +158,11 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
     consume
   }
 })
+
+const isUnder = (subject: string, tokens: string): boolean => {
+  const [wanted, found] = [tokens.split("."), subject.split(".")]
+  return found.length > wanted.length && wanted.every((token, n) => token === "*" || token === found[n])
+}
 
 /** A log of its own, empty. */
 export const open: Effect.Effect<EventLogShape> = Effect.suspend(() => openOn({ events: [] }))

@@ -3,31 +3,32 @@ import * as Job from "@akave-async/domain/Job"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Result } from "effect"
 import * as BucketEvents from "../src/BucketEvents.ts"
-import { codec, execute, idOf, load, unknown } from "../src/DeadLetterEvents.ts"
+import { codec, execute, idOf, kind, load, unknown } from "../src/DeadLetterEvents.ts"
 import type { EventLogShape } from "../src/EventLog.ts"
 import * as EventLogMemory from "../src/EventLogMemory.ts"
-import * as LogEvents from "../src/LogEvents.ts"
+import * as Kind from "../src/Kind.ts"
+import * as Registry from "../src/Registry.ts"
 
 const sequence = DeadLetter.Sequence.make(7)
 const subject = DeadLetter.subject(sequence)
 const jobId = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aec")
 const letter = { sequence, subject: "bucket.a.b", type: "akave.BucketRequested.v1", reason: "it died", deliveries: 10 }
-const setAside = DeadLetter.SetAside.make({ ...letter, jobId })
-const redrive = DeadLetter.Redrive.make({ sequence, redrivenBy: "a client" })
+const setAside = DeadLetter.setAside({ ...letter, jobId })
+const redrive = DeadLetter.redrive(sequence, "a client")
 const origin = { source: "/test" }
 
 /** Who sets an event aside does not look whether others did so before; who redrives it does. */
-const run = (log: EventLogShape, command: DeadLetter.Command) =>
+const run = (log: EventLogShape, decide: typeof setAside | typeof redrive) =>
   Effect.flatMap(
-    command._tag === "SetAside" ? Effect.succeed(unknown) : load(log, subject),
-    (known) => execute(log, subject, known, command, origin)
+    decide === setAside ? Effect.succeed(unknown) : load(log, subject),
+    (known) => execute<{ readonly _tag: string }>(log, subject, known, decide, origin)
   )
 
 describe("a dead letter", () => {
   it.effect("goes through rounds, whose events are facts of their own", () =>
     Effect.gen(function*() {
       const log = yield* EventLogMemory.open
-      for (const command of [setAside, setAside, redrive, setAside, redrive]) yield* run(log, command)
+      for (const decide of [setAside, setAside, redrive, setAside, redrive]) yield* run(log, decide)
       const { events, revision } = yield* log.read(subject)
       assert.deepStrictEqual(events.map(({ headers }) => headers["ce-id"]), [
         "dead-letter.7.1.dead",
@@ -85,8 +86,12 @@ it.effect.prop(
       const metadata = { id: idOf(event), source: "/test", subject, time: event.occurredAt }
       const { data, headers } = yield* codec.encode(event, metadata)
       const stored = { sequence: 9, subject: DeadLetter.subject(event.sequence), headers, data }
-      assert.deepStrictEqual(LogEvents.decode(stored), Result.succeed({ aggregate: "dead-letter", event }))
-      assert.isTrue(Result.isFailure(LogEvents.decode({ ...stored, subject: "bucket.a.b" })))
+      const { read } = Registry.of(Registry.kinds)
+      const known = read(stored)
+      assert.isTrue(known._tag === "Known" && Kind.isOf(kind, known) && !Kind.isOf(BucketEvents.kind, known))
+      assert.deepInclude(known, { event, step: undefined })
+      assert.strictEqual(read({ ...stored, subject: "bucket.a.b" })._tag, "Newer")
+      assert.strictEqual(read({ ...stored, subject: "crate.a.b" })._tag, "Foreign")
       assert.isTrue(Result.isFailure(BucketEvents.codec.decode(stored)))
     })
 )

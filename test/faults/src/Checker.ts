@@ -4,15 +4,21 @@
  */
 import { createHash } from "node:crypto"
 import { isDeepStrictEqual } from "node:util"
-import { type Event, fold, type Folded, headerOf, isTerminal, type Job, jsonOf, keyOf } from "./Fold.ts"
+import { type Event, fold, type Folded, isTerminal, type Job, keyOf } from "./Fold.ts"
+import * as Lanes from "./Lanes.ts"
+import { type Claim, contractEvents, headerOf, type Operation, operations, readEntry, whole } from "./Vocabulary.ts"
 import type { Message, Note, Transaction, World } from "./World.ts"
 
 export const rules = {
+  known: "every event is one that is known, on the subject of what it is about",
   terminal: "every accepted job ends",
-  effects: "a job has at most one effect on chain, and exactly one if it is completed and not adopted",
+  effects:
+    "each part of a job has at most one effect on chain, and exactly one if the job is completed and not adopted",
   noEffect: "a failed or cancelled job has no effect on chain, and can get none",
   readModel: "the read model is the fold of the log",
   nonces: "the wallet's nonces have no gap, and the wallet is not blocked",
+  inFlight: "no more jobs are begun and not ended than EXECUTOR_MAX_IN_FLIGHT",
+  order: "a job begins when fewer than EXECUTOR_MAX_IN_FLIGHT of those asked for before it have not ended",
   delivery: "every event is delivered once and in the order of its job",
   hashChain: "the hash chain verifies",
   secrets: "no secret is told",
@@ -34,15 +40,18 @@ const blockTimeSlackMillis = 2_000
 
 export const check = (world: World): ReadonlyArray<Violation> => {
   const folded = fold(world.log)
-  const claims = claimsOf(world.ledger)
+  const entries = world.ledger.map(readEntry).filter((entry) => entry !== undefined)
+  const claims = entries.filter((entry) => entry._tag === "Claim")
   const hashes = transactionsByJob(folded, claims)
   const effects = effectsByJob(world, folded, hashes)
   return [
+    ...checkKnown(world, folded, entries),
     ...checkTerminal(world, folded),
     ...checkEffects(world, folded, hashes, effects),
     ...checkNoEffect(world, claims, effects),
     ...checkReadModel(world, folded),
     ...checkNonces(world, folded, claims),
+    ...checkLanes(world, folded),
     ...checkDelivery(world, folded),
     ...checkHashChain(world),
     ...checkSecrets(world),
@@ -52,21 +61,18 @@ export const check = (world: World): ReadonlyArray<Violation> => {
 
 const violation = (rule: Rule) => (evidence: string): Violation => ({ rule, evidence })
 
-/** A signed transaction in the wallet's ledger; `jobId` is undefined for one that is nobody's. */
-interface Claim {
-  readonly nonce: number
-  readonly transactionHash: string
-  readonly jobId: string | undefined
-  readonly storedAt: number
-}
-
-/** Every entry of the ledger that holds a transaction, whatever its type is called. */
-const claimsOf = (ledger: ReadonlyArray<Message>): ReadonlyArray<Claim> =>
-  ledger.flatMap((message) => {
-    const { jobId, nonce, transactionHash } = jsonOf(message)
-    if (typeof nonce !== "number" || typeof transactionHash !== "string") return []
-    return [{ nonce, transactionHash: transactionHash.toLowerCase(), jobId, storedAt: message.storedAt }]
-  })
+const checkKnown = (
+  { chain }: World,
+  { unknown }: Folded,
+  entries: ReadonlyArray<ReturnType<typeof readEntry>>
+): ReadonlyArray<Violation> =>
+  [
+    ...unknown,
+    ...entries.flatMap((entry) => entry?._tag === "Unknown" ? [entry.reason] : []),
+    ...chain.effects.filter(({ kind }) => !Object.hasOwn(contractEvents, kind)).map(({ kind, transactionHash }) =>
+      `the contract tells of ${kind} in ${transactionHash}`
+    )
+  ].map(violation("known"))
 
 const nameOf = ({ bucketName, id, operation, status }: Job): string =>
   `${status} ${operation} job ${id} (${bucketName})`
@@ -81,13 +87,19 @@ const checkTerminal = ({ notes }: World, { jobs }: Folded): ReadonlyArray<Violat
   )
 }
 
-/** The hashes of all transactions that were ever signed for each job, as far as the log and the ledger tell. */
-const transactionsByJob = ({ events }: Folded, claims: ReadonlyArray<Claim>): ReadonlyMap<string, Set<string>> => {
-  const hashes = new Map<string, Set<string>>()
-  const add = (jobId: string, hash: string) =>
-    hashes.set(jobId, (hashes.get(jobId) ?? new Set()).add(hash.toLowerCase()))
-  for (const { jobId, transactionHash } of claims) if (jobId !== undefined) add(jobId, transactionHash)
-  for (const { data, jobId, step } of events) if (step === "submitted") add(jobId, data.transactionHash)
+/** The hashes of all transactions that were ever signed for the parts of each job, as far as log and ledger tell. */
+type Hashes = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>
+
+const transactionsByJob = ({ events }: Folded, claims: ReadonlyArray<Claim>): Hashes => {
+  const hashes = new Map<string, Map<string, Set<string>>>()
+  const add = (jobId: string, part: string, hash: string) => {
+    const parts = hashes.get(jobId) ?? new Map<string, Set<string>>()
+    hashes.set(jobId, parts.set(part, (parts.get(part) ?? new Set()).add(hash.toLowerCase())))
+  }
+  for (const { jobId, part, transactionHash } of claims) if (jobId !== undefined) add(jobId, part, transactionHash)
+  for (const { data, jobId, step } of events) {
+    if (step === "submitted") add(jobId, data.part ?? whole, data.transactionHash)
+  }
   return hashes
 }
 
@@ -95,12 +107,14 @@ const transactionsByJob = ({ events }: Folded, claims: ReadonlyArray<Claim>): Re
 const effectsByJob = (
   { chain }: World,
   { jobs }: Folded,
-  hashes: ReadonlyMap<string, ReadonlySet<string>>
-): ReadonlyMap<Job, ReadonlyArray<Transaction & { readonly isWanted: boolean }>> => {
+  hashes: Hashes
+): ReadonlyMap<Job, ReadonlyArray<Transaction & { readonly part: string; readonly isWanted: boolean }>> => {
   const mined = new Map(chain.transactions.map((one) => [one.hash, one]))
   return new Map(Array.from(jobs.values(), (job) => {
-    const wanted = job.operation === "bucket.create" ? "created" : "deleted"
-    const own = [...hashes.get(job.id) ?? []].flatMap((hash) => mined.get(hash) ?? [])
+    const wanted: string = operations[job.operation].effect
+    const own = [...hashes.get(job.id) ?? []].flatMap(([part, ofPart]) =>
+      [...ofPart].flatMap((hash) => mined.get(hash) ?? []).map((one) => ({ ...one, part }))
+    )
     return [
       job,
       own.filter(({ effects }) => effects.length > 0)
@@ -112,20 +126,28 @@ const effectsByJob = (
 const checkEffects = (
   { chain }: World,
   folded: Folded,
-  hashes: ReturnType<typeof transactionsByJob>,
+  hashes: Hashes,
   effects: ReturnType<typeof effectsByJob>
 ): ReadonlyArray<Violation> => {
   const tell = violation("effects")
   const found: Array<Violation> = []
   for (const [job, own] of effects) {
     const told = own.map(({ blockNumber, hash, nonce }) => `${hash} (nonce ${nonce}, block ${blockNumber})`).join(", ")
-    if (own.length > 1) found.push(tell(`${nameOf(job)} has ${own.length} effects: ${told}`))
+    const parts = [...hashes.get(job.id)?.keys() ?? []]
+    if (parts.length > 1 && parts.includes(whole)) {
+      found.push(tell(`${nameOf(job)} has a transaction without a part beside ${parts.filter(isNamed).join(", ")}`))
+    }
+    for (const [part, ofPart] of Map.groupBy(own, ({ part }) => part)) {
+      if (ofPart.length > 1) {
+        found.push(tell(`${nameOf(job)} has ${ofPart.length} effects${isNamed(part) ? ` in ${part}` : ""}: ${told}`))
+      }
+    }
     if (own.some(({ isWanted }) => !isWanted)) found.push(tell(`${nameOf(job)} did what it was not asked to: ${told}`))
     if (job.status !== "completed" || job.result === null) continue
     const { adopted, blockNumber, bucketId, transactionHash } = job.result
     if (adopted) {
       if (own.length > 0) found.push(tell(`${nameOf(job)} is called adopted, but is its own work: ${told}`))
-      const wanted = job.operation === "bucket.create" ? "created" : "deleted"
+      const wanted = operations[job.operation].effect
       const ofBucket = chain.effects.filter((one) => one.bucketId === bucketId)
       // Of a bucket from before the chain's logs it is known that it is there, or was deleted.
       const isDone = transactionHash === undefined
@@ -133,6 +155,11 @@ const checkEffects = (
         : ofBucket.some((one) => one.kind === wanted && one.transactionHash === transactionHash)
       if (!isDone) found.push(tell(`${nameOf(job)} is called adopted, and bucket ${bucketId} was never ${wanted}`))
       continue
+    }
+    for (const part of parts.filter(isNamed)) {
+      if (!own.some((one) => one.part === part)) {
+        found.push(tell(`${nameOf(job)} has no effect on chain in ${part}; its own: ${told || "none"}`))
+      }
     }
     const effect = own.find(({ hash }) => hash === transactionHash)
     if (effect === undefined) {
@@ -151,7 +178,7 @@ const checkEffects = (
     }
   }
 
-  const owners = new Set([...hashes.values()].flatMap((ofJob) => [...ofJob]))
+  const owners = new Set([...hashes.values()].flatMap((parts) => [...parts.values()].flatMap((ofPart) => [...ofPart])))
   for (const { bucketId, kind, transactionHash } of chain.effects) {
     if (!owners.has(transactionHash)) {
       found.push(tell(`bucket ${bucketId} was ${kind} by ${transactionHash}, of no job`))
@@ -171,6 +198,8 @@ const checkEffects = (
   }
   return found
 }
+
+const isNamed = (part: string): boolean => part !== whole
 
 const checkNoEffect = (
   { chain }: World,
@@ -282,12 +311,17 @@ const checkNonces = (
     found.push(tell(`nonce ${nonce} of the ledger (job ${jobId ?? "none"}, ${transactionHash}) was never mined`))
   }
 
-  const jobsByNonce = new Map<number, Set<string>>()
-  const use = (nonce: number, jobId: string) => jobsByNonce.set(nonce, (jobsByNonce.get(nonce) ?? new Set()).add(jobId))
-  for (const { jobId, nonce } of claims) if (jobId !== undefined) use(nonce, jobId)
-  for (const { data, jobId, step } of events) if (step === "submitted") use(data.nonce, jobId)
-  for (const [nonce, jobs] of jobsByNonce) {
-    if (jobs.size > 1) found.push(tell(`nonce ${nonce} belongs to ${jobs.size} jobs: ${[...jobs].join(", ")}`))
+  const usersByNonce = new Map<number, Set<string>>()
+  const use = (nonce: number, jobId: string, part: string) => {
+    const user = isNamed(part) ? `${part} of ${jobId}` : jobId
+    usersByNonce.set(nonce, (usersByNonce.get(nonce) ?? new Set()).add(user))
+  }
+  for (const { jobId, nonce, part } of claims) if (jobId !== undefined) use(nonce, jobId, part)
+  for (const { data, jobId, step } of events) if (step === "submitted") use(data.nonce, jobId, data.part ?? whole)
+  for (const [nonce, users] of usersByNonce) {
+    if (users.size > 1) {
+      found.push(tell(`nonce ${nonce} belongs to ${users.size} jobs or parts of jobs: ${[...users].join(", ")}`))
+    }
   }
   if (events.some(({ step }) => step === "submitted") && ledger.length === 0) found.push(tell("the ledger is empty"))
 
@@ -320,6 +354,21 @@ const blockedMillis = (
   return next === undefined ? longest : Math.max(longest, observedAt - Math.max(faultEndedAt, previous, next))
 }
 
+const checkLanes = ({ maxInFlight }: World, folded: Folded): ReadonlyArray<Violation> =>
+  Lanes.lanesOf(folded, maxInFlight).flatMap(({ early, most, owner }) => [
+    ...(most.count <= maxInFlight ? [] : [
+      violation("inFlight")(
+        `${most.count} jobs of ${owner} were begun and not ended at event ${most.sequence}; the limit is ${maxInFlight}`
+      )
+    ]),
+    ...early.slice(0, 1).map(({ first, jobId, sequence }) =>
+      violation("order")(
+        `${early.length} jobs of ${owner} began too early: at event ${sequence} job ${jobId} did, when `
+          + `${maxInFlight} or more of those asked for before it, ${first} the first of them, had not ended`
+      )
+    )
+  ])
+
 const checkDelivery = ({ log, readModel }: World, { events, misplaced }: Folded): ReadonlyArray<Violation> => {
   const tell = violation("delivery")
   const wanted = events.map(({ data, jobId, sequence, type }) => ({
@@ -328,12 +377,8 @@ const checkDelivery = ({ log, readModel }: World, { events, misplaced }: Folded)
     type,
     event: { _tag: type, ...data }
   }))
-  const known = new Set(events.map(({ type }) => type))
-  const told = readModel.jobEvents.filter(({ sequence, type }) =>
-    known.has(type) || events.some((event) => event.sequence === sequence)
-  )
   return [
-    ...differences("job_events", "sequence", wanted, told),
+    ...differences("job_events", "sequence", wanted, readModel.jobEvents),
     ...misplaced.map(({ jobId, sequence, type }) => `event ${sequence} (${type}) of job ${jobId} is out of place`),
     ...repeated(events),
     ...repeatedIds(log)
@@ -422,16 +467,19 @@ const checkSecrets = ({ ledger, log, notes, secrets, texts }: World): ReadonlyAr
   })
 }
 
+/** The operation that each request of the client asks for. */
+const requestOf = { create: "bucket.create", delete: "bucket.delete" } as const satisfies Record<string, Operation>
+
 const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<Violation> => {
   const tell = violation("client")
-  const requestsOf = (operation: Job["operation"]) => {
+  const requestsOf = (operation: Operation) => {
     const byName = new Map<string, Array<string>>()
     for (const { data, jobId, operation: one, step } of events) {
       if (step === "requested" && one === operation) byName.set(data.name, [...byName.get(data.name) ?? [], jobId])
     }
     return byName
   }
-  const stored = { create: requestsOf("bucket.create"), delete: requestsOf("bucket.delete") }
+  const stored = { create: requestsOf(requestOf.create), delete: requestsOf(requestOf.delete) }
   const asked = new Map<string, Array<Note>>()
   for (const note of notes) {
     const key = `${note.request} ${note.name}`
@@ -477,9 +525,10 @@ const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<
       )
     }
   }
-  for (const [name, jobIds] of stored.create) {
-    if (notes.length > 0 && !asked.has(`create ${name}`)) {
-      found.push(`jobs ${jobIds.join(", ")} for ${name} were never asked for`)
+  for (const { bucketName, id, operation } of notes.length > 0 ? jobs.values() : []) {
+    const request = Object.entries(requestOf).find(([, one]) => one === operation)?.[0]
+    if (!asked.has(`${request} ${bucketName}`)) {
+      found.push(`${operation} job ${id} for ${bucketName} was never asked for`)
     }
   }
   return found.map(tell)

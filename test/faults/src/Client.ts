@@ -1,27 +1,39 @@
-/**
- * A client of the gateways that asks at a steady rate whatever happens, and writes down what it asked and what it was told.
- * Of the buckets that it is promised it cancels some at once, reads some back, and deletes some that exist.
- */
+/** A client of the gateways, which writes down what it asks and what it is told. */
 import { Clock, Effect, FiberSet, Schema } from "effect"
 import type { Note } from "./World.ts"
 
 export interface Options {
   /** All gateways; each request goes to one of them. */
   readonly gatewayUrls: ReadonlyArray<string>
-  /** Creations a second, until this many were asked for; a fifth of it from then on. */
-  readonly rate: number
-  readonly jobs: number
   /** Begins the name of every bucket, so that no two clients ask for one. */
   readonly prefix: string
   /** A number from 0 up to 1; what is done with a job depends on it. */
   readonly random: () => number
   readonly note: (note: Note) => void
+}
+
+export interface Load {
+  /** Creations a second, until this many were asked for; a fifth of it from then on. */
+  readonly rate: number
+  readonly jobs: number
   /** Whether to ask for nothing new any more. */
   readonly isOver: () => boolean
 }
 
+export interface Client {
+  /**
+   * Asks at a steady rate whatever happens, until it is over, and ends when every request is answered or given up. Of the
+   * buckets that it is promised it cancels some at once, reads some back, and deletes some that exist.
+   */
+  readonly keepAsking: (load: Load) => Effect.Effect<void>
+  /** Asks for so many buckets, as fast as they are answered, and gives the jobs that it is promised. */
+  readonly askFor: (count: number) => Effect.Effect<ReadonlyArray<string>>
+}
+
 /** A request without an answer after this has none, in milliseconds. */
 const patience = 8_000
+/** Requests that wait for their answers at the same time, where many are asked. */
+const atOnce = 20
 /** Of the jobs that are accepted, these shares are cancelled, and read, at once. */
 const cancelShare = 0.1
 const readShare = 0.2
@@ -34,8 +46,7 @@ const Body = Schema.fromJsonString(Schema.Struct({
   code: Schema.optionalKey(Schema.String)
 }))
 
-/** Asks until it is over, and ends when every request is answered or given up. */
-export const run = Effect.fnUntraced(function*({ gatewayUrls, isOver, jobs, note, prefix, random, rate }: Options) {
+export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => {
   let deletesBuckets: boolean | undefined
   let turn = 0
 
@@ -78,7 +89,7 @@ export const run = Effect.fnUntraced(function*({ gatewayUrls, isOver, jobs, note
   })
 
   /** Reads a job on the other gateway until it has ended; once its bucket is there, deletes it. */
-  const removeLater = Effect.fnUntraced(function*(name: string, jobId: string) {
+  const removeLater = Effect.fnUntraced(function*(name: string, jobId: string, isOver: Load["isOver"]) {
     for (let tries = 0; tries < 10 && !isOver(); tries++) {
       yield* Effect.sleep("2 seconds")
       const job = yield* ask("read", "GET", `/jobs/${jobId}`, { name, jobId })
@@ -90,22 +101,40 @@ export const run = Effect.fnUntraced(function*({ gatewayUrls, isOver, jobs, note
     }
   })
 
-  const createOne = Effect.fnUntraced(function*(name: string) {
+  const createOne = Effect.fnUntraced(function*(name: string, isOver: Load["isOver"]) {
     const created = yield* ask("create", "POST", "/buckets", { name }, { name })
     if (created?.status !== 202 || created.jobId === undefined) return
     const { jobId } = created
     const choice = random()
     if (choice < cancelShare) yield* ask("cancel", "DELETE", `/jobs/${jobId}`, { name, jobId })
     else if (choice < cancelShare + readShare) yield* ask("read", "GET", `/jobs/${jobId}`, { name, jobId })
-    else if (choice < cancelShare + readShare + deleteShare && deletesBuckets !== false) yield* removeLater(name, jobId)
+    else if (choice < cancelShare + readShare + deleteShare && deletesBuckets !== false) {
+      yield* removeLater(name, jobId, isOver)
+    }
   })
 
-  const underWay = yield* FiberSet.make()
-  let due = yield* Clock.currentTimeMillis
-  for (let count = 0; !isOver(); count++) {
-    yield* FiberSet.run(underWay, createOne(`${prefix}-${count}`))
-    due += (count < jobs ? 1000 : 5000) / rate
-    yield* Effect.sleep(Math.max(0, due - (yield* Clock.currentTimeMillis)))
-  }
-  yield* FiberSet.awaitEmpty(underWay)
-}, Effect.scoped)
+  const keepAsking = Effect.fnUntraced(function*({ isOver, jobs, rate }: Load) {
+    const underWay = yield* FiberSet.make()
+    let due = yield* Clock.currentTimeMillis
+    for (let count = 0; !isOver(); count++) {
+      yield* FiberSet.run(underWay, createOne(`${prefix}-${count}`, isOver))
+      due += (count < jobs ? 1000 : 5000) / rate
+      yield* Effect.sleep(Math.max(0, due - (yield* Clock.currentTimeMillis)))
+    }
+    yield* FiberSet.awaitEmpty(underWay)
+  }, Effect.scoped)
+
+  let asked = 0
+  const askFor = (count: number) =>
+    Effect.forEach(
+      Array.from({ length: count }, () => `${prefix}-more-${asked++}`),
+      (name) => ask("create", "POST", "/buckets", { name }, { name }),
+      { concurrency: atOnce }
+    ).pipe(
+      Effect.map((answers) =>
+        answers.flatMap((answer) => answer?.status === 202 && answer.jobId !== undefined ? [answer.jobId] : [])
+      )
+    )
+
+  return { keepAsking, askFor }
+}

@@ -10,6 +10,8 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFi
 import { join } from "node:path"
 import { promisify } from "node:util"
 import type { Violation } from "./Checker.ts"
+import type { Client } from "./Client.ts"
+import { fold, isTerminal } from "./Fold.ts"
 import * as NatsProxy from "./NatsProxy.ts"
 import * as Observer from "./Observer.ts"
 import * as Proxy from "./Proxy.ts"
@@ -28,8 +30,8 @@ export interface Fault {
   readonly lasts: number
   readonly profile: Profile
   readonly touches: ReadonlyArray<Part>
-  /** Gives what was wrong while it lasted. */
-  readonly run: (rig: Rig) => Effect.Effect<ReadonlyArray<Violation>, unknown, Scope.Scope>
+  /** Gives what was wrong while it lasted. The client asks for more than its steady load where the fault needs it. */
+  readonly run: (rig: Rig, client: Client) => Effect.Effect<ReadonlyArray<Violation>, unknown, Scope.Scope>
 }
 
 export const idOf = ({ number, variant }: Fault): string => variant === undefined ? `${number}` : `${number}.${variant}`
@@ -628,6 +630,48 @@ const clocks: ReadonlyArray<Fault> = (["executor", "gateway"] as const).map((kin
   }
 }))
 
+/** Few jobs may be in flight, and what a dead executor held comes soon to another one. */
+const narrow: Profile = {
+  name: "narrow",
+  env: { executor: { EXECUTOR_MAX_IN_FLIGHT: "20", EXECUTOR_ACK_WAIT: "3 seconds" } }
+}
+const backlogSize = 300
+/** What has shown something: each executor was killed while jobs waited. */
+const fewestKills = 3
+
+const backlog: Fault = {
+  number: 22,
+  name: `${backlogSize} requests wait for executors that may have few in flight, and are killed in turn meanwhile`,
+  lasts: 75,
+  profile: narrow,
+  touches: ["executor"],
+  run: Effect.fnUntraced(function*(rig, client) {
+    const processes = executors(rig)
+    yield* Effect.forEach(processes, ({ stop }) => stop, { concurrency: "unbounded" })
+    const promised = yield* client.askFor(backlogSize)
+    yield* Effect.forEach(processes, revived, { concurrency: "unbounded" })
+
+    const left = Effect.map(Effect.delay(Observer.readLog(rig.stack.natsUrl), "400 millis"), (log) => {
+      const { jobs } = fold(log)
+      return promised.map((jobId) => jobs.get(jobId)).filter((job) => job === undefined || !isTerminal(job)).length
+    })
+    let waiting = promised.length
+    let kills = 0
+    while (true) {
+      // The next one is killed when about all that was in flight at the last kill has ended, and as much again.
+      const next = waiting - 2 * rig.maxInFlight
+      yield* until(Effect.map(left, (now) => (waiting = now) <= Math.max(0, next)))
+      if (waiting === 0) break
+      const process = processes[kills++ % processes.length]
+      if (process !== undefined) yield* killed(rig, process, 1)
+    }
+    return [
+      ...(promised.length === backlogSize ? [] : [missed(`only ${promised.length} requests were accepted`)]),
+      ...(kills >= fewestKills ? [] : [missed(`the executors were killed ${kills} times while jobs waited`)])
+    ]
+  })
+}
+
 /** Every fault, in the order of their numbers. */
 export const all: ReadonlyArray<Fault> = [
   crashes,
@@ -649,5 +693,6 @@ export const all: ReadonlyArray<Fault> = [
   ...fullDisk,
   away,
   ...clocks,
-  ...paused
+  ...paused,
+  backlog
 ]

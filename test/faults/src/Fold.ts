@@ -1,11 +1,14 @@
 /** What the log says of jobs and buckets, read from the raw messages and not by the product's own code. */
+import { kinds, type Operation, operations, readEvent, type Step } from "./Vocabulary.ts"
 import type { Message } from "./World.ts"
 
 export interface Job {
   readonly id: string
-  readonly operation: "bucket.create" | "bucket.delete"
+  readonly operation: Operation
   readonly bucketName: string
   readonly owner: string
+  /** Where all events of it must lie, by what was requested. */
+  readonly subject: string
   readonly status: "queued" | "processing" | "completed" | "failed" | "cancelled"
   readonly attempts: number
   readonly transactionHash: string | null
@@ -36,17 +39,30 @@ export interface Bucket {
 
 export interface Event {
   readonly sequence: number
+  readonly subject: string
   readonly storedAt: number
   readonly type: string
   readonly jobId: string
-  readonly operation: Job["operation"]
+  readonly operation: Operation
   readonly step: Step
   // oxlint-disable-next-line typescript/no-explicit-any -- fields of any event
   readonly data: any
 }
 
+/** An event that was set aside because no executor could process it. */
+export interface DeadLetter {
+  /** Of the event that tells of it. */
+  readonly sequence: number
+  /** The job that the event set aside belongs to, where it is known. */
+  readonly jobId: string | undefined
+}
+
 export interface Folded {
+  /** Those of jobs. */
   readonly events: ReadonlyArray<Event>
+  readonly deadLetters: ReadonlyArray<DeadLetter>
+  /** What the log holds and the checker does not know, or would look for elsewhere, in words. */
+  readonly unknown: ReadonlyArray<string>
   readonly jobs: ReadonlyMap<string, Job>
   /** By owner and name. */
   readonly buckets: ReadonlyMap<string, Bucket>
@@ -54,62 +70,39 @@ export interface Folded {
   readonly misplaced: ReadonlyArray<Event>
 }
 
-const steps = {
-  Requested: "requested",
-  Started: "started",
-  Submitted: "submitted",
-  AttemptFailed: "attemptFailed",
-  Failed: "failed",
-  Cancelled: "cancelled"
-} as const
-type Step = typeof steps[keyof typeof steps] | "completed"
-
-/** `akave.BucketDeletionStarted.v1` to what it says; undefined for events that are not about jobs. */
-const kindOf = (type: string): Pick<Event, "type" | "operation" | "step"> | undefined => {
-  const [, tag = ""] = /^akave\.(\w+)\.v1$/.exec(type) ?? []
-  if (tag === "BucketCreated") return { type: tag, operation: "bucket.create", step: "completed" }
-  if (tag === "BucketDeleted") return { type: tag, operation: "bucket.delete", step: "completed" }
-  const [, deletion, name = ""] = /^Bucket(Deletion)?(\w+)$/.exec(tag) ?? []
-  if (!Object.hasOwn(steps, name)) return undefined
-  return {
-    type: tag,
-    operation: deletion === undefined ? "bucket.create" : "bucket.delete",
-    step: steps[name as keyof typeof steps]
-  }
-}
-
-export const headerOf = (message: Message, name: string): string =>
-  message.headers.find(([one]) => one.toLowerCase() === name)?.[1] ?? ""
-
-export const jsonOf = (message: Message) => JSON.parse(Buffer.from(message.data).toString())
-
-export const eventsOf = (log: ReadonlyArray<Message>): ReadonlyArray<Event> =>
-  log.flatMap((message) => {
-    const kind = kindOf(headerOf(message, "ce-type"))
-    if (kind === undefined) return []
-    const data = jsonOf(message)
-    return [{ ...kind, sequence: message.sequence, storedAt: message.storedAt, jobId: data.jobId, data }]
-  })
-
 export const isTerminal = ({ status }: Job): boolean =>
   status === "completed" || status === "failed" || status === "cancelled"
 
 export const keyOf = (owner: string, name: string): string => `${owner.toLowerCase()} ${name}`
 
 export const fold = (log: ReadonlyArray<Message>): Folded => {
-  const events = eventsOf(log)
+  const events: Array<Event> = []
+  const deadLetters: Array<DeadLetter> = []
+  const unknown: Array<string> = []
   const jobs = new Map<string, Job>()
   const buckets = new Map<string, Bucket>()
   const misplaced: Array<Event> = []
-  for (const event of events) {
+  for (const message of log) {
+    const { sequence, storedAt, subject } = message
+    const read = readEvent(message)
+    if (read._tag === "Unknown") unknown.push(read.reason)
+    if (read._tag === "Other" && read.type === "DeadLettered") deadLetters.push({ sequence, jobId: read.data.jobId })
+    if (read._tag !== "OfJob") continue
+    const { _tag, ...told } = read
+    const event: Event = { ...told, sequence, subject, storedAt }
+    events.push(event)
     const before = jobs.get(event.jobId)
     if (!follows(before, event)) misplaced.push(event)
     const job = evolve(before, event)
     if (job === undefined) continue
     jobs.set(job.id, job)
-    if (event.step !== "completed") continue
+    if (job.subject !== subject) {
+      unknown.push(`event ${sequence} (${event.type}) of job ${job.id} is on ${subject}, and not on ${job.subject}`)
+    }
+    const { effect, kind } = operations[event.operation]
+    if (event.step !== "completed" || kind !== "bucket") continue
     const key = keyOf(job.owner, job.bucketName)
-    if (event.operation === "bucket.delete") buckets.delete(key)
+    if (effect === "deleted") buckets.delete(key)
     else {
       buckets.set(key, {
         owner: job.owner,
@@ -120,7 +113,7 @@ export const fold = (log: ReadonlyArray<Message>): Folded => {
       })
     }
   }
-  return { events, jobs, buckets, misplaced }
+  return { events, deadLetters, unknown, jobs, buckets, misplaced }
 }
 
 /** A job begins with its request, is worked on only once started, and has one end. */
@@ -138,6 +131,7 @@ const evolve = (job: Job | undefined, { data, jobId, operation, sequence, step, 
       operation,
       bucketName: data.name,
       owner: data.owner,
+      subject: kinds[operations[operation].kind].subjectOf(data),
       status: "queued",
       attempts: 0,
       transactionHash: null,

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Client } from "pg"
 import { fold } from "./Fold.ts"
+import { contractEvents } from "./Vocabulary.ts"
 import type * as World from "./World.ts"
 
 /** What the observer reads did not answer. */
@@ -44,14 +45,17 @@ export const streams = (natsUrl: string): Effect.Effect<ReadonlyArray<string>, U
     return names
   })
 
-/** How many events the executors have not settled. */
+/** How many events those who react to them have not settled: the durable consumers of the log, whatever they are called. */
 export const unsettled = (natsUrl: string): Effect.Effect<number, Unobservable> =>
   withNats(natsUrl, async (connection) => {
-    const { num_ack_pending, num_pending } = await (await jetstreamManager(connection)).consumers.info(
-      eventStream,
-      "executor"
-    )
-    return num_ack_pending + num_pending
+    const counts: Array<number> = []
+    for await (
+      const { config, num_ack_pending, num_pending } of (await jetstreamManager(connection)).consumers.list(eventStream)
+    ) {
+      if (config.durable_name !== undefined) counts.push(num_ack_pending + num_pending)
+    }
+    if (counts.length === 0) throw new Error("nobody reacts to its events")
+    return counts.reduce((sum, count) => sum + count, 0)
   })
 
 export const checkpoint = (databaseUrl: string): Effect.Effect<number, Unobservable> =>
@@ -63,7 +67,7 @@ export const transactionCounts = ({ ownerAddress, rpcUrl }: Stack.Stack) =>
 
 export const observe = Effect.fnUntraced(function*(
   { stack, storageAddress }: Target,
-  told: Pick<World.World, "notes" | "secrets" | "faultEndedAt">
+  told: Pick<World.World, "notes" | "secrets" | "faultEndedAt" | "maxInFlight">
 ): Effect.fn.Return<World.World, Unobservable> {
   const { log, ledger } = yield* withNats(stack.natsUrl, async (connection) => ({
     log: await messagesOf(connection, eventStream, "akave.events."),
@@ -115,7 +119,8 @@ const messagesOf = async (
   for await (const message of await consumer.consume({ max_messages: 1000 })) {
     messages.push({
       sequence: message.seq,
-      subject: message.subject.slice(prefix.length),
+      // What lies elsewhere keeps its whole subject, which is of no known kind.
+      subject: message.subject.startsWith(prefix) ? message.subject.slice(prefix.length) : message.subject,
       headers: Array.from(message.headers ?? [], ([name, values]) => [name, values.join(",")] as const),
       data: message.data,
       storedAt: message.time.getTime()
@@ -137,10 +142,10 @@ const countsOf = async (provider: JsonRpcProvider, address: string) => ({
   pendingCount: await provider.getTransactionCount(address, "pending")
 })
 
-const kinds: Readonly<Record<string, World.Effect["kind"]>> = {
-  [id("CreateBucket(bytes32,string,address)")]: "created",
-  [id("DeleteBucket(bytes32,string,address)")]: "deleted"
-}
+/** By the topic of the contract's event. */
+const effectKinds: ReadonlyMap<string, string> = new Map(
+  Object.entries(contractEvents).map(([kind, event]) => [id(event), kind])
+)
 
 /** JSON-RPC's receipts, blocks and logs, as far as they are read here. */
 interface RpcLog {
@@ -167,9 +172,10 @@ const readChain = async (
   const ownerTopic = `0x${owner.slice(2).toLowerCase().padStart(64, "0")}`
   const effectOf = ({ address, topics }: RpcLog): ReadonlyArray<World.Effect> => {
     const [topic = "", bucketId = "", , of] = topics
-    const kind = kinds[topic]
-    if (address.toLowerCase() !== storageAddress.toLowerCase() || kind === undefined || of !== ownerTopic) return []
-    return [{ kind, bucketId }]
+    if (address.toLowerCase() !== storageAddress.toLowerCase()) return []
+    const kind = effectKinds.get(topic)
+    if (kind === undefined) return [{ kind: topic, bucketId }]
+    return of === ownerTopic ? [{ kind, bucketId }] : []
   }
 
   const head = await provider.getBlockNumber()
@@ -199,9 +205,9 @@ const readChain = async (
   const logs: ReadonlyArray<RpcLog> = await provider.send("eth_getLogs", [{
     address: storageAddress,
     fromBlock: "0x0",
-    toBlock: toQuantity(head),
-    topics: [Object.keys(kinds), null, null, ownerTopic]
+    toBlock: toQuantity(head)
   }])
+  const own = new Set(transactions.map(({ hash }) => hash))
 
   const coder = AbiCoder.defaultAbiCoder()
   const selector = id("getBucketIndexByName(string,address)").slice(0, 10)
@@ -215,7 +221,12 @@ const readChain = async (
   const { minedCount, pendingCount } = await countsOf(provider, owner)
   return {
     transactions,
-    effects: logs.flatMap((log) => effectOf(log).map((one) => ({ ...one, transactionHash: log.transactionHash }))),
+    // Whose an unknown event is, only its transaction tells.
+    effects: logs.flatMap((log) =>
+      effectOf(log)
+        .filter(({ kind }) => Object.hasOwn(contractEvents, kind) || own.has(log.transactionHash))
+        .map((one) => ({ ...one, transactionHash: log.transactionHash }))
+    ),
     minedCount,
     pendingCount,
     existing
@@ -263,7 +274,8 @@ const readModelOf = async (client: Client): Promise<World.ReadModel> => {
       created_at: row.created_at.toISOString(),
       updated_at: row.updated_at.toISOString(),
       revision: Number(row.revision),
-      attempts: job.attempts,
+      // A job that was never begun has none.
+      attempts: job.attempts ?? 0,
       result: job.result ?? null
     })),
     buckets: await table(`select owner, name, bucket_id, tx_hash, job_id from ${schema}.buckets`),

@@ -43,6 +43,8 @@ export interface Rig extends Target {
   readonly chain: JsonRpcProvider
   readonly wallet: Wallet
   readonly secrets: ReadonlyArray<{ readonly name: string; readonly value: string }>
+  /** What the executors were told to have in flight at most. */
+  readonly maxInFlight: number
   /** The folder of failpoints. */
   readonly failpoints: string
   /** Moves a process's clock, or stops its event loop for a time, both in milliseconds; returns when it has begun. */
@@ -56,6 +58,9 @@ export interface Rig extends Target {
 }
 
 export const counts = { gateway: 2, executor: 3, projector: 2 } as const
+
+/** What EXECUTOR_MAX_IN_FLIGHT is where it is not set. */
+export const standardMaxInFlight = 1000
 
 export interface Options {
   readonly dataDir: string
@@ -152,6 +157,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
       { name: "the private key", value: key.privateKey.slice(2) },
       { name: "the database's password", value: password }
     ],
+    maxInFlight: Number(profile.env?.executor?.["EXECUTOR_MAX_IN_FLIGHT"] ?? standardMaxInFlight),
     failpoints,
     order: Effect.fnUntraced(function*(process, what) {
       const pid = yield* process.pid

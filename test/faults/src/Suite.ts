@@ -50,23 +50,21 @@ export const run = Effect.fnUntraced(
     const before = notes.length
     const asked = () => notes.slice(before).filter(({ request }) => request === "create").length
     let isOver = false
-    const client = yield* Effect.forkChild(
-      Client.run({
-        gatewayUrls: rig.stack.gatewayUrls,
-        rate: jobs / ((lasts + 2 * margin) * pace),
-        jobs,
-        prefix,
-        random: rig.random,
-        note: (note) => notes.push(note),
-        isOver: () => isOver
-      }),
+    const client = Client.make({
+      gatewayUrls: rig.stack.gatewayUrls,
+      prefix,
+      random: rig.random,
+      note: (note) => notes.push(note)
+    })
+    const load = yield* Effect.forkChild(
+      client.keepAsking({ rate: jobs / ((lasts + 2 * margin) * pace), jobs, isOver: () => isOver }),
       { startImmediately: true }
     )
 
     yield* Effect.forkChild(watchHealth(rig.stack.gatewayUrls), { startImmediately: true })
     yield* Effect.sleep(margin * pace * 1_000)
     const struck = yield* Effect.forEach(faults, (fault) =>
-      Effect.scoped(fault.run(rig)).pipe(
+      Effect.scoped(fault.run(rig, client)).pipe(
         Effect.timeoutOrElse({
           duration: (fault.lasts + faultSlack) * 1_000,
           orElse: () => Effect.succeed([wrong(`fault ${idOf(fault)} did not come to its end`)])
@@ -78,11 +76,16 @@ export const run = Effect.fnUntraced(
     yield* Effect.sleep(margin * pace * 1_000)
     while (asked() < jobs) yield* Effect.sleep("100 millis")
     isOver = true
-    yield* Fiber.join(client)
+    yield* Fiber.join(load)
 
     const quiet = yield* Effect.timeoutOption(untilQuiet(rig, notes), quietWithin * 1_000)
     const quietAt = yield* Clock.currentTimeMillis
-    const seen = yield* Observer.observe(rig, { notes, secrets: rig.secrets, faultEndedAt }).pipe(
+    const seen = yield* Observer.observe(rig, {
+      notes,
+      secrets: rig.secrets,
+      maxInFlight: rig.maxInFlight,
+      faultEndedAt
+    }).pipe(
       Effect.timeoutOrElse({
         duration: observeWithin * 1_000,
         orElse: () => Effect.fail(new Observer.Unobservable({ what: "product", cause: "no answer in time" }))

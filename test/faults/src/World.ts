@@ -6,6 +6,8 @@ export interface World {
   readonly log: ReadonlyArray<Message>
   /** The wallet's ledger, in order. */
   readonly ledger: ReadonlyArray<Message>
+  /** How many jobs of one owner may be begun and not ended at once: what the executors were told. */
+  readonly maxInFlight: number
   readonly readModel: ReadModel
   readonly notes: ReadonlyArray<Note>
   /** What the processes wrote, and whatever else must hold no secret. */
@@ -50,7 +52,8 @@ export interface Transaction {
 }
 
 export interface Effect {
-  readonly kind: "created" | "deleted"
+  /** `created`, `deleted`, or whatever else the contract tells of: then the topic of that event. */
+  readonly kind: string
   readonly bucketId: string
 }
 

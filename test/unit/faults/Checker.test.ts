@@ -14,13 +14,22 @@ const error = { category: "reverted", code: "Reverted", message: "It was refused
 
 interface Fact {
   readonly type: string
+  readonly version?: number
   readonly name: string
-  readonly jobId: string
+  readonly jobId?: string
+  /** Where it is not the one of the name. */
+  readonly subject?: string
   readonly fields?: Readonly<Record<string, unknown>>
 }
 
 /** What a job that was mined with a nonce has in the log. */
-const steps = (kind: "" | "Deletion", end: "Created" | "Deleted", jobId: string, name: string, nonce: number) => [
+const steps = (
+  kind: "" | "Deletion",
+  end: "Created" | "Deleted",
+  jobId: string,
+  name: string,
+  nonce: number
+): ReadonlyArray<Fact> => [
   { type: `Bucket${kind}Requested`, name, jobId, fields: { name, owner } },
   { type: `Bucket${kind}Started`, name, jobId, fields: { attempt: 1 } },
   { type: `Bucket${kind}Submitted`, name, jobId, fields: { transactionHash: hashOf(nonce), nonce, signer: owner } },
@@ -49,26 +58,37 @@ const facts: ReadonlyArray<Fact> = [
   { type: "BucketFailed", name: "eee", jobId: "job-e", fields: { error, attempts: 1 } },
   { type: "BucketRequested", name: "fff", jobId: "job-f", fields: { name: "fff", owner } },
   { type: "BucketStarted", name: "fff", jobId: "job-f", fields: { attempt: 1 } },
-  { type: "BucketCreated", name: "fff", jobId: "job-f", fields: { bucketId: bucketOf("fff"), adopted: true } }
+  { type: "BucketCreated", name: "fff", jobId: "job-f", fields: { bucketId: bucketOf("fff"), adopted: true } },
+  // Events that could not be processed, one of them of a job.
+  { type: "DeadLettered", name: "", subject: "dead-letter.7", fields: { sequence: 7 } },
+  { type: "DeadLetterRedriven", name: "", subject: "dead-letter.7", fields: { sequence: 7 } },
+  { type: "DeadLettered", name: "", subject: "dead-letter.8", jobId: "job-b", fields: { sequence: 8 } }
 ]
 
+const subjectOf = (name: string) => `bucket.${owner.toLowerCase()}.${name.replaceAll(".", "_")}`
+
 const messagesOf = (facts: ReadonlyArray<Fact>): ReadonlyArray<Message> =>
-  facts.map(({ fields, jobId, name, type }, n) => ({
+  facts.map(({ fields, jobId, name, subject = subjectOf(name), type, version = 1 }, n) => ({
     sequence: n + 1,
-    subject: `bucket.${owner.toLowerCase()}.${name}`,
-    headers: [["Nats-Msg-Id", `${n}`], ["ce-id", `${jobId}.${n}`], ["ce-type", `akave.${type}.v1`]],
+    subject,
+    headers: [["Nats-Msg-Id", `${n}`], ["ce-id", `${jobId}.${n}`], ["ce-type", `akave.${type}.v${version}`]],
     data: Buffer.from(JSON.stringify({ jobId, occurredAt: at(n), ...fields })),
     storedAt: begun + n * 1000
   }))
 
-const ledgerOf = (claims: ReadonlyArray<readonly [jobId: string, nonce: number]>): ReadonlyArray<Message> =>
-  claims.map(([jobId, nonce], n) => ({
-    sequence: n + 1,
-    subject: jobId,
-    headers: [["ce-type", "akave.NonceClaimed.v1"]],
-    data: Buffer.from(JSON.stringify({ jobId, nonce, transactionHash: hashOf(nonce) })),
-    storedAt: begun + n * 1000
-  }))
+const entryOf = (type: string, fields: Readonly<Record<string, unknown>>, n: number): Message => ({
+  sequence: n + 1,
+  subject: `${fields["jobId"] ?? "opened"}`,
+  headers: [["ce-type", `akave.${type}.v1`]],
+  data: Buffer.from(JSON.stringify(fields)),
+  storedAt: begun + n * 1000
+})
+const ledgerOf = (
+  claims: ReadonlyArray<readonly [jobId: string, nonce: number, part?: string]>
+): ReadonlyArray<Message> =>
+  claims.map(([jobId, nonce, part], n) =>
+    entryOf("NonceClaimed", { jobId, nonce, part, transactionHash: hashOf(nonce) }, n)
+  )
 
 /** The read model and the archive as they must be for this log. */
 const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
@@ -163,6 +183,8 @@ const withLog = (facts: ReadonlyArray<Fact>): Pick<World, "log" | "readModel"> =
 const sound: World = {
   ...withLog(facts),
   ledger: ledgerOf(claims),
+  // Each job begins when the one before it has ended.
+  maxInFlight: 1,
   chain: chainOf(transactions),
   notes: [
     created("aaa", "job-a"),
@@ -194,6 +216,135 @@ it("finds nothing wrong with a sound world", () => {
   assert.deepStrictEqual(check(sound), [])
 })
 
+it("knows all that the ledger holds", () => {
+  const forgone = entryOf("ClaimForgone", { jobId: "job-f", nextNonce: 4 }, claims.length + 1)
+  const opened = entryOf("WalletOpened", { nextNonce: 0 }, 0)
+  const replaced = entryOf("TransactionReplaced", { nonce: 3, transactionHash: hashOf(3) }, claims.length + 2)
+  assert.deepStrictEqual(check({ ...sound, ledger: [opened, ...sound.ledger, forgone, replaced] }), [])
+})
+
+it("knows the subject of a name with dots", () => {
+  const dotted = [...facts, ...steps("", "Created", "job-g", "g.g.g", 4)]
+  const found = check({
+    ...sound,
+    ...withLog(dotted),
+    ledger: ledgerOf([...claims, ["job-g", 4]]),
+    chain: chainOf([...transactions, transactionOf(4, creation("g.g.g"))], {
+      ...Object.fromEntries(sound.chain.existing),
+      "g.g.g": true
+    }),
+    notes: [...sound.notes, created("g.g.g", "job-g")]
+  })
+  assert.deepStrictEqual(found, [])
+})
+
+/** A job whose work is done in two parts. */
+const parted: World = {
+  ...sound,
+  ...withLog([
+    ...facts,
+    ...steps("", "Created", "job-p", "ppp", 5).flatMap((fact) =>
+      fact.type === "BucketSubmitted"
+        ? [4, 5].map((nonce) => ({
+          ...fact,
+          fields: { ...fact.fields, nonce, transactionHash: hashOf(nonce), part: nonce === 4 ? "create" : "commit" }
+        }))
+        : [fact]
+    )
+  ]),
+  ledger: ledgerOf([...claims, ["job-p", 4, "create"], ["job-p", 5, "commit"]]),
+  chain: chainOf([...transactions, transactionOf(4, creation("ppp")), transactionOf(5, creation("ppp"))], {
+    ...Object.fromEntries(sound.chain.existing),
+    ppp: true
+  }),
+  notes: [...sound.notes, created("ppp", "job-p")]
+}
+
+it("lets each part of a job have its effect", () => {
+  assert.deepStrictEqual(check(parted), [])
+})
+
+/** Jobs asked for one after the other, all of which began before the first ended. */
+const overlapping = (order: ReadonlyArray<string>) => {
+  const jobs = order.map((name) => steps("", "Created", `job-${name}`, name, 0))
+  const asked = jobs.flatMap(([requested]) => requested ?? []).toSorted((a, b) => a.name < b.name ? -1 : 1)
+  return [
+    ...asked,
+    ...jobs.flatMap(([, started]) => started ?? []),
+    ...jobs.flatMap(([, , , completed]) => completed ?? [])
+  ]
+}
+const ofLanes = (maxInFlight: number, facts: ReadonlyArray<Fact>) =>
+  check({ ...sound, ...withLog(facts), maxInFlight }).filter(({ rule }) => rule === "inFlight" || rule === "order")
+
+describe("what has begun is finished first:", () => {
+  const [a, b] = ["aaa", "bbb"].map((name, n) => steps("", "Created", `job-${name}`, name, n))
+  const facts = [a?.[0], b?.[0], b?.[1], b?.[3], a?.[1], a?.[3]].flatMap((fact) => fact ?? [])
+
+  it("as many jobs as the limit are in flight", () => {
+    assert.deepStrictEqual(ofLanes(3, overlapping(["aaa", "bbb", "ccc"])), [])
+  })
+
+  it("one more is found", () => {
+    const found = ofLanes(2, overlapping(["aaa", "bbb", "ccc"]))
+    assert.deepStrictEqual(found.map(({ rule }) => rule), ["inFlight", "order"])
+    assert.match(found[0]?.evidence ?? "", /^3 jobs of 0xa+ were begun and not ended at event 6; the limit is 2$/)
+  })
+
+  it("a job overtakes fewer than the limit", () => {
+    assert.deepStrictEqual(ofLanes(2, facts), [])
+  })
+
+  it("one that overtakes more is found, also where few are in flight", () => {
+    const found = ofLanes(1, facts)
+    assert.deepStrictEqual(found.map(({ rule }) => rule), ["order"])
+    assert.match(
+      found[0]?.evidence ?? "",
+      /^1 jobs of 0xa+ began too early: at event 3 job job-bbb did, .* job-aaa the/
+    )
+  })
+
+  it("a job keeps its place when it is attempted again", () => {
+    const again = [
+      { type: "BucketAttemptFailed", name: "aaa", jobId: "job-aaa", fields: { attempt: 1, error } },
+      { type: "BucketStarted", name: "aaa", jobId: "job-aaa", fields: { attempt: 2 } }
+    ]
+    const begun = [a?.[0], b?.[0], a?.[1]].flatMap((fact) => fact ?? [])
+    const rest = [b?.[1], a?.[3], b?.[3]].flatMap((fact) => fact ?? [])
+    assert.deepStrictEqual(ofLanes(2, [...begun, ...again, ...rest]), [])
+    assert.lengthOf(ofLanes(1, [...begun, ...again, ...rest]), 2)
+  })
+
+  it("a cancelled job is in nobody's way", () => {
+    const cancelled = { type: "BucketCancelled", name: "aaa", jobId: "job-aaa", fields: { reason: "On request" } }
+    const [requested, ...rest] = facts
+    assert.isDefined(requested)
+    if (requested === undefined) return
+    assert.deepStrictEqual(ofLanes(1, [requested, cancelled, ...rest.slice(0, 3)]), [])
+  })
+
+  it("a job that was set aside is in nobody's way", () => {
+    const dead = {
+      type: "DeadLettered",
+      name: "",
+      subject: "dead-letter.1",
+      jobId: "job-aaa",
+      fields: { sequence: 1 }
+    }
+    assert.deepStrictEqual(ofLanes(1, [...facts.slice(0, 1), dead, ...facts.slice(1)]), [])
+  })
+
+  it("each owner's jobs have a limit of their own", () => {
+    const other = `0x${"bb".repeat(20)}`
+    const ofOther = facts.map((fact) =>
+      fact.name === "bbb"
+        ? { ...fact, subject: `bucket.${other}.bbb`, fields: { ...fact.fields, owner: other } }
+        : fact
+    )
+    assert.deepStrictEqual(ofLanes(1, ofOther), [])
+  })
+})
+
 it("reads jobs and buckets from the raw log", () => {
   const { buckets, jobs } = fold(sound.log)
   assert.deepStrictEqual(jobs.get("job-e"), {
@@ -201,6 +352,7 @@ it("reads jobs and buckets from the raw log", () => {
     operation: "bucket.create",
     bucketName: "eee",
     owner,
+    subject: subjectOf("eee"),
     status: "failed",
     attempts: 1,
     transactionHash: hashOf(3),
@@ -225,7 +377,164 @@ it("reads jobs and buckets from the raw log", () => {
   ])
 })
 
+/** The sound log with one event more. */
+const withEvent = (fact: Partial<Fact>) =>
+  withLog([...facts, { type: "BucketStarted", name: "aaa", jobId: "job-a", ...fact }])
+const withEntry = (type: string, fields: Readonly<Record<string, unknown>>): Partial<World> => ({
+  ledger: [...sound.ledger, entryOf(type, fields, claims.length)]
+})
+
 const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: RegExp, change: Partial<World>]> = [
+  [
+    "an event of an unknown kind",
+    "known",
+    /event 25 \("akave.FileRequested.v1"\) on file\.0xaa\.one is of no known kind/,
+    withEvent({ type: "FileRequested", subject: "file.0xaa.one" })
+  ],
+  [
+    "an event of a known type on an unknown kind's subject",
+    "known",
+    /BucketStarted.* is of no known kind/,
+    withEvent({ subject: `buckets.${owner.toLowerCase()}.aaa` })
+  ],
+  [
+    "an event of an unknown type",
+    "known",
+    /"akave.BucketRenamed.v1".* is of no known type of its kind/,
+    withEvent({ type: "BucketRenamed" })
+  ],
+  [
+    "an event of an unknown version",
+    "known",
+    /"akave.BucketStarted.v2".* is of no known type/,
+    withEvent({ version: 2 })
+  ],
+  [
+    "an event of another kind than its subject's",
+    "known",
+    /DeadLettered.* on bucket.* is of no known type of its kind/,
+    withEvent({ type: "DeadLettered", fields: { sequence: 1 } })
+  ],
+  [
+    "an event of a job where the log's dead letters are",
+    "known",
+    /BucketStarted.* on dead-letter.1 is of no known type of its kind/,
+    withEvent({ subject: "dead-letter.1" })
+  ],
+  [
+    "a dead letter on the subject of another one",
+    "known",
+    /on dead-letter.1 is about dead-letter.2/,
+    withEvent({ type: "DeadLettered", subject: "dead-letter.1", fields: { sequence: 2 } })
+  ],
+  [
+    "an event on the subject of another bucket",
+    "known",
+    /event 25 \(BucketStarted\) of job job-a is on bucket\.0xa+\.bbb, and not on bucket\.0xa+\.aaa/,
+    withEvent({ name: "bbb" })
+  ],
+  [
+    "a request on a subject with the owner as it is written",
+    "known",
+    /BucketRequested\) of job job-g is on bucket\.0xAAAAaaaa/,
+    withEvent({
+      type: "BucketRequested",
+      name: "ggg",
+      jobId: "job-g",
+      subject: `bucket.${owner}.ggg`,
+      fields: { name: "ggg", owner }
+    })
+  ],
+  [
+    "a request on a subject with the name's dots",
+    "known",
+    /and not on bucket\.0xa+\.g_g$/,
+    withEvent({
+      type: "BucketRequested",
+      name: "ggg",
+      jobId: "job-g",
+      subject: `bucket.${owner.toLowerCase()}.g.g`,
+      fields: { name: "g.g", owner }
+    })
+  ],
+  ["an event that names no job", "known", /event 25 .* names no job/, withEvent({ fields: { jobId: null } })],
+  [
+    "an event of a part without a name",
+    "known",
+    /event 25 .* has a part without a name/,
+    withEvent({ fields: { part: "" } })
+  ],
+  [
+    "an event that is no JSON",
+    "known",
+    /event 1 .* holds no JSON object/,
+    (() => {
+      const log = sound.log.map((message, n) => n === 0 ? { ...message, data: Buffer.from("{") } : message)
+      return { log, readModel: readModelOf(log) }
+    })()
+  ],
+  [
+    "an entry of the ledger of an unknown type",
+    "known",
+    /entry 5 \("akave.NonceLent.v1"\) of the ledger is of no known type/,
+    withEntry("NonceLent", { jobId: "job-a" })
+  ],
+  [
+    "a claim that is nobody's",
+    "known",
+    /entry 5 .* holds no transaction of a job/,
+    withEntry("NonceClaimed", { nonce: 3, transactionHash: hashOf(3) })
+  ],
+  [
+    "a replacement without a transaction",
+    "known",
+    /entry 5 .* holds no transaction/,
+    withEntry("TransactionReplaced", { jobId: "job-e", nonce: 3 })
+  ],
+  [
+    "an event of the contract that is not known",
+    "known",
+    /the contract tells of 0xabc in 0x0+3/,
+    { chain: chainOf([...transactions.slice(0, 3), transactionOf(3, { kind: "0xabc", bucketId: "" })]) }
+  ],
+  [
+    "a job whose transactions both had an effect in one part",
+    "effects",
+    /job-p .*has 2 effects in create/,
+    { ...parted, ledger: ledgerOf([...claims, ["job-p", 4, "create"], ["job-p", 5, "create"]]) }
+  ],
+  [
+    "a completed job with a part that had no effect",
+    "effects",
+    /job-p .*has no effect on chain in create/,
+    {
+      ...parted,
+      chain: chainOf([...parted.chain.transactions.slice(0, 4), transactionOf(4), transactionOf(5, creation("ppp"))])
+    }
+  ],
+  [
+    "a job with a transaction of no part beside those of its parts",
+    "effects",
+    /job-p .*has a transaction without a part beside create, commit/,
+    { ...parted, ledger: ledgerOf([...claims, ["job-p", 4, "create"], ["job-p", 5, "commit"], ["job-p", 6]]) }
+  ],
+  [
+    "two parts of a job with one nonce",
+    "nonces",
+    /nonce 4 belongs to 2 jobs or parts of jobs: create of job-p, commit of job-p/,
+    { ...parted, ledger: ledgerOf([...claims, ["job-p", 4, "create"], ["job-p", 4, "commit"]]) }
+  ],
+  [
+    "a row of an event that the log does not have",
+    "delivery",
+    /job_events has a row 99 that the log does not tell of/,
+    {
+      readModel: {
+        ...sound.readModel,
+        jobEvents: [...jobEvents, { sequence: 99, job_id: "job-a", type: "BucketRenamed", event: {} }]
+      }
+    }
+  ],
   [
     "an accepted job without an end",
     "terminal",

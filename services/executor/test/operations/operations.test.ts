@@ -1,3 +1,4 @@
+import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
 import * as Job from "@akave-async/domain/Job"
@@ -5,10 +6,9 @@ import { bucketId, Buckets, type MinedTransaction } from "@akave-async/sdk/Bucke
 import { ContractError, RpcError, UnknownRevert } from "@akave-async/sdk/Errors"
 import type { Prepared } from "@akave-async/sdk/Wallet"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Option } from "effect"
+import { DateTime, Effect, Layer, Option, Struct } from "effect"
 import type { Operation, Refusal } from "../../src/Operation.ts"
-import * as CreateBucket from "../../src/operations/CreateBucket.ts"
-import * as DeleteBucket from "../../src/operations/DeleteBucket.ts"
+import * as BucketOperations from "../../src/operations/Bucket.ts"
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const name = BucketName.make("my-bucket")
@@ -20,13 +20,15 @@ const refusal = (name: ContractError["name"], ...args: ReadonlyArray<bigint>) =>
 const bare = new UnknownRevert({ data: "0x" })
 const away = new RpcError({ method: "eth_getLogs", code: "ECONNREFUSED", details: "the chain is away" })
 
-const jobOf = (operation: Job.Operation): Job.Job => ({
+type Name = keyof typeof Bucket.operations
+const jobOf = (operation: Name): Bucket.BucketJob => ({
   id: Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aec"),
   operation,
-  bucketName: name,
+  request: { name },
   owner,
   status: "processing",
   attempts: 1,
+  startedAt: now,
   attemptFailed: false,
   createdAt: now,
   updatedAt: now
@@ -41,31 +43,31 @@ const sdk = (of: Partial<Buckets["Service"]>) => Layer.mock(Buckets, { bucketIdO
 /** What each operation asks of the SDK, and the refusal that means that there is nothing left to do. */
 const operations = {
   "bucket.create": {
-    make: CreateBucket.make,
     done: "BucketAlreadyExists",
     world: (prepare: Effect.Effect<Prepared>, transaction: Last) =>
       sdk({ prepareCreate: () => prepare, creationTransaction: () => transaction })
   },
   "bucket.delete": {
-    make: DeleteBucket.make,
     done: "BucketNonexists",
     world: (prepare: Effect.Effect<Prepared>, transaction: Last) =>
       sdk({ prepareDelete: () => prepare, deletionTransaction: () => transaction })
   }
 } as const
 
-describe.each(Job.Operation.literals)("%s", (kind) => {
-  const { done, make, world } = operations[kind]
+describe.each(Struct.keys(Bucket.operations))("%s", (kind) => {
+  const { done, world } = operations[kind]
   const job = jobOf(kind)
   const prepared: Prepared = { to: owner, data: "0x00", gasLimit: 1n, chainId: 31_337n }
   const operation = (transaction: Last = none): Effect.Effect<Operation> =>
-    Effect.provide(make, world(Effect.succeed(prepared), transaction))
+    Effect.map(BucketOperations.make, (all) => all[kind]).pipe(
+      Effect.provide(world(Effect.succeed(prepared), transaction))
+    )
   const adopt = (transaction: Last, because: Refusal, own: ReadonlyArray<TransactionHash>, since: number) =>
-    Effect.flatMap(operation(transaction), (operation) => operation.adopt(job, because, own, since))
+    Effect.flatMap(operation(transaction), (operation) => operation.adopt(job, Job.whole, because, own, since))
 
   it.effect("is prepared by the SDK", () =>
     Effect.gen(function*() {
-      assert.strictEqual(yield* (yield* operation()).prepare(job), prepared)
+      assert.strictEqual(yield* (yield* operation()).prepare(job, Job.whole), prepared)
     }))
 
   it.effect("has its receipt's transaction, block and gas as its result", () =>
@@ -127,28 +129,24 @@ describe.each(Job.Operation.literals)("%s", (kind) => {
 
 it.effect("adopts a bucket of which neither the log nor the chain's logs tell", () =>
   Effect.gen(function*() {
-    const operation = yield* Effect.provide(
-      CreateBucket.make,
-      sdk({ creationTransaction: () => none })
-    )
-    const adopted = yield* operation.adopt(jobOf("bucket.create"), refusal("BucketAlreadyExists"), [], 0)
+    const all = yield* Effect.provide(BucketOperations.make, sdk({ creationTransaction: () => none }))
+    const job = jobOf("bucket.create")
+    const adopted = yield* all[job.operation].adopt(job, Job.whole, refusal("BucketAlreadyExists"), [], 0)
     assert.deepStrictEqual(adopted, Option.some({ bucketId: id, adopted: true }))
   }))
 
 it.effect("takes no node's word for it that a bucket is gone, without the log of its deletion", () =>
   Effect.gen(function*() {
-    const operation = yield* Effect.provide(
-      DeleteBucket.make,
-      sdk({ deletionTransaction: () => none })
-    )
-    const error = yield* Effect.flip(operation.adopt(jobOf("bucket.delete"), refusal("BucketNonexists"), [], 0))
+    const all = yield* Effect.provide(BucketOperations.make, sdk({ deletionTransaction: () => none }))
+    const job = jobOf("bucket.delete")
+    const error = yield* Effect.flip(all[job.operation].adopt(job, Job.whole, refusal("BucketNonexists"), [], 0))
     assert.strictEqual(error.code, "STALE")
   }))
 
 it.effect("waits out what other deletions of the same block do, and nothing else", () =>
   Effect.gen(function*() {
-    const creation = yield* Effect.provide(CreateBucket.make, sdk({}))
-    const deletion = yield* Effect.provide(DeleteBucket.make, sdk({}))
+    const all = yield* Effect.provide(BucketOperations.make, sdk({}))
+    const [creation, deletion] = [all["bucket.create"], all["bucket.delete"]]
     const passing = [refusal("IndexMismatch"), refusal("Panic", 0x32n)]
     const lasting = [refusal("Panic", 0x11n), refusal("BucketNonempty"), refusal("BucketNonexists"), bare]
     assert.deepStrictEqual(passing.map(deletion.isPassing), [true, true])

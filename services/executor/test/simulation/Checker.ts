@@ -1,11 +1,16 @@
 /** Says what is wrong with what a run has left behind. It reads the two logs and the chain, and knows of no executor. */
 import * as Bucket from "@akave-async/domain/Bucket"
-import type * as Job from "@akave-async/domain/Job"
+import { BucketName } from "@akave-async/domain/BucketName"
+import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
-import { codec } from "@akave-async/eventing/BucketEvents"
+import type { Decision } from "@akave-async/eventing/Aggregate"
+import * as BucketEvents from "@akave-async/eventing/BucketEvents"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
 import type { EventLogShape, StoredEvent } from "@akave-async/eventing/EventLog"
+import * as Kind from "@akave-async/eventing/Kind"
 import { Effect, Option, Result } from "effect"
+import * as Pairs from "../Pairs.ts"
+import * as Asked from "./Asked.ts"
 import type { Block, Mined, SimulatedChain } from "./SimulatedChain.ts"
 
 /** Bytes that a node was handed, and how long the ledger was then. */
@@ -19,6 +24,8 @@ export interface Remains {
   readonly ledgerLog: EventLogShape
   readonly chain: SimulatedChain
   readonly sent: ReadonlyArray<Sent>
+  /** How many jobs may be under way at once. */
+  readonly maxInFlight: number
   readonly accepted: ReadonlyArray<{ readonly jobId: Job.Id; readonly subject: string }>
   /** Whether the run came to its end. */
   readonly isOver: boolean
@@ -29,7 +36,7 @@ const mostAttempts = 40
 
 export const ledgerCodec = CloudEvent.make(Wallet.Event)
 
-export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains) => {
+export const check = ({ accepted, chain, isOver, ledgerLog, log, maxInFlight, sent }: Remains) => {
   const violations: Array<string> = []
   const demand = (holds: boolean, sentence: () => string) => {
     if (!holds) violations.push(sentence())
@@ -84,14 +91,27 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
   const subjects = new Set(accepted.map(({ subject }) => subject))
   const jobs = new Map<string, Job.Job>()
   for (const subject of subjects) {
-    let state = Bucket.initial
+    let state: Bucket.State = Bucket.initial
     for (const stored of Effect.runSync(log.read(subject)).events) {
-      const event = Result.getOrThrow(codec.decode(stored))
-      const wrong = illegality(state, event)
+      const read = Pairs.registry.read(stored)
+      if (read._tag !== "Known" || read.step === undefined) throw new Error(`event ${stored.sequence} is of no job`)
+      const wrong = illegality(state, read.step)
       demand(wrong === undefined, () => `${stored.sequence}: ${wrong}`)
-      state = Bucket.evolve(state, event)
+      state = Kind.isOf(BucketEvents.kind, read)
+        ? Bucket.evolve(state, read.event)
+        : { ...state, ...Job.evolveJobs(state, read.step) }
       if (state.job !== undefined) jobs.set(state.job.id, state.job)
     }
+  }
+  // What has begun is finished before more is begun.
+  const underWay = new Set<Job.Id>()
+  for (const stored of all(log)) {
+    const read = Pairs.registry.read(stored)
+    if (read._tag !== "Known" || read.step === undefined) continue
+    const { jobId, step } = read.step
+    if (step === "started") underWay.add(jobId)
+    if (step === "completed" || step === "failed") underWay.delete(jobId)
+    demand(underWay.size <= maxInFlight, () => `${stored.sequence}: ${underWay.size} jobs are under way`)
   }
   const ends: Array<string> = []
   for (const { jobId } of accepted) {
@@ -101,26 +121,44 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
       continue
     }
     ends.push(`${job.operation} ${job.status}`)
-    const who = `job ${jobId.slice(-2)} (${job.bucketName})`
+    const who = `job ${jobId.slice(-2)} (${String(job.request["name"])})`
     const effects = mined.filter(({ isSuccess, transaction }) =>
       isSuccess && transaction.call.kind !== "idle" && claimOfHash.get(transaction.hash)?.jobId === jobId
     )
-    demand(job.attempts <= mostAttempts, () => `${who} was attempted ${job.attempts} times`)
-    demand(effects.length <= 1, () => `${who} had ${effects.length} effects`)
+    demand(Job.attemptsOf(job) <= mostAttempts, () => `${who} was attempted ${Job.attemptsOf(job)} times`)
+    const calls = [...Asked.asks[job.operation as Asked.Name].calls(String(job.request["name"]))]
+    const done = calls.map(([part, call]) => {
+      const own = effects.filter(({ transaction }) => {
+        const claim = claimOfHash.get(transaction.hash)
+        return claim !== undefined && Wallet.partOf(claim) === part
+      })
+      demand(own.length <= 1, () => `${who} had ${own.length} effects as part ${part}`)
+      const isCall = (one: typeof mined[number]) =>
+        one.isSuccess && one.transaction.call.kind === call.kind && one.transaction.call.name === call.name
+      demand(own.every(isCall), () => `${who} did something else as part ${part}`)
+      return { own: own[0], byAnybody: mined.filter(isCall) }
+    })
+    const last = done.at(-1)
+    for (const [n, { own }] of done.entries()) {
+      const before = done[n - 1]
+      demand(
+        own === undefined || before === undefined ||
+          before.byAnybody.some(({ transaction }) => own.transaction.nonce > transaction.nonce),
+        () => `${who} did a part before the one before it was done`
+      )
+    }
     if (job.status === "completed") {
-      const [effect] = effects
-      const { adopted, blockNumber, transactionHash } = job.result ?? {}
-      if (adopted === true) {
+      demand(done.every(({ byAnybody }) => byAnybody.length > 0), () => `${who} is completed without an effect`)
+      const { adopted, blockNumber, transactionHash } = job.result
+      const effect = last?.own
+      if (adopted) {
         demand(effect === undefined, () => `${who} is told to be adopted, and had an effect of its own`)
         demand(
-          mined.some(({ isSuccess, transaction: { call, hash } }) =>
-            isSuccess && call.name === job.bucketName && `bucket.${call.kind}` === job.operation &&
-            (transactionHash ?? hash) === hash
-          ),
+          last?.byAnybody.some(({ transaction: { hash } }) => (transactionHash ?? hash) === hash) === true,
           () => `${who} adopts what no mined transaction did`
         )
       } else {
-        demand(effect !== undefined, () => `${who} is completed without an effect`)
+        demand(effect !== undefined, () => `${who} is completed without an effect of its own`)
         demand(
           effect === undefined || effect.transaction.hash === transactionHash,
           () => `${who} tells of another transaction than the one that had the effect`
@@ -128,7 +166,8 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, sent }: Remains
         demand(effect === undefined || effect.blockNumber === blockNumber, () => `${who} tells of another block`)
       }
     } else {
-      demand(effects.length === 0, () => `${who} is ${job.status} and had an effect`)
+      // What a job has done before the part at which it failed stays done.
+      demand(last?.own === undefined, () => `${who} is ${job.status} and had an effect`)
       if (isOver) {
         demand(job.status === "failed" || job.status === "cancelled", () => `${who} is ${job.status} at the end`)
       }
@@ -153,44 +192,34 @@ const transactionsOf = (head: Block): ReadonlyArray<Mined & { readonly blockNumb
   return found
 }
 
-/** Why an event can't follow from what was before it. */
-const illegality = (state: Bucket.State, event: Bucket.Event): string | undefined => {
-  const command = commandOf(event)
-  const decided = Bucket.decide(state, command, event.occurredAt)
-  if (Result.isFailure(decided)) return `${event._tag} is refused: ${decided.failure.message}`
-  return decided.success.length === 1 && decided.success[0]?._tag === event._tag
-    ? undefined
-    : `${event._tag} does not follow`
+/** Why a step can't follow from what was before it. */
+const illegality = (state: Bucket.State, step: Job.Step): string | undefined => {
+  const decided = decisionOf(step)(state, step.occurredAt)
+  if (Result.isFailure(decided)) return `${step.operation} ${step.step} is refused: ${decided.failure.message}`
+  return decided.success.length === 1 ? undefined : `${step.operation} ${step.step} does not follow`
 }
 
-const commandOf = (event: Bucket.Event): Bucket.Command => {
-  const told = Bucket.stepOf(event)
-  switch (told.step) {
+/** The decision that a step comes from. */
+const decisionOf = (whole: Job.Step): Decision<Bucket.State, unknown, { readonly message: string }> => {
+  const { occurredAt: _, ...step } = whole
+  switch (step.step) {
     case "requested": {
-      const { _tag, occurredAt: _, ...request } = told.event
-      return _tag === "BucketRequested"
-        ? Bucket.RequestBucket.make(request)
-        : Bucket.RequestBucketDeletion.make(request)
+      const { jobId, operation, owner, request } = step
+      if (operation === "pair.create") return ({ job }) => Result.succeed(job === undefined ? [step] : [])
+      const asked = { jobId, owner, name: BucketName.make(String(request["name"])) }
+      return operation === "bucket.create" ? Bucket.requestCreation(asked) : Bucket.requestDeletion(asked)
     }
     case "started":
-      return Bucket.StartAttempt.make({ jobId: event.jobId })
-    case "submitted": {
-      const { _tag, occurredAt: _, ...submission } = told.event
-      return Bucket.RecordSubmission.make(submission)
-    }
+      return Job.startAttempt(step.jobId)
+    case "submitted":
+      return Job.recordSubmission(step)
     case "attemptFailed":
-      return Bucket.FailAttempt.make({ jobId: event.jobId, error: told.event.error, retryAt: told.event.retryAt })
-    case "completed": {
-      const { _tag, occurredAt: _, ...result } = told.event
-      return Bucket.Complete.make(result)
-    }
+      return Job.failAttempt(step)
+    case "completed":
+      return Job.complete(step)
     case "failed":
-      return Bucket.Fail.make({ jobId: event.jobId, error: told.event.error })
+      return Job.fail(step)
     case "cancelled":
-      return Bucket.Cancel.make({
-        jobId: event.jobId,
-        cancelledBy: told.event.cancelledBy,
-        reason: told.event.reason
-      })
+      return Job.cancel(step)
   }
 }

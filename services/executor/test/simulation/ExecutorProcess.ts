@@ -10,9 +10,11 @@ import * as Executor from "../../src/Executor.ts"
 import * as Keeper from "../../src/Keeper.ts"
 import { Lane } from "../../src/Lane.ts"
 import { Ledger } from "../../src/Ledger.ts"
+import { Operations } from "../../src/Operations.ts"
 import { Receipts } from "../../src/Receipts.ts"
 import { Shortages } from "../../src/Shortages.ts"
 import { Steps } from "../../src/Steps.ts"
+import * as Pairs from "../Pairs.ts"
 import * as ChainClient from "./ChainClient.ts"
 import type { Dice } from "./Dice.ts"
 import * as LogClient from "./LogClient.ts"
@@ -32,6 +34,7 @@ export interface Surroundings {
   readonly world: Process
   readonly log: EventLogShape
   readonly ledgerLog: EventLogShape
+  readonly readers: Set<LogClient.Reader>
   readonly chain: SimulatedChain
   readonly signatures: ChainClient.Signatures
   /** Whether anything goes wrong at this time. */
@@ -111,6 +114,7 @@ export const start = (name: string, surroundings: Surroundings): void => {
       dice,
       server: surroundings.world,
       from,
+      readers: surroundings.readers,
       deliveries: () => hasFaults() ? plan.deliveries : LogClient.smooth,
       staleReads: () => hasFaults() ? plan.staleReads : 0
     })
@@ -148,7 +152,8 @@ export const start = (name: string, surroundings: Surroundings): void => {
     yield* Effect.forkScoped(Executor.run)
     yield* Effect.forkScoped(Keeper.run)
   })).pipe(
-    Layer.provide([Steps.layer, Lane.layer]),
+    Layer.provide([Steps.layer, Lane.layer, Operations.layer]),
+    Layer.provide(Pairs.registered),
     Layer.provide([ledgerLayer, Receipts.layer, Shortages.layer]),
     Layer.provide([chainLayer, ChainClient.signer(signatures), logLayer]),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))

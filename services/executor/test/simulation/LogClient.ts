@@ -18,6 +18,9 @@ export interface Deliveries {
 
 export const smooth: Deliveries = { held: 0, repeated: 0, miscounted: 0, cut: 0 }
 
+/** Hands a delivery to a reader after some milliseconds. */
+export type Reader = (delivery: Delivery, millis: number) => void
+
 export interface ClientOptions {
   readonly name: string
   readonly log: EventLogShape
@@ -27,6 +30,8 @@ export interface ClientOptions {
   readonly server: Process
   readonly from: Process
   readonly deliveries: () => Deliveries
+  /** All who read at present: an event that is delivered again may come to any of them. */
+  readonly readers: Set<Reader>
   readonly staleReads: () => number
 }
 
@@ -36,7 +41,7 @@ const away = (operation: string) => new LogUnavailable({ operation, cause: "no a
 const longestHold = 15_000
 
 export const connect = (
-  { deliveries, dice, from, line, log, name, server, staleReads, time }: ClientOptions
+  { deliveries, dice, from, line, log, name, readers, server, staleReads, time }: ClientOptions
 ): EventLogShape => {
   const runSync = Effect.runSyncExitWith(server.context)
   const call = <A, E>(what: string, effect: Effect.Effect<A, E>) =>
@@ -57,19 +62,23 @@ export const connect = (
   const consume: EventLogShape["consume"] = (options) =>
     Stream.unwrap(Effect.gen(function*() {
       yield* call("consume", Effect.void)
+      const startAt = Effect.succeed(options.startAt === undefined ? 1 : yield* options.startAt)
       const mailbox = yield* Queue.unbounded<Delivery, LogUnavailable>()
       let isOpen = true
-      const handOver = (delivery: Delivery, millis: number) =>
+      const handOver: Reader = (delivery, millis) =>
         time.after(millis, () => {
           if (!isOpen || !from.isAlive()) return
           Queue.offerUnsafe(mailbox, remote(delivery, dice.chance(deliveries().miscounted)))
         })
       const pump: Fiber.Fiber<void, LogUnavailable> = server.fork(
-        log.consume(options).pipe(Stream.runForEach((delivery) =>
+        log.consume({ ...options, startAt }).pipe(Stream.runForEach((delivery) =>
           Effect.sync(() => {
             const { cut, held, repeated } = deliveries()
             handOver(delivery, dice.chance(held) ? dice.between(0, longestHold) : dice.between(0, 30))
-            if (dice.chance(repeated)) handOver(delivery, dice.between(0, longestHold))
+            if (dice.chance(repeated)) {
+              const [first = handOver, ...others] = readers
+              dice.pick([first, ...others])(delivery, dice.between(0, longestHold))
+            }
             if (dice.chance(cut)) {
               time.after(dice.between(0, 100), () => {
                 isOpen = false
@@ -83,9 +92,11 @@ export const connect = (
           )
         ))
       )
+      readers.add(handOver)
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           isOpen = false
+          readers.delete(handOver)
           pump.interruptUnsafe()
         })
       )

@@ -121,6 +121,14 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     })
   },
   "receipts that wait for no confirmations": { plan: upheaval, settings: { CONFIRMATIONS: "1" } },
+  "executors that do not say how many jobs may be under way": {
+    plan: {
+      ...calm,
+      settings: { EXECUTOR_MAX_IN_FLIGHT: "1" },
+      jobs: [1, 2, 3].map((n) => ({ name: `bucket-${n}`, operation: "bucket.create", at: 500, cancelAfter: undefined }))
+    },
+    log: (log) => ({ ...log, consume: (options) => log.consume({ ...options, maxAckPending: 1_000 }) })
+  },
   "executors that acknowledge an event before its step is taken": {
     plan: { ...calm, crashes: 1 },
     log: (log) => ({

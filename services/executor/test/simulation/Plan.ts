@@ -1,5 +1,5 @@
 /** What happens in one run, as its seed says. Each run has some kinds of trouble, so that each kind is also met alone. */
-import type * as Job from "@akave-async/domain/Job"
+import type * as Asked from "./Asked.ts"
 import type { Dice } from "./Dice.ts"
 import * as LogClient from "./LogClient.ts"
 import * as Network from "./Network.ts"
@@ -7,7 +7,7 @@ import { gwei, type Rules } from "./SimulatedChain.ts"
 
 export interface PlannedJob {
   readonly name: string
-  readonly operation: Job.Operation
+  readonly operation: Asked.Name
   /** In milliseconds from the beginning. */
   readonly at: number
   /** When the client wants it cancelled, counted from the request. */
@@ -101,6 +101,8 @@ export const calm: Change = {
 }
 
 export const names = ["bucket-a", "bucket-a", "bucket-a", "bucket-b", "bucket-c"] as const
+/** What others may create and delete from the same wallet. */
+export const namesElsewhere = [...names, "pair-0-first", "pair-0-second", "pair-1-first", "pair-1-second"] as const
 
 export const make = (dice: Dice): Plan => {
   /** Trouble of this kind, in some runs. */
@@ -119,8 +121,17 @@ export const make = (dice: Dice): Plan => {
   const bursts = [0, dice.between(0, faultsEnd * 0.7), dice.between(0, faultsEnd * 0.7)] as const
   const requested = new Set<string>()
   let earliest = 0
-  const jobs = Array.from({ length: dice.pick([1, 2, 2, 3, 3, 5]) }, (): PlannedJob => {
-    const name = dice.pick(names)
+  /** Now and then there are more jobs than may be under way. */
+  const isBacklog = dice.chance(0.1)
+  const count = isBacklog ? dice.whole(6, 12) : dice.pick([1, 2, 2, 3, 3, 5])
+  const jobs = Array.from({ length: count }, (_, n): PlannedJob => {
+    const name = isBacklog ? `bucket-${n}` : dice.pick(names)
+    // A pair is asked for under a name of its own.
+    if (dice.chance(0.15)) {
+      earliest = Math.max(earliest, 500 + dice.pick(bursts)) + dice.between(0, 50)
+      const cancelAfter = dice.chance(0.1) ? dice.between(0, 1_500) : undefined
+      return { name: `pair-${n}`, operation: "pair.create", at: earliest, cancelAfter }
+    }
     const operation = requested.has(name) && dice.chance(0.7) ? "bucket.delete" : "bucket.create"
     requested.add(name)
     // A deletion that comes before what it deletes is refused by the log, and nothing has been tried.
@@ -144,6 +155,7 @@ export const make = (dice: Dice): Plan => {
     executors: dice.pick([1, 1, 2, 2, 3]),
     jobs,
     settings: {
+      EXECUTOR_MAX_IN_FLIGHT: `${isBacklog ? dice.pick([1, 2, 3]) : 1_000}`,
       EXECUTOR_RETRIES: `${dice.pick([0, 1, 3])}`,
       EXECUTOR_RETRY_DELAY: `${dice.pick([1, 2, 6])} seconds`,
       EXECUTOR_ACK_WAIT: `${dice.pick([3, 10])} seconds`,
@@ -184,7 +196,7 @@ export const make = (dice: Dice): Plan => {
     spikes: some(0.3, 0.05, 0.3),
     isPoor: dice.chance(0.15),
     oddRefusals: some(0.2, 0.1, 0.6),
-    banned: dice.chance(0.05) ? dice.pick(names) : undefined,
+    banned: dice.chance(0.05) ? dice.pick(namesElsewhere) : undefined,
     inclusion: dice.pick([1, 1, 0.7, 0.4])
   }
 }

@@ -29,7 +29,9 @@ describe.runIf(seed === undefined)("the simulation", () => {
       "bucket.create completed",
       "bucket.create failed",
       "bucket.create cancelled",
-      "bucket.delete completed"
+      "bucket.delete completed",
+      "pair.create completed",
+      "pair.create failed"
     ])
   })
 

@@ -13,15 +13,15 @@
  * - {@link check} reads what is left in both logs and on the chain, and knows nothing of the executors.
  * - `Mutations` holds broken executors: what does not notice them proves nothing.
  */
-import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Chain"
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
-import { codec, execute, load } from "@akave-async/eventing/BucketEvents"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { Duration, Effect, Option, Result, Schedule } from "effect"
+import * as Pairs from "../Pairs.ts"
+import { asks } from "./Asked.ts"
 import { check, ledgerCodec, type Sent } from "./Checker.ts"
 import * as Dice from "./Dice.ts"
 import * as ExecutorProcess from "./ExecutorProcess.ts"
@@ -108,6 +108,7 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
     world,
     log,
     ledgerLog,
+    readers: new Set(),
     chain,
     signatures: new Map(),
     hasFaults,
@@ -144,14 +145,10 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
   const client = (job: Plan.PlannedJob) =>
     Effect.gen(function*() {
       const id = jobId(++asked)
-      const subject = Bucket.subject(owner, BucketName.make(job.name))
-      const origin = { source: "/client" }
-      const request = { jobId: id, name: BucketName.make(job.name), owner }
-      const command = job.operation === "bucket.create"
-        ? Bucket.RequestBucket.make(request)
-        : Bucket.RequestBucketDeletion.make(request)
-      const outcome = yield* load(log, subject).pipe(
-        Effect.flatMap((known) => execute(log, subject, known, command, origin)),
+      const name = BucketName.make(job.name)
+      const ask = asks[job.operation]
+      const subject = ask.subject(owner, name)
+      const outcome = yield* ask.request(log, { jobId: id, name, owner }).pipe(
         Effect.retry({
           times: 8,
           schedule: Schedule.spaced("2 seconds"),
@@ -165,8 +162,12 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
       accepted.push({ jobId: id, subject })
       if (job.cancelAfter === undefined) return
       yield* Effect.sleep(Duration.millis(job.cancelAfter))
-      const cancel = Bucket.Cancel.make({ jobId: id, cancelledBy: "client", reason: "changed its mind" })
-      const cancelled = yield* Effect.result(execute(log, subject, yield* load(log, subject), cancel, origin))
+      const [kind] = subject.split(".", 1)
+      const jobs = yield* Effect.fromNullishOr(Pairs.registry.kinds.find(({ name }) => name === kind)?.jobs)
+      const cancel = Job.cancel({ jobId: id, cancelledBy: "client", reason: "changed its mind" })
+      const cancelled = yield* Effect.result(
+        jobs.execute(log, subject, yield* jobs.load(log, subject), cancel, { source: "/client" })
+      )
       note("client", `cancels ${id.slice(-2)}: ${cancelled._tag}`)
     })
 
@@ -190,11 +191,11 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
     const last = Effect.runSync(log.lastSequence)
     while (read < last) {
       const stored = Effect.runSync(Effect.flatMap(log.get(++read), Effect.fromOption))
-      const decoded = codec.decode(stored)
+      const event = Pairs.registry.read(stored)
       // A dead letter is none of the job's events.
-      if (Result.isFailure(decoded)) continue
-      const { event, step } = Bucket.stepOf(decoded.success)
-      if (step === "completed" || step === "failed" || step === "cancelled") terminal.add(event.jobId)
+      if (event._tag !== "Known" || event.step === undefined) continue
+      const { jobId, step } = event.step
+      if (step === "completed" || step === "failed" || step === "cancelled") terminal.add(jobId)
     }
   }
   const tick = () => {
@@ -237,6 +238,14 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
   const longest = plan.pauses.reduce((sum, { lasts }) => sum + lasts, plan.faultsEnd) + patience
   const ended = time.runUntil(() => isOver, longest)
   if (!ended) violations.push("not all jobs have ended")
-  const found = check({ log, ledgerLog, chain, sent, accepted, isOver: ended })
+  const found = check({
+    log,
+    ledgerLog,
+    chain,
+    sent,
+    maxInFlight: Number(plan.settings["EXECUTOR_MAX_IN_FLIGHT"] ?? 1_000),
+    accepted,
+    isOver: ended
+  })
   return { seed, violations: [...violations, ...found.violations], hash: hash >>> 0, trace, ends: found.ends }
 }

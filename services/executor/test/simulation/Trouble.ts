@@ -55,7 +55,7 @@ export const make = ({ chain, dice, note, now, plan }: TroubleOptions) => {
     const nonce = dice.chance(0.5) ? pending : dice.whole(first, pending)
     const other = chain.pool.get(nonce)?.transaction
     const kind = dice.pick(["idle", "idle", "create", "delete"])
-    const name = kind === "idle" ? "" : dice.pick(Plan.names)
+    const name = kind === "idle" ? "" : dice.pick(Plan.namesElsewhere)
     const transaction = SimulatedChain.transactionOf({
       nonce,
       call: { kind, name, index: Math.max(0, chain.head().after.list.indexOf(name)) },

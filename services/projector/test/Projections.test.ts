@@ -1,15 +1,21 @@
 import * as Bucket from "@akave-async/domain/Bucket"
+import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { codec } from "@akave-async/eventing/BucketEvents"
+import { codec, kind } from "@akave-async/eventing/BucketEvents"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
+import * as Registry from "@akave-async/eventing/Registry"
 import { assert, it } from "@effect/vitest"
 import { DateTime, Effect, Schema } from "effect"
-import * as Projection from "../src/Projection.ts"
+import * as Batch from "../src/Batch.ts"
+import * as Buckets from "../src/projections/Buckets.ts"
+import * as DeadLetters from "../src/projections/DeadLetters.ts"
+import * as Jobs from "../src/projections/Jobs.ts"
 
+const registry = Registry.of(Registry.kinds)
 const genesis = Buffer.from(HashChain.genesis).toString("hex")
 const ids = [1, 2, 3].map((n) => Job.Id.make(`019845e1-682f-7b02-a706-00000000000${n}`))
 const occurredAt = DateTime.makeUnsafe("2026-01-01T00:00:00.000Z")
@@ -38,16 +44,27 @@ const split = <A>(all: ReadonlyArray<A>, sizes: ReadonlyArray<number>): Readonly
 }
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
-const jobOf = (id: Job.Id, operation: Job.Operation = "bucket.create"): Job.Job => ({
+const jobOf = (id: Job.Id, operation: keyof typeof Bucket.operations = "bucket.create"): Bucket.BucketJob => ({
   id,
   operation,
-  bucketName: "my-bucket",
+  request: { name: BucketName.make("my-bucket") },
   owner,
   status: "processing",
   attempts: 1,
+  startedAt: occurredAt,
   attemptFailed: false,
   createdAt: occurredAt,
   updatedAt: occurredAt
+})
+
+/** An event at its place in the log. */
+const placed = (event: Bucket.Event, n: number): Batch.Placed => ({
+  _tag: "Known",
+  kind,
+  event,
+  step: Bucket.stepOf(event),
+  toJson: () => codec.toJson(event),
+  sequence: n + 1
 })
 
 const Sizes = Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })))
@@ -65,23 +82,25 @@ it.effect.prop(
       const jobEvents: Array<number> = []
       let hash = genesis
       for (const part of split(stored, sizes)) {
-        const batch = Projection.read(hash, part)
-        assert.deepStrictEqual(batch.undecodable, [])
+        const batch = Batch.read(registry, hash, part)
+        assert.deepStrictEqual(batch.unreadable, [])
         assert.strictEqual(batch.lastSequence, part.at(-1)?.sequence)
-        const rows = Projection.rows(jobs, batch.events)
-        for (const row of rows.jobs) {
-          const job = Schema.decodeUnknownSync(Schema.toCodecJson(Job.Job))(row.job)
-          assert.deepInclude(row, { id: job.id, status: job.status, tx_hash: job.transactionHash ?? null })
+        const rows = Jobs.rows(jobs, batch.events)
+        for (const row of rows.jobRows) {
+          const [job] = yield* registry.readJobs([row.job])
+          assert.isDefined(job)
+          assert.deepEqual(rows.jobs.get(job.id), job)
+          assert.deepInclude(row, { id: job.id, status: job.status, tx_hash: Job.transactionOf(job) ?? null })
           jobs.set(job.id, job)
           revisions.set(job.id, row.revision)
         }
-        jobEvents.push(...rows.jobEvents.map(({ sequence }) => sequence))
+        jobEvents.push(...rows.jobEvents.map(({ sequence }) => Number(sequence)))
         hash = batch.lastHash
       }
 
       const folded = new Map<string, Job.Job>()
       for (const event of events) {
-        const job = Bucket.evolveJob(folded.get(event.jobId), event)
+        const job = Job.evolve(folded.get(event.jobId), Bucket.stepOf(event))
         if (job !== undefined) folded.set(event.jobId, job)
       }
       assert.deepStrictEqual(jobs, folded)
@@ -99,25 +118,25 @@ it.effect.prop(
 it.effect("archives what it can't read, tells it, and reads the rest", () =>
   Effect.gen(function*() {
     const [jobId] = ids as [Job.Id]
-    const started = yield* store(Bucket.BucketStarted.make({ jobId, attempt: 1, occurredAt }), 1)
-    const batch = Projection.read(genesis, [garbage(0), started, garbage(2)])
+    const started = yield* store(Bucket.Event.cases.BucketStarted.make({ jobId, attempt: 1, occurredAt }), 1)
+    const batch = Batch.read(registry, genesis, [garbage(0), started, garbage(2)])
     assert.deepStrictEqual(batch.archive.map(({ data, sequence }) => [sequence, data]), [
       [1, "ff"],
       [2, Buffer.from(started.data).toString("hex")],
       [3, "ff"]
     ])
     assert.deepStrictEqual(batch.events.map(({ sequence }) => sequence), [2])
-    assert.lengthOf(batch.undecodable, 2)
-    assert.match(batch.undecodable[0] ?? "", /Event 1 .*akave\.BucketRequested\.v1/)
+    assert.lengthOf(batch.unreadable, 2)
+    assert.match(batch.unreadable[0] ?? "", /Event 1 .*akave\.BucketRequested\.v1/)
     assert.strictEqual(batch.lastSequence, 3)
     assert.strictEqual(batch.occurredAt, "2026-01-01T00:00:00.000Z")
   }))
 
 it("knows no time for a batch in which it can read nothing", () => {
-  const batch = Projection.read(genesis, [garbage(0)])
+  const batch = Batch.read(registry, genesis, [garbage(0)])
   assert.isNull(batch.occurredAt)
-  const none = { deletedBuckets: [], buckets: [], jobs: [], jobEvents: [] }
-  assert.deepStrictEqual(Projection.rows(new Map(), batch.events), none)
+  assert.deepStrictEqual(Jobs.rows(new Map(), batch.events), { jobs: new Map(), jobRows: [], jobEvents: [] })
+  assert.deepStrictEqual(Buckets.rows(new Map(), batch.events), { deletedBuckets: [], buckets: [] })
 })
 
 it("goes on with a job as it was before the batch, and makes none of an event that no request precedes", () => {
@@ -125,7 +144,7 @@ it("goes on with a job as it was before the batch, and makes none of an event th
   const transactionHash = TransactionHash.make(`0x${"ab".repeat(32)}`)
   const before = jobOf(known)
   const submitted = (jobId: Job.Id) =>
-    Bucket.BucketSubmitted.make({
+    Bucket.Event.cases.BucketSubmitted.make({
       jobId,
       transactionHash,
       nonce: 1,
@@ -134,20 +153,16 @@ it("goes on with a job as it was before the batch, and makes none of an event th
       maxPriorityFeePerGas: 1n,
       occurredAt
     })
-  const events = [submitted(known), submitted(unknown)].map((event, n) => ({
-    sequence: n + 1,
-    stored: garbage(n),
-    event
-  }))
-  const { jobEvents, jobs } = Projection.rows(new Map([[known, before]]), events)
-  assert.deepStrictEqual(jobs.map(({ id, revision, tx_hash }) => ({ id, revision, tx_hash })), [
+  const events = [submitted(known), submitted(unknown)].map(placed)
+  const { jobEvents, jobRows } = Jobs.rows(new Map([[known, before]]), events)
+  assert.deepStrictEqual(jobRows.map(({ id, revision, tx_hash }) => ({ id, revision, tx_hash })), [
     { id: known, revision: 1, tx_hash: transactionHash }
   ])
   assert.lengthOf(jobEvents, 2)
 })
 
 /** What Postgres makes of a batch's rows. */
-const applyBuckets = (table: Map<unknown, number>, rows: ReturnType<typeof Projection.rows>) => {
+const applyBuckets = (table: Map<unknown, number>, rows: ReturnType<typeof Buckets.rows>) => {
   for (const { bucket_id, revision } of rows.deletedBuckets) {
     if ((table.get(bucket_id) ?? Infinity) < revision) table.delete(bucket_id)
   }
@@ -171,13 +186,13 @@ it.effect.prop(
         else if (!expected.has(bucketId)) expected.set(bucketId, n + 1)
         const result = { bucketId, adopted: false, occurredAt }
         const event = isDeletion
-          ? Bucket.BucketDeleted.make({ ...result, jobId: deletion })
-          : Bucket.BucketCreated.make({ ...result, jobId: creation })
-        return { sequence: n + 1, event }
+          ? Bucket.Event.cases.BucketDeleted.make({ ...result, jobId: deletion })
+          : Bucket.Event.cases.BucketCreated.make({ ...result, jobId: creation })
+        return placed(event, n)
       })
       const table = new Map<unknown, number>()
       for (const part of split(events, sizes)) {
-        const rows = Projection.rows(jobs, part)
+        const rows = Buckets.rows(jobs, part)
         assert.strictEqual(new Set(rows.buckets.map(({ bucket_id }) => bucket_id)).size, rows.buckets.length)
         applyBuckets(table, rows)
       }
@@ -207,10 +222,10 @@ it.effect.prop(
       const revisions = new Map<number, number>()
       let bucketEvents = 0
       for (const part of split(stored, sizes)) {
-        const batch = Projection.read(genesis, part)
-        assert.deepStrictEqual(batch.undecodable, [])
-        bucketEvents += batch.events.length
-        for (const row of Projection.deadLetterRows(letters, batch.deadLetterEvents)) {
+        const batch = Batch.read(registry, genesis, part)
+        assert.deepStrictEqual(batch.unreadable, [])
+        bucketEvents += Jobs.rows(new Map(), batch.events).jobEvents.length
+        for (const row of DeadLetters.rows(letters, batch.events)) {
           const letter = Schema.decodeUnknownSync(Schema.toCodecJson(DeadLetter.DeadLetter))(row.letter)
           const { reason, sequence, status, subject, type } = letter
           assert.deepInclude(row, { sequence, subject, type, reason, status })
@@ -233,3 +248,15 @@ it.effect.prop(
       assert.strictEqual(bucketEvents, given.filter((event) => !isDeadLetterEvent(event)).length)
     })
 )
+
+it.effect("archives what other releases know, and reports the types of its own kinds that it does not know", () =>
+  Effect.gen(function*() {
+    const [jobId] = ids as [Job.Id]
+    const started = yield* store(Bucket.Event.cases.BucketStarted.make({ jobId, attempt: 1, occurredAt }), 1)
+    const foreign = { ...garbage(0), subject: "crate.0" }
+    const newer = { ...garbage(2), headers: { "ce-type": "akave.BucketRenamed.v1" } }
+    const batch = Batch.read(registry, genesis, [foreign, started, newer])
+    assert.deepStrictEqual(batch.archive.map(({ sequence }) => sequence), [1, 2, 3])
+    assert.deepStrictEqual(batch.events.map(({ sequence }) => sequence), [2])
+    assert.deepStrictEqual([batch.unreadable, batch.newer], [[], ["akave.BucketRenamed.v1"]])
+  }))

@@ -1,0 +1,64 @@
+/** An executor with all that it needs, as its settings say. */
+import { EventLog } from "@akave-async/eventing/EventLog"
+import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import * as LaneReports from "@akave-async/eventing/LaneReports"
+import * as HealthServer from "@akave-async/platform/HealthServer"
+import { Nats } from "@akave-async/platform/Nats"
+import * as Service from "@akave-async/platform/Service"
+import { AkaveNode } from "@akave-async/sdk/AkaveNode"
+import { Buckets } from "@akave-async/sdk/Buckets"
+import { Chain } from "@akave-async/sdk/Chain"
+import { Wallet } from "@akave-async/sdk/Wallet"
+import { NodeServices } from "@effect/platform-node"
+import { Effect, Layer, Schedule } from "effect"
+import * as Executor from "./Executor.ts"
+import * as Failpoint from "./Failpoint.ts"
+import * as Keeper from "./Keeper.ts"
+import { Lane } from "./Lane.ts"
+import { Ledger } from "./Ledger.ts"
+import { LedgerLog } from "./LedgerLog.ts"
+import { Operations } from "./Operations.ts"
+import { Receipts } from "./Receipts.ts"
+import { Shortages } from "./Shortages.ts"
+import { Steps } from "./Steps.ts"
+
+/** Holds the chain's layers back until the node answers: an executor may be started before it. */
+const NodeAnswers = Layer.effectDiscard(Effect.gen(function*() {
+  const node = yield* AkaveNode
+  yield* node.ping.pipe(
+    Effect.tapError((error) => Effect.logWarning(`waiting for the node: ${error.message}`)),
+    Effect.retry(Schedule.spaced("1 second"))
+  )
+}))
+
+const WalletLedger = Layer.unwrap(LedgerLog.use((log) => Effect.succeed(Ledger.layer(log))))
+
+const Reactions = Layer.effectDiscard(Effect.gen(function*() {
+  yield* Effect.forkScoped(Executor.run)
+  yield* Effect.forkScoped(Keeper.run)
+  const { signer } = yield* Ledger
+  yield* Service.ready({ signer })
+}))
+
+const Health = Layer.unwrap(Effect.gen(function*() {
+  const log = yield* EventLog
+  const ledger = yield* LedgerLog
+  const chain = yield* Chain
+  const lane = yield* Lane
+  yield* LaneReports.answer(lane.report)
+  return HealthServer.layer({
+    event_log: log.lastSequence,
+    ledger: ledger.lastSequence,
+    chain: chain.blockNumber,
+    lanes: Effect.flatMap(lane.report, (report) => LaneReports.state([report]))
+  })
+}))
+
+export const layer = Layer.merge(Reactions, Health).pipe(
+  Layer.provide([Steps.layer, Lane.layer, Operations.layer]),
+  Layer.provide([WalletLedger, Receipts.layer, Shortages.layer, Buckets.layer, Failpoint.layerConfig]),
+  Layer.provide(LedgerLog.layerConfig),
+  Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),
+  Layer.provide([AkaveNode.layerConfig, Wallet.layerConfig, EventLogJetStream.layerConfig]),
+  Layer.provide([Nats.layerConfig("executor"), NodeServices.layer])
+)
