@@ -9,6 +9,10 @@
 #ifndef JOBS
 #define JOBS 1
 #endif
+/* The parts of a job, each of which is one call. */
+#ifndef PARTS
+#define PARTS 1
+#endif
 /* Crashes, losses of the pool, late news, and a rise of the price, in all. */
 #ifndef FAULTS
 #define FAULTS 2
@@ -35,8 +39,10 @@
 #define FILLS_NOTHING (MUTANT == 3)
 #define IS_NOT_DELIVERED_AGAIN (MUTANT == 4)
 #define FORGETS_ENDED_JOBS (MUTANT == 5)
+#define STOPS_AT_THE_FIRST_PART (MUTANT == 6)
 
-#define NONCES (JOBS + FOREIGN + REVERTS)
+#define LAST (PARTS - 1)
+#define NONCES (JOBS * PARTS + FOREIGN + REVERTS)
 #define FORGONE 254
 #define NONE 255
 #define NOBODY 255
@@ -57,13 +63,22 @@ byte nextNonce;
 byte claim[JOBS] = NONE;
 byte owner[NONCES] = NOBODY;
 byte stored[NONCES];
+/* The part that a nonce was claimed for. */
+#if PARTS > 1
+byte part[NONCES];
+#define partOf(nonce) part[nonce]
+#else
+#define partOf(nonce) 0
+#endif
 /* Whether the ledger still ends where a job's delivery has read it. */
 bool isFresh[JOBS];
 
 byte used;
 byte pool[NONCES];
 byte mined[NONCES];
-bool hasEffect[JOBS];
+/* Of each part of each job. */
+bool hasEffect[JOBS * PARTS];
+#define effectOf(job, ofPart) hasEffect[(job) * PARTS + (ofPart)]
 bool isDear;
 
 byte faults;
@@ -73,7 +88,8 @@ byte reorganisations;
 
 hidden byte at;
 
-#define isRight(job) (status[job] == COMPLETED && hasEffect[job] || status[job] == FAILED && !hasEffect[job])
+#define isRight(job) (status[job] == COMPLETED && effectOf(job, 0) && effectOf(job, LAST) || \
+  status[job] == FAILED && !effectOf(job, LAST))
 #if JOBS == 1
 #define allRight isRight(0)
 #else
@@ -96,17 +112,23 @@ inline mayCrash() {
   fi
 }
 
-inline claimNext() {
+/* For this part, behind the claim that was read. */
+inline claimNext(forPart) {
   d_step {
+    at = forPart;
     if
     :: isFresh[job] ->
       nonce = (used > nextNonce -> used : nextNonce);
       assert(nonce < NONCES && owner[nonce] == NOBODY);
       owner[nonce] = job; claim[job] = nonce; nextNonce = nonce + 1;
       stored[nonce] = (isDear -> RAISED : CALL);
+#if PARTS > 1
+      part[nonce] = at;
+#endif
       appended()
     :: else
-    fi
+    fi;
+    at = 0
   }
 }
 
@@ -138,7 +160,7 @@ delivery:
     if
     :: nonce == NONE ->
       if
-      :: claimNext()
+      :: claimNext(0)
       :: giveUp()
       fi
     :: nonce == FORGONE -> status[job] = FAILED
@@ -160,12 +182,21 @@ delivery:
       if
       :: faults < FAULTS -> faults++ /* The node is behind, and shows nothing. */
       :: d_step {
-          nonce < used && isCall(mined[nonce]) && mined[nonce] <= version -> status[job] = COMPLETED
+          nonce < used && isCall(mined[nonce]) && mined[nonce] <= version && partOf(nonce) == LAST -> status[job] = COMPLETED
         }
+#if PARTS > 1
+      :: nonce < used && isCall(mined[nonce]) && mined[nonce] <= version && partOf(nonce) < LAST &&
+        !STOPS_AT_THE_FIRST_PART ->
+        if
+        :: version < TRANSFER -> claimNext(partOf(nonce) + 1)
+        :: version < TRANSFER -> giveUp()
+        :: version == TRANSFER -> status[job] = FAILED
+        fi
+#endif
       :: d_step { nonce < used && mined[nonce] >= TRANSFER && version == TRANSFER -> status[job] = FAILED }
       :: nonce < used && mined[nonce] >= OTHER && version < TRANSFER ->
         if
-        :: claimNext()
+        :: claimNext(partOf(nonce))
         :: giveUp()
         fi
       :: else
@@ -218,7 +249,7 @@ end:
   :: d_step {
       isMinable -> mined[used] = pool[used];
       if
-      :: isCall(mined[used]) -> hasEffect[owner[used]] = true
+      :: isCall(mined[used]) -> effectOf(owner[used], partOf(used)) = true
       :: else
       fi;
       used++
@@ -230,7 +261,7 @@ end:
   :: d_step {
       reorganisations < REORGANISATIONS && used > 0 -> reorganisations++; used--;
       if
-      :: isCall(mined[used]) -> hasEffect[owner[used]] = false
+      :: isCall(mined[used]) -> effectOf(owner[used], partOf(used)) = false
       :: else
       fi;
       mined[used] = NOTHING;

@@ -3,7 +3,9 @@
  * docs/reliability.md tells what is proven, and how to check it; progress.pml is about its liveness.
  *
  * Checked in every state: a job's call takes effect once at most; a failed job's call never does; a completed job's call has,
- * unless others did what it asks for and it did not; no two executors end a job differently; no nonce is claimed twice.
+ * unless others did what it asks for and it did not; no two executors end a job differently; no nonce is claimed twice. Where
+ * jobs have several parts, each has a call: these hold for each part, no part's call takes effect before the part ahead of it
+ * is done, and what a failed job has not done is its last part.
  *
  * Without limit, because nothing counts them:
  *  - crashes: what an executor has read may be forgotten at any step, and it holds nothing else;
@@ -18,6 +20,10 @@
 #ifndef JOBS
 #define JOBS 2
 #endif
+/* The parts of a job, each of which is one call. */
+#ifndef PARTS
+#define PARTS 1
+#endif
 /* Nonces that the chain uses for transactions which others send from the same wallet. */
 #ifndef FOREIGN
 #define FOREIGN 1
@@ -27,8 +33,8 @@
 #define REVERTS 0
 #endif
 /*
- * Whether what others send from the wallet does what job 0 asks for: the contract refuses the job's own call from then on,
- * and the job is completed as adopted.
+ * Whether what others send from the wallet does what job 0 asks for in its first part: the contract refuses the job's own
+ * call from then on, and the part is done as adopted.
  */
 #ifndef ADOPTIONS
 #define ADOPTIONS 0
@@ -59,8 +65,10 @@
 #define SPENDS_ANY_VERSION (MUTANT == 8)
 #define SPENDS_UNCONFIRMED (MUTANT == 9)
 #define ADOPTS_WHAT_WAITS (MUTANT == 10)
+#define GOES_ON_UNCONFIRMED (MUTANT == 11)
+#define GIVES_UP_ONE_PART (MUTANT == 12)
 
-#define NONCES (JOBS + FOREIGN + REVERTS + ADOPTIONS)
+#define NONCES (JOBS * PARTS + FOREIGN + REVERTS + ADOPTIONS)
 
 /* In the place of a nonce: the job has given up, or has no claim. A nonce takes three bits, so that there are six. */
 #define FORGONE 6
@@ -89,6 +97,14 @@ byte nextNonce;
 byte claim[JOBS] = NONE;
 byte owner[NONCES] = NOBODY;
 byte stored[NONCES];
+/* The part that a nonce was claimed for. */
+#if PARTS > 1
+byte part[NONCES];
+#define partOf(nonce) part[nonce]
+#else
+#define partOf(nonce) 0
+#endif
+#define LAST (PARTS - 1)
 
 /* The chain: nonces used, how many of these for good, the most that ever were, and for what. */
 byte used;
@@ -129,9 +145,9 @@ hidden byte swapped;
 
 #define isCall(what) (what == CALL || what == RAISED)
 
-inline countEffects(ofJob) {
+inline countEffects(ofJob, ofPart) {
   count = 0;
-  for (at : 0 .. NONCES - 1) { count = count + (owner[at] == ofJob && isCall(mined[at])) }
+  for (at : 0 .. NONCES - 1) { count = count + (owner[at] == ofJob && partOf(at) == ofPart && isCall(mined[at])) }
   at = 0
 }
 
@@ -163,8 +179,12 @@ inline appended() {
 
 inline endAs(how) {
   d_step {
-    countEffects(job);
+    countEffects(job, LAST);
     assert(count == (how == COMPLETED -> 1 : 0));
+#if PARTS > 1
+    countEffects(job, 0);
+    assert(count <= 1 && (how == FAILED || count == 1 || (ADOPTIONS && job == 0)));
+#endif
     /* Executors that see the chain at different times may differ on whether there is something to adopt. */
     assert(status[job] == OPEN || status[job] == how || (ADOPTIONS && job == 0));
     if
@@ -181,7 +201,7 @@ inline adopt() {
     if
     :: status[job] == OPEN && (count > 0 || ADOPTS_WHAT_WAITS) ->
       assert(count > 0);
-      countEffects(job);
+      countEffects(job, LAST);
       assert(count == 0);
       status[job] = COMPLETED
     :: else
@@ -189,10 +209,13 @@ inline adopt() {
   }
 }
 
-/* The chain's count was read before the ledger's end, at any time. */
-inline claimNext() {
+/* For this part, behind the claim that was read. The chain's count was read before the ledger's end, at any time. */
+inline claimNext(forPart) {
   if
   :: isFresh || APPENDS_BLINDLY ->
+#if PARTS > 1
+    goal = forPart;
+#endif
     nonce = nextNonce;
     do
     :: nonce < most -> nonce++
@@ -203,10 +226,26 @@ inline claimNext() {
       if
       :: nonce < NONCES ->
         owner[nonce] = job; stored[nonce] = CALL; claim[job] = nonce; nextNonce = nonce + 1;
+#if PARTS > 1
+        part[nonce] = goal;
+#endif
         appended()
       :: else
       fi
     }
+  :: else
+  fi
+}
+
+/* Others have done the first part: it needs no claim. */
+inline skipFirst() {
+  d_step {
+    countMinedBelow(trusted, OTHER);
+    goal = count;
+    count = 0
+  }
+  if
+  :: goal > 0 -> claimNext(1)
   :: else
   fi
 }
@@ -259,6 +298,9 @@ inline deliver(it) {
 active proctype Executors() {
   byte place, job, nonce, version;
   bool isFresh;
+#if PARTS > 1
+  byte goal;
+#endif
 
 end:
   do
@@ -291,33 +333,54 @@ end:
       }
       if
       :: true /* It crashes, or does nothing: the job is delivered again. */
-      :: nonce == NONE -> claimNext()
+      :: nonce == NONE -> claimNext(0)
+#if PARTS > 1
+      :: nonce == NONE && ADOPTIONS && job == 0 -> skipFirst()
+#endif
       :: nonce == NONE -> giveUp()
       :: nonce == NONE && FAILS_WITHOUT_GIVING_UP -> endAs(FAILED)
       :: nonce == FORGONE -> endAs(FAILED)
-      :: nonce == FORGONE && ADOPTIONS && job == 0 -> adopt()
+      :: nonce == FORGONE && ADOPTIONS && job == 0 && PARTS == 1 -> adopt()
       :: nonce < NONCES ->
         if
         :: version < RAISED && RAISES -> replace(RAISED)
         :: version < TRANSFER -> replace(TRANSFER)
         :: version < TRANSFER && FAILS_AT_THE_DEADLINE -> endAs(FAILED)
         :: version < TRANSFER && GIVES_UP_WHAT_IS_CLAIMED -> giveUp()
-        :: nonce < trusted && isCall(mined[nonce]) && mined[nonce] <= version -> endAs(COMPLETED)
+        :: nonce < trusted && isCall(mined[nonce]) && mined[nonce] <= version && partOf(nonce) == LAST -> endAs(COMPLETED)
+#if PARTS > 1
+        /* The part is done. A claim that was withdrawn is the job's last one, though its call was mined after all. */
+        :: nonce < trusted && isCall(mined[nonce]) && mined[nonce] <= version && partOf(nonce) < LAST && version < TRANSFER ->
+          claimNext(partOf(nonce) + 1)
+        :: nonce < trusted && isCall(mined[nonce]) && mined[nonce] <= version && partOf(nonce) < LAST && version < TRANSFER ->
+          giveUp()
+        :: nonce < trusted && isCall(mined[nonce]) && mined[nonce] <= version && partOf(nonce) < LAST && version == TRANSFER ->
+          endAs(FAILED)
+        :: nonce < used && isCall(mined[nonce]) && mined[nonce] <= version && partOf(nonce) < LAST && version < TRANSFER &&
+          GOES_ON_UNCONFIRMED -> claimNext(partOf(nonce) + 1)
+        :: nonce < trusted && isCall(mined[nonce]) && partOf(nonce) < LAST && claim[job] != nonce && claim[job] < NONCES &&
+          GIVES_UP_ONE_PART -> isFresh = true; giveUp()
+        :: nonce < trusted && mined[nonce] >= OTHER && version < TRANSFER && partOf(nonce) < LAST && ADOPTIONS && job == 0 ->
+          skipFirst()
+#endif
         :: nonce < trusted && mined[nonce] == TRANSFER && version == TRANSFER -> endAs(FAILED)
         /* Spent: the nonce is used, and for no version of the claim, or without effect. */
         :: nonce < trusted && mined[nonce] >= OTHER && version == TRANSFER -> endAs(FAILED)
-        :: nonce < trusted && mined[nonce] >= OTHER && version < TRANSFER -> claimNext()
+        :: nonce < trusted && mined[nonce] >= OTHER && version < TRANSFER -> claimNext(partOf(nonce))
         :: nonce < trusted && mined[nonce] >= OTHER && version < TRANSFER -> giveUp()
-        :: nonce < trusted && mined[nonce] >= OTHER && CLAIMS_AFTER_CANCELLING -> claimNext()
+        :: nonce < trusted && mined[nonce] >= OTHER && CLAIMS_AFTER_CANCELLING -> claimNext(partOf(nonce))
         :: nonce < used && mined[nonce] >= OTHER && version < TRANSFER && SPENDS_UNCONFIRMED -> giveUp()
-        :: nonce < used && TRUSTS_A_MISSING_RECEIPT && version < TRANSFER -> claimNext()
+        :: nonce < used && TRUSTS_A_MISSING_RECEIPT && version < TRANSFER -> claimNext(partOf(nonce))
         /* A version that this executor has not read of is mined, and it looks only at whose the nonce is. */
         :: nonce < trusted && mined[nonce] > version && claim[job] == nonce && stored[nonce] < TRANSFER &&
           SPENDS_ANY_VERSION -> isFresh = true; giveUp()
         :: else
         fi
       fi;
-      job = 0; nonce = 0; version = 0; isFresh = false
+      job = 0; nonce = 0; version = 0; isFresh = false;
+#if PARTS > 1
+      goal = 0
+#endif
     }
   od
 }
@@ -344,15 +407,26 @@ end:
         fi;
         countMinedBelow(used, OTHER);
         if
-        :: ADOPTIONS && isCall(what) && owner[used] == 0 && count > 0 -> what = REVERTED
+        :: ADOPTIONS && isCall(what) && owner[used] == 0 && partOf(used) == 0 && count > 0 -> what = REVERTED
         :: else
         fi;
         mined[used] = what;
         if
         :: isCall(what) ->
-          countEffects(owner[used]);
+          countEffects(owner[used], partOf(used));
           assert(count == 1);
-          assert(status[owner[used]] != FAILED)
+          assert(status[owner[used]] != FAILED);
+#if PARTS > 1
+          if
+          :: partOf(used) > 0 ->
+            countEffects(owner[used], partOf(used) - 1);
+            swapped = count;
+            countMinedBelow(used, OTHER);
+            assert(swapped == 1 || (ADOPTIONS && owner[used] == 0 && count > 0));
+            swapped = 0
+          :: else
+          fi
+#endif
         :: else
         fi;
         what = 0;

@@ -98,6 +98,14 @@ describe.skipIf(missing.length > 0)("the model", () => {
     })
   })
 
+  describe("holds in every state of jobs of two parts", () => {
+    const parts = (settings: Check["settings"]): Check => ({ model: "settlement", settings: { PARTS: 2, ...settings } })
+    holds("that two executors work on, while the wallet is used from elsewhere", parts({ RAISES: 0 }))
+    holds("while the contract refuses a call", parts({ EXECUTORS: 3, JOBS: 1, REVERTS: 1 }))
+    holds("of which others do the first part", parts({ EXECUTORS: 3, JOBS: 1, ADOPTIONS: 1 }))
+    holds("while the chain takes back what is not confirmed", parts({ JOBS: 1, REORGANISATIONS: 1 }))
+  })
+
   describe("finds that it would not be safe", () => {
     const mutants = [
       [1, "to append a claim without the ledger's end that it was decided on"],
@@ -120,6 +128,14 @@ describe.skipIf(missing.length > 0)("the model", () => {
       model: "settlement",
       settings: { MUTANT: 10, JOBS: 1, ADOPTIONS: 1 }
     })
+    isFound("to go on to the next part by a block that is not confirmed", {
+      model: "settlement",
+      settings: { MUTANT: 11, PARTS: 2, JOBS: 1, REORGANISATIONS: 1 }
+    })
+    isFound("to give up one part of a job, where another has a claim", {
+      model: "settlement",
+      settings: { MUTANT: 12, PARTS: 2, JOBS: 1 }
+    })
     isFound("to count on one confirmation where the chain takes blocks back", {
       model: "settlement",
       settings: { CONFIRMED: 0, JOBS: 1, REORGANISATIONS: 1 }
@@ -133,6 +149,11 @@ describe.skipIf(missing.length > 0)("the model", () => {
       settings: { JOBS: 1, DEADLINE: 1, REVERTS: 1 }
     })
     holds("of two jobs", { model: "progress", settings: { JOBS: 2, FOREIGN: 0, FAULTS: 1 } })
+    holds("of a job of two parts", { model: "progress", settings: { PARTS: 2, FAULTS: 1 } })
+    holds("of a job of two parts with a deadline", {
+      model: "progress",
+      settings: { PARTS: 2, FAULTS: 1, FOREIGN: 0, DEADLINE: 1 }
+    })
     holds("of jobs that were over before the chain took their transactions back", {
       model: "progress",
       settings: { FOREIGN: 0, REORGANISATIONS: 1 }
@@ -147,6 +168,10 @@ describe.skipIf(missing.length > 0)("the model", () => {
       [4, "if a job were not delivered again after a crash"]
     ] as const
     for (const [mutant, sentence] of mutants) isFound(sentence, { model: "progress", settings: { MUTANT: mutant } })
+    isFound("if a job were not taken on from its first part to the next", {
+      model: "progress",
+      settings: { MUTANT: 6, PARTS: 2, FOREIGN: 0 }
+    })
     isFound("if keepers left the transactions of ended jobs", {
       model: "progress",
       settings: { MUTANT: 5, FOREIGN: 0, REORGANISATIONS: 1 }
