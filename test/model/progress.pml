@@ -1,6 +1,6 @@
 /*
  * Liveness of the protocol of settlement.pml: once faults stop, every job ends, every nonce that was given out is used, and
- * what the chain has done stays what the jobs say. docs/reliability.md tells what is proven, and how to check it.
+ * what the chain has done stays what the jobs say. docs/testing.md says what is proven, and how to check it.
  *
  * Here a node has a pool, which it may lose, and mines only from there; the price of gas may rise above what a transaction
  * offers; and every process that can take a step takes one some time. An ack that does not come brings a job back, so that

@@ -1,6 +1,6 @@
 /*
  * Safety of the protocol by which executors share one wallet: claims in the ledger, replacements, settlement, giving up.
- * docs/reliability.md tells what is proven, and how to check it; progress.pml is about its liveness.
+ * docs/testing.md says what is proven, and how to check it; progress.pml is about its liveness.
  *
  * Checked in every state: a job's call takes effect once at most; a failed job's call never does; a completed job's call has,
  * unless others did what it asks for and it did not; no two executors end a job differently; no nonce is claimed twice. Where

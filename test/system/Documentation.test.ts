@@ -44,7 +44,7 @@ describe("the documents", () => {
     assert.match(stdout, /completed: 20 in .*\n.*nonces without gap: yes/)
   })
 
-  const guide = read("docs/reliability.md")
+  const guide = read("docs/testing.md")
   it("show how to replay a simulated run, and how to run more", () => {
     const shown = blocks(guide, "console").join("").split("\n").filter((line) => line.startsWith("SIMULATION_"))
     assert.lengthOf(shown, 2)

@@ -88,7 +88,7 @@ it.live("a lost ledger is made anew by the command that the guide shows, once no
       const { body } = yield* createBucket(stack.gatewayUrl, freshName())
       assert.strictEqual((yield* ended(stack.gatewayUrl, body.job_id)).body.status, "completed")
     })
-    const guide = readFileSync(join(Stack.repository, "docs/reliability.md"), "utf8")
+    const guide = readFileSync(join(Stack.repository, "docs/runbook.md"), "utf8")
     const [, command = ""] = /^(node \S+renewLedger\.ts)$/m.exec(guide) ?? []
     const run = Effect.promise(() =>
       new Promise<string>((resolve, reject) => {

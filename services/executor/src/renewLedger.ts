@@ -1,6 +1,6 @@
 /**
  * `node services/executor/src/renewLedger.ts`, with an executor's settings: makes the ledger of a wallet that has lost it.
- * docs/reliability.md says when.
+ * docs/runbook.md says when.
  */
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import { Nats } from "@akave-async/platform/Nats"

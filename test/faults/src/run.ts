@@ -1,6 +1,6 @@
 /**
  * `npm run test:faults`: lets every fault happen to a stack under load, and ends with 0 only if no invariant was broken.
- * What it can be told is in docs/reliability.md.
+ * Its options are listed in docs/testing.md.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Exit, Runtime, Schema, Scope } from "effect"
