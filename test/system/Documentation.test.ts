@@ -3,9 +3,9 @@ import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync, spawnSync } from "node:child_process"
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { ended } from "../support/Client.ts"
 
 const { repository } = Stack
@@ -115,13 +115,6 @@ describe("the README", () => {
     assert.includeMembers(named, ["start", "test", "loadtest"])
     for (const name of named) assert.property(scripts, name)
   })
-})
-
-it.each(documents)("%s links to files that there are", (file) => {
-  const links = Array.from(read(file).matchAll(/\]\(([^)#]+)[^)]*\)/g), ([, link = ""]) => link)
-  for (const link of links.filter((link) => !link.startsWith("http"))) {
-    assert.isTrue(existsSync(join(repository, dirname(file), link)), link)
-  }
 })
 
 it("documents every setting that the README and the documents name", () => {
