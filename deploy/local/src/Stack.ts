@@ -42,8 +42,8 @@ export interface Options {
    * needs. If it is not named, they get only the latter, of this process's own.
    */
   readonly shell?: Readonly<Record<string, string | undefined>>
-  /** Further variables for every process of a kind. */
-  readonly env?: Partial<Record<ServiceKind, Readonly<Record<string, string>>>>
+  /** Further variables for every process of a kind, and for one of them by its name, such as `executor-1`. */
+  readonly env?: Partial<Record<ServiceKind | `${ServiceKind}-${number}`, Readonly<Record<string, string>>>>
   /** Other programs in place of the services' own `main.ts`. */
   readonly mains?: Partial<Record<ServiceKind, string>>
   /** What replaces the embedded nats-server, Postgres and devnet. */
@@ -52,6 +52,8 @@ export interface Options {
   readonly nodeAddress?: string | undefined
   /** The executors' wallet: required beside `nodeAddress`, else a public development key. */
   readonly privateKey?: Redacted.Redacted | undefined
+  /** A folder of further keys for the executors, one file each. */
+  readonly privateKeysDir?: string | undefined
   /** How often the event log reaches the disk: `always`, or a duration such as `10s`. From nats-server 2.10 on. */
   readonly natsSyncInterval?: string | undefined
   /** The most that the event log's server stores, such as `64MB`; if it is not named, what the disk allows. */
@@ -180,7 +182,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       command: nodeProgram,
       args: ["--disable-warning=ExperimentalWarning", mains[kind] ?? join(repository, "services", kind, "src/main.ts")],
       cwd: repository,
-      env: { ...shell, ...own, ...env[kind] },
+      env: { ...shell, ...own, ...env[kind], ...env[name] },
       isReady: Processes.readyLine,
       ...files(name)
     })
@@ -216,7 +218,8 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       ...shared,
       AKAVE_NODE_ADDRESS: nodeAddress,
       ...webSocket,
-      AKAVE_PRIVATE_KEY: Redacted.value(privateKey)
+      AKAVE_PRIVATE_KEY: Redacted.value(privateKey),
+      ...(options.privateKeysDir === undefined ? {} : { AKAVE_PRIVATE_KEYS_DIR: options.privateKeysDir })
     })
   }
   const gatewayUrls: Array<string> = []
@@ -301,6 +304,8 @@ const ownSettings = new Set([
   "AKAVE_NODE_ADDRESS",
   "AKAVE_OWNER_ADDRESS",
   "AKAVE_PRIVATE_KEY",
+  "AKAVE_PRIVATE_KEYS_DIR",
+  "AKAVE_PRIVATE_KEY_FILE",
   "DATABASE_URL",
   "HEALTH_PORT",
   "HOST",
@@ -315,7 +320,7 @@ const reachable = (host: string): string => {
 }
 
 /** `executor`, `executor-1`, `executor-2`: one of a kind needs no number. */
-const nameOf = (kind: ServiceKind, index: number) => index === 0 ? kind : `${kind}-${index}`
+const nameOf = (kind: ServiceKind, index: number) => index === 0 ? kind : `${kind}-${index}` as const
 
 /** The address of a private key. The library for it takes a while to load and the usual key's address is known. */
 const addressOf = (privateKey: Redacted.Redacted) =>

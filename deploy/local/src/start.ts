@@ -21,6 +21,9 @@ const settings = Config.all({
   natsUrl: optional("NATS_URL"),
   databaseUrl: optional("DATABASE_URL"),
   nodeAddress: optional("AKAVE_NODE_ADDRESS"),
+  privateKeysDir: Config.option(Config.NonEmptyString("AKAVE_PRIVATE_KEYS_DIR")).pipe(
+    Config.map(Option.getOrUndefined)
+  ),
   privateKey: Config.option(Config.Redacted("AKAVE_PRIVATE_KEY")).pipe(Config.map(Option.getOrUndefined)),
   natsSyncInterval: optional("NATS_SYNC_INTERVAL")
 })

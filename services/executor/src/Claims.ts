@@ -5,7 +5,7 @@ import { Chain } from "@akave-async/sdk/Chain"
 import type { TransactionRefused } from "@akave-async/sdk/Errors"
 import { Effect, Option, Result } from "effect"
 import type { Adoption } from "./Adoption.ts"
-import { ForeignOwner, InsufficientFunds } from "./Failures.ts"
+import { InsufficientFunds } from "./Failures.ts"
 import type { Funds } from "./Funds.ts"
 import { waitsFor } from "./Lane.ts"
 import { Ledger } from "./Ledger.ts"
@@ -29,9 +29,6 @@ export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds
     after: Wallet.Claim | undefined
   ) {
     const claimed = (claim: Wallet.Claim) => ({ _tag: "Claimed", claim }) as const
-    if (job.owner.toLowerCase() !== ledger.signer.toLowerCase()) {
-      return yield* new ForeignOwner({ owner: job.owner, signer: ledger.signer })
-    }
     const prepared = yield* Effect.result(task.operation.prepare(job, part))
     if (Result.isSuccess(prepared)) {
       const [balance, { maxFeePerGas }] = yield* Effect.all([funds.balance, ledger.offer], { concurrency: 2 })

@@ -1,8 +1,10 @@
 /**
- * The process manager: takes the requests for jobs from the durable consumer that all executors share, and works on each job
+ * The process manager of a lane: takes the requests for the wallet's jobs from the durable consumer that all executors with its
+ * key share, and works on each job
  * until it is over. The delivery of a request is held until then, so that the consumer's limit is that of jobs under way, and
  * what has begun is finished before more is begun. What a dead executor held comes to another one.
  */
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { EventLog, type EventLogShape, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import type { Known } from "@akave-async/eventing/Kind"
 import { again, done, type Outcome } from "@akave-async/eventing/Outcome"
@@ -15,15 +17,16 @@ import { Ledger } from "./Ledger.ts"
 import { Operations } from "./Operations.ts"
 import { Steps } from "./Steps.ts"
 
-/** Works on jobs until it is interrupted; then takes no more, ends what is under way, and lets go of the rest. */
+/** Works on the lane's jobs until it is interrupted; then takes no more, ends what is under way, and lets go of the rest. */
 export const run = Effect.gen(function*() {
   const log = yield* EventLog
   const steps = yield* Steps
   const lane = yield* Lane
   const operations = yield* Operations
-  const { signer } = yield* Ledger
   const { read } = yield* Registry
+  const { signer } = yield* Ledger
   const { ackWait, maxInFlight } = yield* ExecutorConfig
+  const owner = signer.toLowerCase()
 
   const work = (
     stored: StoredEvent,
@@ -35,25 +38,39 @@ export const run = Effect.gen(function*() {
     if (operation !== undefined) return steps.work(stored, step, kind.jobs, operation, isFirst)
     return Effect.as(waitsFor(`waits for an executor that knows ${step.operation}`), again(Reaction.delays.newer))
   }
-
-  yield* Reaction.run(log, {
-    name: `executor-${signer.toLowerCase()}`,
+  const reaction = {
     source: "/akave/executor",
     ackWait,
     maxAckPending: maxInFlight,
-    startAt: firstUnfinished(log, read),
-    wants: ({ step }) => step?.step === "requested",
-    handle: ({ isFirst, known, stored }) => lane.work(stored.sequence, work(stored, known, isFirst))
-  })
+    wants: ({ step }: Known) => step?.step === "requested" && step.owner.toLowerCase() === owner,
+    handle: ({ isFirst, known, stored }: Reaction.Wanted) => lane.work(stored.sequence, work(stored, known, isFirst))
+  }
+
+  yield* Effect.all([
+    Reaction.run(log, {
+      ...reaction,
+      name: `executor-${owner}`,
+      filter: `*.${owner}.>`,
+      startAt: firstUnfinished(log, read, owner)
+    }),
+    // The event that redrives a dead letter is on no owner's subject.
+    Reaction.run(log, {
+      ...reaction,
+      name: `executor-${owner}-redriven`,
+      filter: `${DeadLetter.kind}.>`,
+      startAt: Effect.map(log.lastSequence, (last) => last + 1)
+    })
+  ], { concurrency: 2, discard: true })
 })
 
-/** The request of the first job in the log that has not ended, or where the next one will be. */
-const firstUnfinished = Effect.fnUntraced(function*(log: EventLogShape, read: Registered["read"]) {
+/** The request of the owner's first job in the log that has not ended, or where the next one will be. */
+const firstUnfinished = Effect.fnUntraced(function*(log: EventLogShape, read: Registered["read"], owner: string) {
   const last = yield* log.lastSequence
   const requests = new Map<string, number>()
   if (last > 0) {
     yield* log.subscribe(1).pipe(
       Stream.takeUntil(({ sequence }) => sequence >= last),
+      Stream.filter(({ subject }) => subject.split(".", 2)[1] === owner),
       Stream.runForEach((stored) =>
         Effect.sync(() => {
           const event = read(stored)

@@ -4,17 +4,16 @@ import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
 import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
-import * as Service from "@akave-async/platform/Service"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { Buckets } from "@akave-async/sdk/Buckets"
 import { Chain } from "@akave-async/sdk/Chain"
-import { Wallet } from "@akave-async/sdk/Wallet"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Schedule } from "effect"
 import * as Executor from "./Executor.ts"
 import * as Failpoint from "./Failpoint.ts"
 import * as Keeper from "./Keeper.ts"
 import { Lane } from "./Lane.ts"
+import { Lanes, run as openLanes } from "./Lanes.ts"
 import { Ledger } from "./Ledger.ts"
 import { LedgerLog } from "./LedgerLog.ts"
 import { Operations } from "./Operations.ts"
@@ -33,32 +32,36 @@ const NodeAnswers = Layer.effectDiscard(Effect.gen(function*() {
 
 const WalletLedger = Layer.unwrap(LedgerLog.use((log) => Effect.succeed(Ledger.layer(log))))
 
-const Reactions = Layer.effectDiscard(Effect.gen(function*() {
+/** What a wallet's work needs, on what all lanes share. */
+const lane = Layer.effectDiscard(Effect.gen(function*() {
+  const lanes = yield* Lanes
+  const { report } = yield* Lane
+  const { signer } = yield* Ledger
+  yield* LaneReports.answer(report)
   yield* Effect.forkScoped(Executor.run)
   yield* Effect.forkScoped(Keeper.run)
-  const { signer } = yield* Ledger
-  yield* Service.ready({ signer })
-}))
+  yield* lanes.opened({ owner: signer, report, ledger: yield* LedgerLog })
+})).pipe(
+  Layer.provide([Steps.layer, Lane.layer, Operations.layer]),
+  Layer.provide([WalletLedger, Shortages.layer, Buckets.layer]),
+  Layer.provide(LedgerLog.layerConfig)
+)
 
 const Health = Layer.unwrap(Effect.gen(function*() {
   const log = yield* EventLog
-  const ledger = yield* LedgerLog
   const chain = yield* Chain
-  const lane = yield* Lane
-  yield* LaneReports.answer(lane.report)
+  const lanes = yield* Lanes
   return HealthServer.layer({
     event_log: log.lastSequence,
-    ledger: ledger.lastSequence,
+    ledger: lanes.ledgers,
     chain: chain.blockNumber,
-    lanes: Effect.flatMap(lane.report, (report) => LaneReports.state([report]))
+    lanes: Effect.flatMap(lanes.reports, LaneReports.state)
   })
 }))
 
-export const layer = Layer.merge(Reactions, Health).pipe(
-  Layer.provide([Steps.layer, Lane.layer, Operations.layer]),
-  Layer.provide([WalletLedger, Receipts.layer, Shortages.layer, Buckets.layer, Failpoint.layerConfig]),
-  Layer.provide(LedgerLog.layerConfig),
+export const layer = Layer.merge(Layer.effectDiscard(openLanes(lane)), Health).pipe(
+  Layer.provide([Lanes.layer, Receipts.layer, Failpoint.layerConfig]),
   Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),
-  Layer.provide([AkaveNode.layerConfig, Wallet.layerConfig, EventLogJetStream.layerConfig]),
+  Layer.provide([AkaveNode.layerConfig, EventLogJetStream.layerConfig]),
   Layer.provide([Nats.layerConfig("executor"), NodeServices.layer])
 )

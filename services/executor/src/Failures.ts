@@ -25,16 +25,6 @@ export class InsufficientFunds extends Schema.TaggedError<InsufficientFunds>()("
   readonly isRetryable = true
 }
 
-/** The job is for a wallet whose key this executor does not hold. */
-export class ForeignOwner extends Schema.TaggedError<ForeignOwner>()("ForeignOwner", {
-  owner: Schema.String,
-  signer: Schema.String
-}) {
-  override readonly message =
-    `The job is for ${this.owner}, but the executors sign for ${this.signer}; AKAVE_OWNER_ADDRESS must be their address`
-  readonly isRetryable = false
-}
-
 /** The chain did not use the job's nonce in time, so it was used up without effect. */
 export class DeadlinePassed extends Schema.TaggedError<DeadlinePassed>()("DeadlinePassed", {
   deadline: Schema.Duration
@@ -56,7 +46,6 @@ export class NotSent extends Data.TaggedError("NotSent")<{
 export type ChainFailure =
   | ContractError
   | DeadlinePassed
-  | ForeignOwner
   | InsufficientFunds
   | InvalidArgument
   | RpcError
@@ -80,7 +69,6 @@ export const toFailure = (error: ChainFailure): Job.Failure => {
       return { category: "insufficient_funds", code: "InsufficientFunds", message }
     case "DeadlinePassed":
       return { category: "chain_timeout", code: "DeadlinePassed", message }
-    case "ForeignOwner":
     case "InvalidArgument":
       return { category: "invalid_request", code: error._tag, message }
   }

@@ -495,32 +495,6 @@ describe("an attempt that fails", () => {
   }
 })
 
-it.effect("refuses a job for a wallet that is not the executors' own", () =>
-  Effect.gen(function*() {
-    const { claims, executor, log } = yield* bench
-    const foreigner = Address.make("0xd25d1b870ec0162ebf0acf173f47b738ff0cb421")
-    const event = Bucket.BucketRequested.make({ jobId: other, name, owner: foreigner, occurredAt: yield* DateTime.now })
-    const foreign = Bucket.subject(foreigner, name)
-    const encoded = yield* codec.encode(event, {
-      id: idOf(event),
-      source: "/test",
-      subject: foreign,
-      time: event.occurredAt
-    })
-    yield* log.append(foreign, { revision: 0 }, encoded)
-    const stored = yield* Effect.flatMap(log.last(foreign), Effect.fromOption)
-    const step = Bucket.stepOf(event)
-    if (step.step !== "requested" || kind.jobs === undefined) throw new Error("a request is the first step")
-    const steps = yield* executor()
-    assert.deepStrictEqual(yield* steps.work(stored, step, kind.jobs, steps.operation, true), done)
-    const { job } = (yield* load(log, foreign)).state
-    assert.deepInclude(job?.status === "failed" ? job.error : undefined, {
-      category: "invalid_request",
-      code: "ForeignOwner"
-    })
-    assert.lengthOf(yield* claims, 0)
-  }))
-
 describe("a bucket that is there already", () => {
   test("is adopted with the transaction that created it", ({ attempt, claims, executor, last, tags, world }) =>
     Effect.gen(function*() {

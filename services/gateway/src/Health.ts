@@ -1,12 +1,13 @@
 /** Whether what the gateway depends on is there. */
 import type { Readiness } from "@akave-async/api/Resources"
+import { Address } from "@akave-async/domain/Chain"
 import { EventLog, lost } from "@akave-async/eventing/EventLog"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
 import { check, patience } from "@akave-async/platform/HealthCheck"
 import { durabilityConfig, Nats } from "@akave-async/platform/Nats"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import * as JsonRpc from "@akave-async/sdk/JsonRpc"
-import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
+import { Clock, Config, Context, Effect, Layer, Option, Schema } from "effect"
 import { ReadModel } from "./ReadModel.ts"
 
 export class Health extends Context.Service<Health, {
@@ -19,6 +20,7 @@ export class Health extends Context.Service<Health, {
       const readModel = yield* ReadModel
       const node = yield* AkaveNode
       const durability = yield* durabilityConfig
+      const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
 
       /** Where the log ends, which is never before what the read model has applied. */
       const eventLog = Effect.gen(function*() {
@@ -66,7 +68,7 @@ export class Health extends Context.Service<Health, {
       })
 
       const lanes = LaneReports.ask.pipe(
-        Effect.flatMap(LaneReports.state),
+        Effect.flatMap(LaneReports.stateOf(owner)),
         Effect.provideService(Nats, yield* Nats)
       )
 

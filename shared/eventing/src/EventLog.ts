@@ -86,6 +86,11 @@ export interface ConsumerOptions {
   readonly ackWait: Duration.Duration
   /** How many events may be unsettled at once, over all readers of this consumer. */
   readonly maxAckPending: number
+  /**
+   * The events that are handed out: those whose subjects have these tokens; `*` stands for any one, `>` for one or more at the
+   * end. All, if it is not given.
+   */
+  readonly filter?: string
   /** The first event that a consumer which the log does not know yet is handed; the first of all if it is not given. */
   readonly startAt?: Effect.Effect<Sequence, LogUnavailable>
 }

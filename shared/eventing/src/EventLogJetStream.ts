@@ -511,7 +511,9 @@ export const attach = Effect.fnUntraced(function*(
     inProgress: request("in progress", async () => message.working())
   })
 
-  const consume: EventLogShape["consume"] = ({ ackWait, maxAckPending, name, startAt = Effect.succeed(1) }) =>
+  const consume: EventLogShape["consume"] = (
+    { ackWait, filter = ">", maxAckPending, name, startAt = Effect.succeed(1) }
+  ) =>
     Stream.suspend(() => {
       const settings = { ack_wait: nanos(Duration.toMillis(ackWait)), max_ack_pending: maxAckPending }
       /** All events up to here are known to be settled: a consumer that is made anew needs to start no earlier. */
@@ -530,13 +532,19 @@ export const attach = Effect.fnUntraced(function*(
             ack_policy: AckPolicy.Explicit,
             deliver_policy: DeliverPolicy.StartSequence,
             opt_start_seq: from,
+            filter_subject: `${prefix}.${filter}`,
             ...settings,
             max_deliver: -1
           }))
       const ensure = Effect.gen(function*() {
         const found = yield* request("consumer info", info)
         if (found === undefined) yield* add(settled > 0 ? settled + 1 : yield* startAt)
-        else if (found.config.ack_wait !== settings.ack_wait || found.config.max_ack_pending !== maxAckPending) {
+        // What it is handed can't be changed on every server: it begins again with all that is not settled.
+        else if (found.config.filter_subject !== `${prefix}.${filter}`) {
+          const from = yield* startAt
+          yield* request("delete consumer", () => manager.consumers.delete(stream, name))
+          yield* add(from)
+        } else if (found.config.ack_wait !== settings.ack_wait || found.config.max_ack_pending !== maxAckPending) {
           yield* request("update consumer", () => manager.consumers.update(stream, name, settings))
         }
       })

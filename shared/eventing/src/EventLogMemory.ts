@@ -86,16 +86,23 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
   /** The next event this consumer is owed, redeliveries first; or how many milliseconds until one may be. */
   const take = (consumer: Consumer, maxAckPending: number, now: number): StoredEvent | number => {
     const due = Array.from(consumer.pending).filter(([, { dueAt }]) => dueAt <= now).map(([sequence]) => sequence)
+    while (
+      consumer.next <= present().length && !isMatch(present()[consumer.next - 1]?.subject ?? "", consumer.filter)
+    ) {
+      consumer.next++
+    }
     const isRoom = consumer.pending.size < maxAckPending && consumer.next <= present().length
     const sequence = due.length > 0 ? Math.min(...due) : isRoom ? consumer.next++ : undefined
     const event = sequence === undefined ? undefined : present()[sequence - 1]
     return event ?? Math.min(Infinity, ...Array.from(consumer.pending.values(), ({ dueAt }) => dueAt - now))
   }
 
-  const consume: EventLogShape["consume"] = ({ ackWait, maxAckPending, name, startAt = Effect.succeed(1) }) =>
+  const consume: EventLogShape["consume"] = (
+    { ackWait, filter = ">", maxAckPending, name, startAt = Effect.succeed(1) }
+  ) =>
     Stream.unwrap(Effect.gen(function*() {
-      const next = consumers.has(name) ? 1 : yield* startAt
-      const consumer = consumers.get(name) ?? { next, pending: new Map() }
+      const known = consumers.get(name)
+      const consumer = known?.filter === filter ? known : { next: yield* startAt, pending: new Map(), filter }
       consumers.set(name, consumer)
       return handedOut(consumer, ackWait, maxAckPending)
     }))
@@ -150,7 +157,7 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
         known("read"),
         (events) =>
           Option.fromNullishOr(
-            events.find(({ sequence, subject }) => sequence >= from && isUnder(subject, tokens))
+            events.find(({ sequence, subject }) => sequence >= from && isMatch(subject, `${tokens}.>`))
           )
       ),
     lastSequence: Effect.map(known("look"), (events) => events.length),
@@ -159,9 +166,13 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
   }
 })
 
-const isUnder = (subject: string, tokens: string): boolean => {
-  const [wanted, found] = [tokens.split("."), subject.split(".")]
-  return found.length > wanted.length && wanted.every((token, n) => token === "*" || token === found[n])
+/** Whether a subject has these tokens, of which `*` stands for any one and `>` for one or more at the end. */
+const isMatch = (subject: string, filter: string): boolean => {
+  const [wanted, found] = [filter.split("."), subject.split(".")]
+  const isOpen = wanted.at(-1) === ">"
+  const fixed = isOpen ? wanted.slice(0, -1) : wanted
+  return (isOpen ? found.length > fixed.length : found.length === fixed.length) &&
+    fixed.every((token, n) => token === "*" || token === found[n])
 }
 
 /** A log of its own, empty. */
@@ -170,6 +181,7 @@ export const open: Effect.Effect<EventLogShape> = Effect.suspend(() => openOn({ 
 export const layer: Layer.Layer<EventLog> = Layer.effect(EventLog, open)
 
 interface Consumer {
+  readonly filter: string
   /** The sequence to deliver for the first time next. */
   next: number
   /** What was delivered and not settled, and when each is due to be delivered again. */

@@ -77,6 +77,14 @@ export class LaneStalled extends Schema.TaggedError<LaneStalled>()("LaneStalled"
   override readonly message = this.sentence
 }
 
+/** The state of one wallet's lane: as {@link state}, and a failure where no executor has its key. */
+export const stateOf = (owner: string) => (reports: ReadonlyArray<LaneReport>): Effect.Effect<string, LaneStalled> => {
+  const ofOwner = reports.filter((report) => report.owner.toLowerCase() === owner.toLowerCase())
+  return reports.length > 0 && ofOwner.length === 0
+    ? Effect.fail(new LaneStalled({ sentence: `no executor that answers has the key of ${owner}` }))
+    : state(ofOwner)
+}
+
 /**
  * The state of all lanes in a sentence; it is a failure where a lane is stalled or no executor answers. A lane is stalled if
  * one of its executors says so and no other one gets on.

@@ -313,6 +313,33 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.deepStrictEqual([...seen, `${textOf(next.event)}/${next.deliveryCount}`], ["1/1", "2/1", "3/1", "4/1"])
       }))
 
+    test("hands a consumer the events of its filter, and what it holds does not count for others", ({ log }) =>
+      Effect.gen(function*() {
+        for (const subject of ["bucket.a.x", "bucket.b.x", "crate.a.y.z", "bucket.a", "dead-letter.1", "bucket.b.y"]) {
+          yield* log.append(subject, { revision: 0 }, event(subject))
+        }
+        const take = (name: string, filter: string, count: number) =>
+          log.consume(consumer(name, { filter, maxAckPending: 2, ackWait: Duration.minutes(1) })).pipe(
+            Stream.take(count),
+            Stream.runCollect,
+            Effect.map((deliveries) => deliveries.map((delivery) => textOf(delivery.event)))
+          )
+        assert.deepStrictEqual(yield* take("a", "*.a.>", 2), ["bucket.a.x", "crate.a.y.z"])
+        assert.deepStrictEqual(yield* take("b", "*.b.>", 2), ["bucket.b.x", "bucket.b.y"])
+        assert.deepStrictEqual(yield* take("d", "dead-letter.>", 1), ["dead-letter.1"])
+      }))
+
+    test("begins again where it is told to, when a consumer's filter has changed", ({ log }) =>
+      Effect.gen(function*() {
+        for (const subject of ["a.x", "b.x", "a.y"]) yield* log.append(subject, { revision: 0 }, event(subject))
+        const take = (options: Partial<ConsumerOptions>) =>
+          Effect.flatMap(first(log, consumer("c", options)), (delivery) =>
+            Effect.as(delivery.ack, textOf(delivery.event)))
+        assert.strictEqual(yield* take({ filter: "a.>" }), "a.x")
+        assert.strictEqual(yield* take({ filter: "b.>", startAt: Effect.succeed(1) }), "b.x")
+        assert.strictEqual(yield* take({ filter: "a.>", startAt: Effect.succeed(2) }), "a.y")
+      }))
+
     test("delivers again after the ack wait, also to another reader after the first one died", ({ log }) =>
       Effect.gen(function*() {
         yield* log.append("a", { revision: 0 }, event("one"))

@@ -1,0 +1,68 @@
+/**
+ * The lanes of this executor: one for each wallet that it has the key of. A lane is all that a wallet's work needs, and knows
+ * of no other wallet; the chain's connection and the event log are shared. What befalls one lane delays no other.
+ */
+import type { EventLogShape, LogUnavailable } from "@akave-async/eventing/EventLog"
+import type { LaneReport } from "@akave-async/eventing/LaneReports"
+import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import * as Service from "@akave-async/platform/Service"
+import { Wallet } from "@akave-async/sdk/Wallet"
+import { Context, Duration, Effect, Layer, Schedule, Stream } from "effect"
+import * as Keys from "./Keys.ts"
+
+/** A lane, as others in this process see it. */
+export interface Opened {
+  readonly owner: string
+  readonly report: Effect.Effect<LaneReport>
+  readonly ledger: EventLogShape
+}
+
+export class Lanes extends Context.Service<Lanes, {
+  /** Called by a lane that serves its wallet. */
+  opened(lane: Opened): Effect.Effect<void>
+  /** How all lanes get on. */
+  readonly reports: Effect.Effect<ReadonlyArray<LaneReport>>
+  /** The positions of all ledgers, as one text; fails with the first that can't be asked. */
+  readonly ledgers: Effect.Effect<string, LogUnavailable>
+}>()("@akave-async/executor/Lanes") {
+  static readonly layer = Layer.sync(Lanes, () => {
+    const lanes = new Map<string, Opened>()
+    return Lanes.of({
+      opened: (lane) => {
+        lanes.set(lane.owner, lane)
+        return lanes.size === 1
+          ? Service.ready({ signer: lane.owner })
+          : Effect.logInfo(`opened the lane of ${lane.owner}`)
+      },
+      reports: Effect.suspend(() => Effect.forEach(lanes.values(), ({ report }) => report)),
+      ledgers: Effect.suspend(() =>
+        Effect.forEach(lanes.values(), ({ ledger }) => ledger.lastSequence, { concurrency: "unbounded" })
+      ).pipe(Effect.map((positions) => `at ${positions.join(", ")}`))
+    })
+  })
+}
+
+/** A lane that ended is opened again after this. */
+const reopen = Schedule.jittered(Schedule.spaced(Duration.seconds(1)))
+
+/**
+ * Opens a lane for each key, and for each that is added later. Reports that this process is ready when the first lane is open;
+ * at once, where it has no key so far.
+ */
+export const run = Effect.fnUntraced(function*<E, R>(lane: Layer.Layer<never, E, R | Wallet>) {
+  const { first, added } = yield* Keys.wallets
+  const scope = yield* Effect.scope
+  const open = (wallet: Wallet["Service"]) => {
+    const warn = NowAndThen.make()
+    return Layer.launch(Layer.fresh(lane)).pipe(
+      Effect.provideService(Wallet, wallet),
+      Effect.tapCause((cause) => warn(`the lane of ${wallet.address} is opened again`, cause)),
+      Effect.sandbox,
+      Effect.retry(reopen),
+      Effect.forkIn(scope)
+    )
+  }
+  yield* Effect.forEach(first, open)
+  yield* Effect.forkScoped(Stream.runForEach(added, open))
+  if (first.length === 0) yield* Service.ready({ signers: 0 })
+})
