@@ -100,6 +100,46 @@ it("keeps the domain pure: it imports effect and nothing else", () => {
   assert.deepStrictEqual([...packages], ["effect"])
 })
 
+it("has a domain that reads no clock: callers bring the time", () => {
+  const wrong = globSync("shared/domain/src/**/*.ts", { cwd: root }).filter((file) =>
+    /\bDateTime\.now|\bDate\.now|\bnew Date\(|\bClock\b|\bRandom\b/.test(readFileSync(join(root, file), "utf8"))
+  )
+  assert.deepStrictEqual(wrong, [])
+})
+
+it("has no cycle of imports, of types or of values", () => {
+  const manifests = new Map(folders.map((folder): [string, { readonly exports?: Readonly<Record<string, string>> }] => [
+    folder,
+    json(`${folder}/package.json`)
+  ]))
+  /** The file that an import names, where it is one of this repository's. */
+  const resolve = ({ file, specifier }: Import): string | undefined => {
+    if (specifier.startsWith(".")) return join(dirname(file), specifier)
+    const folder = nameOf.get(packageOf(specifier))
+    const path = specifier.split("/").slice(2).join("/")
+    if (folder === undefined) return undefined
+    const isTest = path.startsWith("test/") && manifests.get(folder)?.exports?.["./test/*"] !== undefined
+    return join(folder, isTest ? `${path}.ts` : `src/${path}.ts`)
+  }
+  const imports = folders.filter((folder) => folder !== "proto").flatMap(importsOf)
+  const targets = new Map<string, Set<string>>()
+  for (const one of imports) {
+    const target = resolve(one)
+    if (target !== undefined) targets.set(one.file, (targets.get(one.file) ?? new Set()).add(target))
+  }
+  const done = new Set<string>()
+  const cycles: Array<string> = []
+  const visit = (file: string, path: ReadonlyArray<string>) => {
+    if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(" → "))
+    if (path.includes(file) || done.has(file)) return
+    for (const target of targets.get(file) ?? []) visit(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of targets.keys()) visit(file, [])
+  assert.isAbove(targets.size, 100)
+  assert.deepStrictEqual(cycles, [])
+})
+
 it("runs effects, and reads the environment, only where a process starts", () => {
   // At the edge to a foreign library's callbacks, an effect is run with the context that surrounds it.
   // Every service starts in Service.ts.

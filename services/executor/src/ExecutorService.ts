@@ -4,11 +4,12 @@ import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
 import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
+import * as Retry from "@akave-async/platform/Retry"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { Buckets } from "@akave-async/sdk/Buckets"
 import { Chain } from "@akave-async/sdk/Chain"
 import { NodeServices } from "@effect/platform-node"
-import { Effect, Layer, Schedule } from "effect"
+import { Effect, Layer } from "effect"
 import * as Executor from "./Executor.ts"
 import * as Failpoint from "./Failpoint.ts"
 import * as Keeper from "./Keeper.ts"
@@ -26,7 +27,7 @@ const NodeAnswers = Layer.effectDiscard(Effect.gen(function*() {
   const node = yield* AkaveNode
   yield* node.ping.pipe(
     Effect.tapError((error) => Effect.logWarning(`waiting for the node: ${error.message}`)),
-    Effect.retry(Schedule.spaced("1 second"))
+    Effect.retry(Retry.endless("1 second"))
   )
 }))
 

@@ -3,7 +3,7 @@
  * those in a folder (`AKAVE_PRIVATE_KEYS_DIR`, one file a key), which is looked at again and again. A key is in no message.
  */
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
-import { InvalidArgument } from "@akave-async/sdk/Errors"
+import type { InvalidArgument } from "@akave-async/sdk/Errors"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import { Config, Context, Duration, Effect, FileSystem, Layer, Option, Path, Redacted, Schema, Stream } from "effect"
 

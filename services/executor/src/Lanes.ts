@@ -5,9 +5,10 @@
 import type { EventLogShape, LogUnavailable } from "@akave-async/eventing/EventLog"
 import type { LaneReport } from "@akave-async/eventing/LaneReports"
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import * as Retry from "@akave-async/platform/Retry"
 import * as Service from "@akave-async/platform/Service"
 import { Wallet } from "@akave-async/sdk/Wallet"
-import { Context, Duration, Effect, Layer, Schedule, Stream } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
 import * as Keys from "./Keys.ts"
 
 /** A lane, as others in this process see it. */
@@ -42,9 +43,6 @@ export class Lanes extends Context.Service<Lanes, {
   })
 }
 
-/** A lane that ended is opened again after this. */
-const reopen = Schedule.jittered(Schedule.spaced(Duration.seconds(1)))
-
 /**
  * Opens a lane for each key, and for each that is added later. Reports that this process is ready when the first lane is open;
  * at once, where it has no key so far.
@@ -58,7 +56,7 @@ export const run = Effect.fnUntraced(function*<E, R>(lane: Layer.Layer<never, E,
       Effect.provideService(Wallet, wallet),
       Effect.tapCause((cause) => warn(`the lane of ${wallet.address} is opened again`, cause)),
       Effect.sandbox,
-      Effect.retry(reopen),
+      Effect.retry(Retry.endless("1 second")),
       Effect.forkIn(scope)
     )
   }

@@ -17,6 +17,7 @@ import {
   type StoredEvent,
   WrongRevision
 } from "@akave-async/eventing/EventLog"
+import * as Retry from "@akave-async/platform/Retry"
 import { Chain, type Fees } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
 import { type Prepared, preparedOf, Wallet as Signer } from "@akave-async/sdk/Wallet"
@@ -32,7 +33,6 @@ import {
   Option,
   Queue,
   Result,
-  Schedule,
   Schema
 } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
@@ -110,10 +110,10 @@ export class Ledger extends Context.Service<Ledger, {
 /** Claims signed and stored in one turn: a turn holds up this process for some ten milliseconds. */
 const groupSize = 64
 /** What the log did not answer is asked again for this long before the jobs of a turn go back to their queue. */
-const reread = Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
+const reread = Retry.within("5 seconds", "200 millis")
 
 /** Rivals that are first each time are waited out for this long. */
-const rivals = Schedule.jittered(Schedule.spaced("20 millis")).pipe(Schedule.upTo({ duration: "5 seconds" }))
+const rivals = Retry.within("5 seconds", "20 millis")
 /** The base fee moves by an eighth a block at most, and an offer outlives several such moves. */
 const feesTtl = Duration.millis(500)
 /** What a transfer of nothing to oneself needs, in gas units. */

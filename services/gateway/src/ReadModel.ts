@@ -7,8 +7,9 @@ import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import type * as Job from "@akave-async/domain/Job"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { readModelTable } from "@akave-async/platform/Postgres"
+import * as Retry from "@akave-async/platform/Retry"
 import { bucketId } from "@akave-async/sdk/Buckets"
-import { Config, Context, Duration, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { Config, Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 
 /** A query without an answer is given up after this. */
@@ -149,7 +150,7 @@ export class ReadModel extends Context.Service<ReadModel, {
 }
 
 /** For 2 s, every 20 ms: a projector that runs is there sooner. */
-const catchUp = Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "2 seconds" }))
+const catchUp = Retry.within("2 seconds", "20 millis")
 
 const decodeJob = Schema.decodeUnknownEffect(Schema.toCodecJson(Bucket.BucketJob))
 const decodeLetters = Schema.decodeUnknownEffect(

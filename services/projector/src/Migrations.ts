@@ -1,6 +1,7 @@
 /** The tables of the read model, one migration a change, additive. All of them can be dropped and filled again. */
 import { ReadModelSchema, readModelTable } from "@akave-async/platform/Postgres"
-import { Effect, Record, Schedule, Schema } from "effect"
+import * as Retry from "@akave-async/platform/Retry"
+import { Effect, Record, Schema } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
 
 const readModel = Effect.gen(function*() {
@@ -132,6 +133,6 @@ export const migrate = Effect.gen(function*() {
     table: `${schema}.schema_migrations`
   })
 }).pipe(
-  Effect.retry({ times: 5, schedule: Schedule.spaced("500 millis") }),
+  Effect.retry(Retry.times(5, "500 millis")),
   Effect.mapError((cause) => new MigrationFailed({ cause }))
 )

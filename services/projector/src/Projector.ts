@@ -7,7 +7,8 @@ import * as HashChain from "@akave-async/eventing/HashChain"
 import { Registry } from "@akave-async/eventing/Registry"
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
 import { readModelTable } from "@akave-async/platform/Postgres"
-import { Effect, Metric, Option, Schedule, Schema, Stream } from "effect"
+import * as Retry from "@akave-async/platform/Retry"
+import { Effect, Metric, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Batch from "./Batch.ts"
 import * as Projections from "./Projections.ts"
@@ -125,6 +126,6 @@ export const run = Effect.suspend(() => {
     yield* Stream.runForEachArray(log.subscribe(sequence + 1), apply)
   }).pipe(
     Effect.tapError((error) => warn(error.message, error.cause)),
-    Effect.retry({ schedule: Schedule.spaced("500 millis") })
+    Effect.retry(Retry.endless("500 millis"))
   )
 })

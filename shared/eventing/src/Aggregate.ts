@@ -1,4 +1,5 @@
 /** How an aggregate is read from the log and changed in it: every aggregate that has a subject of its own, in one way. */
+import * as Retry from "@akave-async/platform/Retry"
 import { DateTime, Effect, Result } from "effect"
 import type { CloudEvents } from "./CloudEvent.ts"
 import { type EventLogShape, LogUnavailable, type Revision, WrongRevision } from "./EventLog.ts"
@@ -34,7 +35,7 @@ export interface Origin {
 }
 
 /** Writers that race for one aggregate: each round one of them wins, so a longer run of losses is a defect. */
-const rereads = 20
+const rereads = Retry.times(20, "5 millis")
 
 export const make = <State, Event>({ codec, evolve, idOf, initial, jobIdOf }: Aggregate<State, Event>) => {
   /**
@@ -85,7 +86,7 @@ export const make = <State, Event>({ codec, evolve, idOf, initial, jobIdOf }: Ag
     return yield* decideOn(known).pipe(
       Effect.catchIf(
         isBeaten,
-        () => Effect.flatMap(load(log, subject), decideOn).pipe(Effect.retry({ while: isBeaten, times: rereads }))
+        () => Effect.flatMap(load(log, subject), decideOn).pipe(Effect.retry({ while: isBeaten, schedule: rereads }))
       ),
       Effect.catchIf((error) => error instanceof WrongRevision, Effect.die)
     )

@@ -4,7 +4,17 @@
  * change is written as the next version, and an {@link Upcaster} reads each earlier one.
  */
 import { DateTime, Effect, Result, Schema } from "effect"
-import type { StoredEvent } from "./EventLog.ts"
+
+/** A message's place in the log, from 1. */
+export type Sequence = number
+/** An event as it is stored. */
+export interface StoredEvent {
+  readonly sequence: Sequence
+  readonly subject: string
+  /** Header names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly data: Uint8Array
+}
 
 /** An event that is ready to be appended. */
 export interface NewEvent {

@@ -4,20 +4,12 @@
  */
 import type { Option, Stream } from "effect"
 import { Context, Duration, Effect, Schema } from "effect"
-import { type NewEvent, UndecodableEvent } from "./CloudEvent.ts"
+import { type NewEvent, type Sequence, type StoredEvent, UndecodableEvent } from "./CloudEvent.ts"
 
-/** A message's place in the log, from 1. */
-export type Sequence = number
+export type { Sequence, StoredEvent } from "./CloudEvent.ts"
+
 /** The sequence of the last message on a subject when it was read, 0 for none. */
 export type Revision = number
-
-export interface StoredEvent {
-  readonly sequence: Sequence
-  readonly subject: string
-  /** Header names in lower case. */
-  readonly headers: Readonly<Record<string, string>>
-  readonly data: Uint8Array
-}
 
 /** What the writer saw when it decided; the append is refused if something came in between. */
 export type Expected =

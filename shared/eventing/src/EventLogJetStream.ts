@@ -4,6 +4,7 @@
  */
 import { Nats } from "@akave-async/platform/Nats"
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import * as Retry from "@akave-async/platform/Retry"
 import {
   AckPolicy,
   type ConsumerInfo,
@@ -115,7 +116,7 @@ const minLookInterval = Duration.millis(3 * heartbeat)
 /** How often readers of everything are looked at, and the log itself. */
 const lookInterval = Duration.seconds(5)
 /** A reader that ended is opened again without limit: nothing else would hand out what the log holds. */
-const reopen = Schedule.jittered(Schedule.spaced("250 millis"))
+const reopen = Retry.endless("250 millis")
 
 const request = <A>(operation: string, call: () => Promise<A>): Effect.Effect<A, LogUnavailable> =>
   Effect.tryPromise({ try: call, catch: (cause) => new LogUnavailable({ operation, cause }) })

@@ -6,7 +6,8 @@
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
 import * as NowAndThen from "@akave-async/platform/NowAndThen"
-import { Cause, Duration, Effect, Exit, FiberSet, Metric, Option, Schedule, Schema, Stream } from "effect"
+import * as Retry from "@akave-async/platform/Retry"
+import { Cause, Duration, Effect, Exit, FiberSet, Metric, Option, Schema, Stream } from "effect"
 import * as DeadLetterEvents from "./DeadLetterEvents.ts"
 import {
   type ConsumerOptions,
@@ -148,7 +149,7 @@ export const run = Effect.fnUntraced(
     yield* log.consume(consumer).pipe(
       Stream.runForEach(take),
       Effect.tapError((error) => Effect.logWarning(error.message)),
-      Effect.retry(Schedule.spaced(pause)),
+      Effect.retry(Retry.endless(pause)),
       Effect.ensuring(Effect.timeoutOption(FiberSet.awaitEmpty(underWay), drainTime))
     )
   },
