@@ -1,22 +1,23 @@
 /** Buckets of the storage network: created and deleted by transactions, read from the node or from the chain itself. */
-import { Context, DateTime, Duration, Effect, Layer, Option, Schedule, Semaphore } from "effect"
+import { Context, DateTime, Effect, Layer, Option, Schedule, Semaphore } from "effect"
 import { concat, getBytes, isAddress, keccak256, toUtf8Bytes, ZeroHash } from "ethers"
 import { createBucketTopic, deleteBucketTopic, type ErrorName, storage } from "./Abi.ts"
 import { AkaveNode, type BucketEntry, type BucketView } from "./AkaveNode.ts"
 import { Chain, type Receipt } from "./Chain.ts"
+import type { SettleTimeout, TransactionReverted } from "./Errors.ts"
 import {
   type BucketNotFound,
   type ContractError,
   InvalidArgument,
   type NodeError,
   RpcError,
-  SettleTimeout,
   type TransactionRefused,
-  TransactionReverted,
   type UnknownRevert
 } from "./Errors.ts"
-import { transient } from "./Retry.ts"
-import { type Prepared, type Signed, Wallet } from "./Wallet.ts"
+import { Sender, type SettleOptions } from "./Sender.ts"
+import { type Prepared, Wallet } from "./Wallet.ts"
+
+export type { SettleOptions } from "./Sender.ts"
 
 /**
  * The id that the Storage contract gives a bucket: keccak256 of the name's UTF-8 bytes followed by the owner's 20 bytes,
@@ -50,13 +51,6 @@ export interface DeletedBucket extends Change {
 export interface MinedTransaction {
   readonly hash: string
   readonly blockNumber: number
-}
-
-export interface SettleOptions {
-  /** Blocks that must hold the transaction or follow it; 1, the default, means that it is mined. */
-  readonly confirmations?: number
-  /** 2 minutes by default. */
-  readonly timeout?: Duration.Input
 }
 
 type Refusal = ContractError | UnknownRevert
@@ -139,14 +133,8 @@ export class Buckets extends Context.Service<Buckets, {
   static readonly layer: Layer.Layer<Buckets, never, AkaveNode | Chain | Wallet> = Layer.effect(
     Buckets,
     Effect.suspend(() => make)
-  )
+  ).pipe(Layer.provide(Sender.layer))
 }
-
-/** How often a transaction that is waited for is looked for. */
-const pollInterval = Duration.millis(250)
-
-/** Another nonce is tried this often at most, when others use the same key. */
-const nonceTries = { times: 5, schedule: Schedule.jittered(Schedule.spaced("200 millis")) }
 
 /**
  * A deletion is prepared anew this often at most. A deletion that is mined moves one bucket, so of those that were prepared
@@ -165,6 +153,7 @@ const make = Effect.gen(function*() {
   const node = yield* AkaveNode
   const chain = yield* Chain
   const wallet = yield* Wallet
+  const sender = yield* Sender
 
   const { chainId, storageAddress: to } = chain
 
@@ -210,32 +199,6 @@ const make = Effect.gen(function*() {
     Effect.retry({ times: 3, while: isListChanged })
   )
 
-  const settle = Effect.fn("Buckets.settle")(function*(hash: string, options: SettleOptions = {}) {
-    const { confirmations = 1, timeout = "2 minutes" } = options
-    const settled = Effect.gen(function*() {
-      const receipt = yield* chain.receipt(hash)
-      if (confirmations <= 1 || Option.isNone(receipt)) return receipt
-      const depth = (yield* chain.blockNumber) - receipt.value.blockNumber + 1
-      return depth >= confirmations ? receipt : Option.none()
-    })
-    const found = yield* settled.pipe(
-      Effect.catchIf((error) => error.isRetryable, () => Effect.succeedNone),
-      Effect.repeat({ until: Option.isSome, schedule: Schedule.spaced(pollInterval) }),
-      Effect.timeoutOrElse({
-        duration: timeout,
-        orElse: () => Effect.fail(new SettleTimeout({ transactionHash: hash }))
-      })
-    )
-    const receipt = yield* Effect.fromOption(found).pipe(Effect.orDie)
-    if (receipt.status === "success") return receipt
-    const cause = yield* Effect.option(chain.explainRevert(receipt))
-    return yield* new TransactionReverted({
-      transactionHash: hash,
-      blockNumber: receipt.blockNumber,
-      ...(Option.isSome(cause) ? { cause: cause.value } : {})
-    })
-  })
-
   const onChain = Effect.fn("Buckets.onChain")(
     function*({ block, name, owner }: { readonly name: string; readonly owner: string; readonly block?: number }) {
       yield* checkName(name)
@@ -258,88 +221,15 @@ const make = Effect.gen(function*() {
     )
   })
 
-  // One transaction at a time is given a nonce and sent; any number may then wait to be mined. The node's pool may know
-  // of a transaction later than we do, so while some wait, the next nonce is at least the one after the last of them.
-  const turn = yield* Semaphore.make(1)
-  let inFlight = 0
-  let leastNonce = 0
-
-  /** Succeeds once the chain's node has the transaction. One that is refused, but is there, went out before. */
-  const broadcast = ({ hash, nonce, raw }: Signed) =>
-    chain.send(raw).pipe(
-      Effect.retry({ ...transient, while: (error) => error._tag === "RpcError" && error.isRetryable }),
-      Effect.catchTag("TransactionRefused", (refusal) =>
-        Effect.flatMap(chain.transactionKnown(hash), (isKnown) =>
-          isKnown ? Effect.void : Effect.fail(refusal))),
-      Effect.tapError((error) =>
-        Effect.sync(() => {
-          if (isTaken(error)) {
-            leastNonce = nonce + 1
-          } else if (isGap(error)) {
-            leastNonce = 0
-          }
-        })
-      ),
-      Effect.tap(() =>
-        Effect.sync(() => {
-          leastNonce = nonce + 1
-          inFlight += 1
-        })
-      ),
-      Effect.uninterruptible
-    )
-
-  /**
-   * Sends a transaction that the contract refuses as `done` once it is mined, and gives its hash. Each try looks at the
-   * chain first, with what waits there: an earlier transaction for the same bucket, of this process or of another one with
-   * this key, may not be mined yet. No try begins while an earlier one may be mined.
-   */
-  const submit = (prepare: ReturnType<typeof prepareCreateAt>, done: ErrorName) =>
-    Effect.suspend(() => {
-      if (inFlight === 0) leastNonce = 0
-      const earlier: Array<string> = []
-      const attempt = Effect.gen(function*() {
-        const [prepared, fees, pending] = yield* Effect.all([
-          prepare,
-          chain.fees,
-          chain.transactionCount(wallet.address, "pending")
-        ], { concurrency: 3 })
-        const signed = yield* wallet.sign(prepared, { nonce: Math.max(pending, leastNonce), fees })
-        earlier.push(signed.hash)
-        yield* broadcast(signed)
-        return signed.hash
-      })
-      const minedEarlier = Effect.suspend(() =>
-        Effect.filter(earlier, (hash) => Effect.map(chain.receipt(hash), Option.isSome))
-      )
-      return attempt.pipe(
-        Effect.retry({ ...nonceTries, while: isNonceTrouble }),
-        Effect.catchIf((error) => error._tag === "ContractError" && error.name === done, (error) =>
-          Effect.flatMap(minedEarlier, ([hash]) => {
-            if (hash === undefined) {
-              return Effect.fail(error)
-            }
-            inFlight += 1
-            return Effect.succeed(hash)
-          }))
-      )
-    })
-
-  /** Sends a transaction and waits for its receipt, in which the contract must have left a log of this topic. */
-  const carryOut = Effect.fnUntraced(function*(
-    sent: ReturnType<typeof submit>,
+  /** Carries a change out, of whose transaction the contract must have left a log of this topic. */
+  const carryOut = Effect.fnUntraced(function*<E extends Failure>(
+    prepare: Effect.Effect<Prepared, E>,
+    done: ErrorName,
     topic: string,
     options: SettleOptions | undefined
   ) {
-    const receipt = yield* Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(turn.withPermit(sent)), (hash) =>
-        Effect.ensuring(
-          restore(settle(hash, options)),
-          Effect.sync(() => {
-            inFlight -= 1
-          })
-        ))
-    )
+    const isDone = (error: E) => error._tag === "ContractError" && error.name === done
+    const receipt = yield* sender.carryOut(prepare, isDone, options)
     return logOf(receipt, topic) === undefined ? yield* noStorage("eth_sendRawTransaction", to) : receipt
   })
 
@@ -357,18 +247,24 @@ const make = Effect.gen(function*() {
     })
 
   const createBucket = Effect.fn("Buckets.createBucket")(function*(name: string, options?: SettleOptions) {
-    const sent = submit(prepareCreateAt({ name, from: wallet.address }, "pending"), "BucketAlreadyExists")
-    const { blockNumber, gasUsed, transactionHash } = yield* inTurn(name, carryOut(sent, createBucketTopic, options))
+    const prepared = prepareCreateAt({ name, from: wallet.address }, "pending")
+    const { blockNumber, gasUsed, transactionHash } = yield* inTurn(
+      name,
+      carryOut(prepared, "BucketAlreadyExists", createBucketTopic, options)
+    )
     // The contract takes the bucket's time from its block.
     const createdAt = yield* chain.blockTime(blockNumber)
     return { id: bucketId(name, wallet.address), name, createdAt, transactionHash, blockNumber, gasUsed }
   })
 
   const deleteBucket = Effect.fn("Buckets.deleteBucket")(function*(name: string, options?: SettleOptions) {
-    const sent = submit(prepareDelete({ name, from: wallet.address }), "BucketNonexists")
+    const prepared = prepareDelete({ name, from: wallet.address })
     const { blockNumber, gasUsed, transactionHash } = yield* inTurn(
       name,
-      Effect.retry(carryOut(sent, deleteBucketTopic, options), { ...indexTries, while: isListChanged })
+      Effect.retry(carryOut(prepared, "BucketNonexists", deleteBucketTopic, options), {
+        ...indexTries,
+        while: isListChanged
+      })
     )
     return { id: bucketId(name, wallet.address), name, transactionHash, blockNumber, gasUsed }
   })
@@ -393,7 +289,7 @@ const make = Effect.gen(function*() {
   return Buckets.of({
     prepareCreate,
     prepareDelete,
-    settle,
+    settle: sender.settle,
     onChain,
     creationTransaction: Effect.fn("Buckets.creationTransaction")((bucketId) =>
       lastTransaction(createBucketTopic, bucketId)
@@ -438,17 +334,8 @@ const isSame = (address: string, other: string): boolean => address.toLowerCase(
 
 interface Failure {
   readonly _tag: string
-  readonly reason?: unknown
+  readonly name?: unknown
 }
-
-/** Another transaction has this nonce, mined or waiting. */
-const isTaken = ({ _tag, reason }: Failure): boolean =>
-  _tag === "TransactionRefused" && (reason === "nonce_too_low" || reason === "replacement_underpriced")
-
-/** A nonce below this one is missing: a transaction that we sent was lost. */
-const isGap = ({ _tag, reason }: Failure): boolean => _tag === "TransactionRefused" && reason === "nonce_too_high"
-
-const isNonceTrouble = (error: Failure): boolean => isTaken(error) || isGap(error)
 
 /** The contract refused a deletion for the place that it names, before it was sent or when it was mined. */
 const isListChanged = (error: ChangeError): boolean => {
