@@ -95,6 +95,23 @@ describe("two wallets", () => {
       assert.deepStrictEqual(yield* statuses(ofB, askedB), ["completed"])
       yield* assertOneEach(stack, stack.ownerAddress, askedA)
       yield* assertOneEach(stack, b.address, askedB)
+
+      // Neither gateway shows what belongs to the other's wallet.
+      const listed = (gateway: string) =>
+        Effect.map(
+          request(`${gateway}/buckets?limit=1000`),
+          ({ body }) => body.buckets.map(({ name }: { readonly name: string }) => name)
+        )
+      assert.sameMembers(yield* listed(ofA), askedA.map(({ name }) => name))
+      assert.sameMembers(yield* listed(ofB), askedB.map(({ name }) => name))
+      for (const { jobId, name } of askedB.slice(0, 1)) {
+        for (const path of [`jobs/${jobId}`, `buckets/${name}`]) {
+          assert.strictEqual((yield* request(`${ofA}/${path}`)).status, 404)
+        }
+      }
+      const page = yield* request(`${ofB}/buckets?limit=${jobs - 10}`)
+      const rest = yield* request(`${ofB}/buckets?limit=${jobs}&after=${page.body.next}`)
+      assert.lengthOf(rest.body.buckets, 10)
     }).pipe(Effect.scoped))
 
   it.live("do not delay each other: one without funds, or whose key is nowhere until a file brings it", () =>

@@ -1,11 +1,13 @@
 /** Commands on dead letters. */
+import type { Caller } from "@akave-async/api/Caller"
 import type { DeadLetterFilter, Redriven } from "@akave-async/api/Resources"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { execute, load } from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { Context, Effect, Layer, Option } from "effect"
-import { HttpTraceContext } from "effect/http"
 import { type LookupError, ReadModel } from "./ReadModel.ts"
+
+type By = Caller["Service"]
 
 /** Dead letters that one request redrives at most, and how many of them at once. */
 const batch = 1_000
@@ -14,10 +16,11 @@ const concurrency = 16
 export class DeadLetters extends Context.Service<DeadLetters, {
   /** Has a dead letter processed again, and gives it as it is then. */
   redrive(
+    caller: By,
     sequence: DeadLetter.Sequence
   ): Effect.Effect<DeadLetter.DeadLetter, DeadLetter.NotDead | DeadLetter.AlreadyRedriven | LogUnavailable>
   /** Redrives those that the filter names, of all that had died when this was called. */
-  redriveAll(filter: DeadLetterFilter): Effect.Effect<Redriven, LookupError>
+  redriveAll(caller: By, filter: DeadLetterFilter): Effect.Effect<Redriven, LookupError>
 }>()("@akave-async/gateway/DeadLetters") {
   static readonly layer = Layer.effect(
     DeadLetters,
@@ -25,25 +28,26 @@ export class DeadLetters extends Context.Service<DeadLetters, {
       const log = yield* EventLog
       const readModel = yield* ReadModel
 
-      const redrive = Effect.fn("DeadLetters.redrive")(function*(sequence: DeadLetter.Sequence) {
-        yield* Effect.annotateCurrentSpan({ "dead_letter.sequence": sequence })
-        const { traceparent } = HttpTraceContext.toHeaders(yield* Effect.orDie(Effect.currentSpan))
-        const subject = DeadLetter.subject(sequence)
-        const command = DeadLetter.redrive(sequence, "a client")
-        const { state } = yield* execute(log, subject, yield* load(log, subject), command, {
-          source: "/akave/gateway",
-          traceparent
-        })
-        return yield* Effect.orDie(Effect.fromNullishOr(state))
-      })
+      const redrive = Effect.fn("DeadLetters.redrive")(
+        function*({ actor, traceparent }: By, sequence: DeadLetter.Sequence) {
+          yield* Effect.annotateCurrentSpan({ "dead_letter.sequence": sequence })
+          const subject = DeadLetter.subject(sequence)
+          const command = DeadLetter.redrive(sequence, actor)
+          const { state } = yield* execute(log, subject, yield* load(log, subject), command, {
+            source: "/akave/gateway",
+            traceparent
+          })
+          return yield* Effect.orDie(Effect.fromNullishOr(state))
+        }
+      )
 
-      const redriveAll = Effect.fn("DeadLetters.redriveAll")(function*(filter: DeadLetterFilter) {
+      const redriveAll = Effect.fn("DeadLetters.redriveAll")(function*(caller: By, filter: DeadLetterFilter) {
         yield* readModel.caughtUp
         const found = yield* readModel.deadLetters({ ...filter, status: "dead", limit: batch + 1 })
         const tried = yield* Effect.forEach(
           found.slice(0, batch),
           ({ sequence }) =>
-            redrive(sequence).pipe(
+            redrive(caller, sequence).pipe(
               Effect.asSome,
               // Another request was first.
               Effect.catchTag(["AlreadyRedriven", "NotDead"], () => Effect.succeedNone)

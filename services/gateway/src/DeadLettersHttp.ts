@@ -1,5 +1,6 @@
 /** The routes of dead letters. */
 import { Api } from "@akave-async/api/Api"
+import { Caller } from "@akave-async/api/Caller"
 import * as Problems from "@akave-async/api/Problems"
 import { deadLetterResource } from "@akave-async/api/Resources"
 import { Effect, Option } from "effect"
@@ -34,7 +35,7 @@ export const DeadLettersHttp = HttpApiBuilder.group(
       }, Effect.catchTags(lookupFailures)),
       redrive: Effect.fnUntraced(
         function*({ params }) {
-          return deadLetterResource(yield* deadLetters.redrive(params.sequence))
+          return deadLetterResource(yield* deadLetters.redrive(yield* Caller, params.sequence))
         },
         Effect.catchTags({
           NotDead: notFound,
@@ -44,7 +45,7 @@ export const DeadLettersHttp = HttpApiBuilder.group(
       ),
       redriveAll: Effect.fnUntraced(
         function*({ payload: { all: _all, ...filter } }) {
-          return yield* deadLetters.redriveAll(filter)
+          return yield* deadLetters.redriveAll(yield* Caller, filter)
         },
         Effect.catchTags({ ...lookupFailures, LogUnavailable: logUnavailable })
       )

@@ -1,15 +1,15 @@
 /** Queries on the tables that the projector keeps. */
+import type { Caller } from "@akave-async/api/Caller"
 import * as Resources from "@akave-async/api/Resources"
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
-import { Address } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import type * as Job from "@akave-async/domain/Job"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { readModelTable } from "@akave-async/platform/Postgres"
 import * as Retry from "@akave-async/platform/Retry"
 import { bucketId } from "@akave-async/sdk/Buckets"
-import { Config, Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 
 /** A query without an answer is given up after this. */
@@ -34,6 +34,8 @@ export class ReadModelBehind extends Schema.TaggedError<ReadModelBehind>()("Read
   override readonly message = `The read model stands at event ${this.applied} of ${this.wanted}`
 }
 
+type By = Caller["Service"]
+
 export interface Page {
   readonly after?: string
   readonly limit: number
@@ -49,12 +51,12 @@ export interface DeadLetterQuery extends Resources.DeadLetterFilter {
 export type LookupError = SqlError.SqlError | LogUnavailable | ReadModelBehind
 
 export class ReadModel extends Context.Service<ReadModel, {
-  /** A job. None is certain: whatever the log held when this was called has been looked at. */
-  job(id: Job.Id): Effect.Effect<Option.Option<Bucket.BucketJob>, LookupError>
-  /** A bucket of the owner that this gateway is for. None is as certain as for {@link job}. */
-  bucket(name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
-  /** Buckets after a name, by name. */
-  buckets(page: Page): Effect.Effect<ReadonlyArray<Resources.BucketResource>, SqlError.SqlError>
+  /** A job of the caller. None is certain: whatever the log held when this was called has been looked at. */
+  job(caller: By, id: Job.Id): Effect.Effect<Option.Option<Bucket.BucketJob>, LookupError>
+  /** A bucket of the caller. None is as certain as for {@link job}. */
+  bucket(caller: By, name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
+  /** Buckets of the caller after a name, by name. */
+  buckets(caller: By, page: Page): Effect.Effect<ReadonlyArray<Resources.BucketResource>, SqlError.SqlError>
   /** A dead letter. None is as certain as for {@link job}. */
   deadLetter(sequence: DeadLetter.Sequence): Effect.Effect<Option.Option<DeadLetter.DeadLetter>, LookupError>
   /** Dead letters after a sequence, by sequence. */
@@ -70,8 +72,6 @@ export class ReadModel extends Context.Service<ReadModel, {
       const sql = yield* SqlClient.SqlClient
       const table = yield* readModelTable
       const log = yield* EventLog
-      const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
-
       // As JSON a time is written in one way, whatever the session's DateStyle.
       const bucketColumns = sql.literal("name, bucket_id, owner, tx_hash, job_id, to_jsonb(created_at) as created_at")
 
@@ -96,14 +96,15 @@ export class ReadModel extends Context.Service<ReadModel, {
         return yield* find
       }, inTime)
 
-      const job = Effect.fn("ReadModel.job")((id: Job.Id) =>
+      const job = Effect.fn("ReadModel.job")(({ owner }: By, id: Job.Id) =>
         certain(Effect.gen(function*() {
-          const [row] = yield* sql<{ job: unknown }>`select job from ${table("bucket_jobs")} where id = ${id}`
+          const [row] = yield* sql<{ job: unknown }>`
+            select job from ${table("bucket_jobs")} where id = ${id} and lower(owner) = ${owner.toLowerCase()}`
           return row === undefined ? Option.none() : Option.some(yield* Effect.orDie(decodeJob(row.job)))
         }))
       )
 
-      const bucket = Effect.fn("ReadModel.bucket")((name: BucketName) =>
+      const bucket = Effect.fn("ReadModel.bucket")(({ owner }: By, name: BucketName) =>
         certain(Effect.gen(function*() {
           const rows = yield* sql`
             select ${bucketColumns} from ${table("buckets")}
@@ -113,10 +114,10 @@ export class ReadModel extends Context.Service<ReadModel, {
         }))
       )
 
-      const buckets = Effect.fn("ReadModel.buckets")(function*({ after, limit }: Page) {
+      const buckets = Effect.fn("ReadModel.buckets")(function*({ owner }: By, { after, limit }: Page) {
         const rows = yield* sql`
           select ${bucketColumns} from ${table("buckets")}
-          where name > ${after ?? ""} order by name limit ${limit}`
+          where lower(owner) = ${owner.toLowerCase()} and name > ${after ?? ""} order by name limit ${limit}`
         return yield* Effect.orDie(decodeBuckets(rows))
       }, inTime)
 

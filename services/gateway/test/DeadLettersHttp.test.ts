@@ -4,13 +4,20 @@ import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog, type EventLogShape, LogUnavailable } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option } from "effect"
+import { ConfigProvider, Effect, Layer, Option } from "effect"
 import { HttpServer } from "effect/http"
 import { HttpApiTest } from "effect/http-api"
 import { DeadLetters } from "../src/DeadLetters.ts"
 import { DeadLettersHttp } from "../src/DeadLettersHttp.ts"
-import { ValidationHttp } from "../src/Http.ts"
+import { ValidationHttp } from "../src/Edge.ts"
+import * as LocalCaller from "../src/LocalCaller.ts"
 import { type DeadLetterQuery, ReadModel, ReadModelBehind } from "../src/ReadModel.ts"
+
+const identified = LocalCaller.layer.pipe(
+  Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+    AKAVE_OWNER_ADDRESS: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+  })))
+)
 
 const sequenceOf = (n: number) => DeadLetter.Sequence.make(n)
 const setAside = (log: EventLogShape, n: number) => {
@@ -42,6 +49,7 @@ const bench = Effect.fnUntraced(function*(log: EventLogShape, sequences: Readonl
     Layer.provide(readModel),
     Layer.provide(Layer.succeed(EventLog, log)),
     Layer.provideMerge(ValidationHttp),
+    Layer.provideMerge(identified),
     Layer.provideMerge(HttpServer.layerServices)
   )
   const { deadLetters } = yield* Effect.provideContext(

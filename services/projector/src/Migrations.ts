@@ -103,6 +103,13 @@ const jobsOfAllKinds = Effect.gen(function*() {
     where job ? 'bucketName'`
 })
 
+/** Buckets are listed by their owner, whichever case its address is written in. */
+const bucketsOfOwner = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  yield* sql`create index buckets_owner on ${table("buckets")} (lower(owner), name)`
+})
+
 /** The migrator tells which migration failed, and the database's error within tells why. */
 const told = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "for an unknown reason"
@@ -126,7 +133,12 @@ export const migrate = Effect.gen(function*() {
   yield* Migrator.make({})({
     loader: Migrator.fromRecord(
       Record.map(
-        { "0001_read_model": readModel, "0002_dead_letters": deadLetters, "0003_jobs_of_all_kinds": jobsOfAllKinds },
+        {
+          "0001_read_model": readModel,
+          "0002_dead_letters": deadLetters,
+          "0003_jobs_of_all_kinds": jobsOfAllKinds,
+          "0004_buckets_of_owner": bucketsOfOwner
+        },
         (migration) => Effect.provideService(migration, ReadModelSchema, schema)
       )
     ),

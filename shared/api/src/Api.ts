@@ -13,6 +13,7 @@ import {
   HttpApiSchema,
   OpenApi
 } from "effect/http-api"
+import { Identification } from "./Caller.ts"
 import * as Examples from "./Examples.ts"
 import * as Problems from "./Problems.ts"
 import {
@@ -72,13 +73,13 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
   }).annotate(OpenApi.Summary, "Ask for a bucket's deletion; answers at once with the job that deletes it"),
   HttpApiEndpoint.get("job", "/buckets/jobs/:job_id", getJob)
     .annotate(OpenApi.Summary, "A job; the same as /jobs/{job_id}")
-).middleware(Validation) {}
+).middleware(Validation).middleware(Identification) {}
 
 export class JobsGroup extends HttpApiGroup.make("jobs").add(
   HttpApiEndpoint.get("get", "/jobs/:job_id", getJob).annotate(OpenApi.Summary, "A job"),
   HttpApiEndpoint.delete("cancel", "/jobs/:job_id", { ...getJob, error: [...jobErrors, Problems.JobNotCancellable] })
     .annotate(OpenApi.Summary, "Cancel a job that is still queued")
-).middleware(Validation) {}
+).middleware(Validation).middleware(Identification) {}
 
 const deadLetterParams = { sequence: DeadLetter.Sequence }
 export class DeadLettersGroup extends HttpApiGroup.make("deadLetters").add(
@@ -107,7 +108,7 @@ export class DeadLettersGroup extends HttpApiGroup.make("deadLetters").add(
       Problems.ReadModelUnavailable
     ]
   }).annotate(OpenApi.Summary, "Have all dead letters processed again that a filter names, at most 1,000 at a time")
-).middleware(Validation) {}
+).middleware(Validation).middleware(Identification) {}
 
 export class HealthGroup extends HttpApiGroup.make("health").add(
   HttpApiEndpoint.get("live", "/health", { success: Schema.Struct({ status: Schema.Literal("ok") }) })

@@ -1,0 +1,90 @@
+/** What every request goes through: its body within a limit, its trace, and every failure as a problem. */
+import { Validation } from "@akave-async/api/Api"
+import * as Problems from "@akave-async/api/Problems"
+import { Cause, Effect, Option, SchemaIssue, type Types } from "effect"
+import {
+  HttpRouter,
+  HttpServerError,
+  HttpServerRequest,
+  HttpServerRespondable,
+  HttpServerResponse,
+  HttpTraceContext
+} from "effect/http"
+import { HttpApiMiddleware } from "effect/http-api"
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+export const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) => {
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
+  const errors = issues(error.cause.issue).issues.map(({ message, path = [] }) => ({
+    path: path.map((segment) => {
+      const key = typeof segment === "object" ? segment.key : segment
+      return typeof key === "number" ? key : String(key)
+    }),
+    // Of a body that is JSON but no object, the schema would only tell its own name.
+    message: path.length > 0 || error.kind !== "Payload" || message.includes("JSON")
+      ? message
+      : "Expected a JSON object with the fields that /docs shows"
+  }))
+  const where = error.kind === "Payload" ? "body" : error.kind.toLowerCase()
+  const told = errors.map(({ message, path }) => `${[where, ...path].join(".")}: ${message}`).join("; ")
+  return Effect.fail(new Problems.InvalidRequest({ detail: told, errors }))
+})
+
+/** The largest body, in bytes. */
+const maxBody = 64 * 1024
+/** Bodies are JSON. These types are taken for it too: what clients send when nobody told them a type (curl's default). */
+const jsonTypes = new Set(["", "application/json", "application/x-www-form-urlencoded", "text/plain"])
+
+const tooLarge = new Problems.BodyTooLarge({ detail: `Send at most ${maxBody} bytes` })
+
+/** Reads the body within its limit and marks it as the JSON that it is taken for. Where there is no body its type says nothing. */
+const withBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+  if (request.method === "GET" || request.method === "HEAD") return request
+  if (Number(request.headers["content-length"] ?? 0) > maxBody) return yield* tooLarge
+  const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
+  const isJson = jsonTypes.has(type) || type.endsWith("+json")
+  const json = request.modify({ headers: { ...request.headers, "content-type": "application/json" } })
+  const text = yield* Effect.option(json.text)
+  if (!isJson && !Option.contains(text, "")) {
+    return yield* new Problems.UnsupportedMediaType({ detail: `Send the body as application/json, not as ${type}` })
+  }
+  return Option.isSome(text) ? json : yield* tooLarge
+}, Effect.provideService(HttpServerRequest.MaxBodySize, BigInt(maxBody)))
+
+/** Every failure that the routes left, and every defect, as a problem. */
+const toProblem = Effect.fnUntraced(function*(cause: Cause.Cause<unknown>) {
+  const failure = Cause.squash(cause)
+  if (Problems.isProblem(failure)) return yield* HttpServerRespondable.toResponse(failure)
+  const { method, url } = yield* HttpServerRequest.HttpServerRequest
+  if (failure instanceof HttpServerError.HttpServerError && failure.reason._tag === "RouteNotFound") {
+    const detail = `${method} ${url} is not served; /docs shows what is`
+    return yield* HttpServerRespondable.toResponse(new Problems.RouteNotFound({ detail }))
+  }
+  if (!Cause.hasInterruptsOnly(cause)) yield* Effect.logError("request failed", cause)
+  const detail = "This is a defect of the gateway; its log has the cause"
+  return yield* HttpServerRespondable.toResponse(new Problems.InternalError({ detail }))
+})
+
+const retryAfter = (response: HttpServerResponse.HttpServerResponse) =>
+  response.status === 503 ? HttpServerResponse.setHeader(response, "retry-after", "1") : response
+
+export const Edge = HttpRouter.middleware(
+  (app) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, withBody).pipe(
+      Effect.flatMap((request) => {
+        const handled = Effect.provideService(app, HttpServerRequest.HttpServerRequest, request)
+        // The caller's trace goes on in the events, whether or not this process reports spans itself.
+        const trace = HttpTraceContext.fromHeaders(request.headers)
+        return Option.isSome(trace) ? Effect.withParentSpan(handled, trace.value) : handled
+      }),
+      Effect.catchCause(toProblem),
+      Effect.map(retryAfter),
+      // The router's type asks every middleware to let errors through; here is the one that lets none.
+      (
+        handled
+      ): Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> =>
+        handled
+    ),
+  { global: true }
+)
