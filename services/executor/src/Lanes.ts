@@ -38,7 +38,7 @@ export class Lanes extends Context.Service<Lanes, {
       reports: Effect.suspend(() => Effect.forEach(lanes.values(), ({ report }) => report)),
       ledgers: Effect.suspend(() =>
         Effect.forEach(lanes.values(), ({ ledger }) => ledger.lastSequence, { concurrency: "unbounded" })
-      ).pipe(Effect.map((positions) => `at ${positions.join(", ")}`))
+      ).pipe(Effect.map((positions) => positions.length === 0 ? "no key so far" : `at ${positions.join(", ")}`))
     })
   })
 }
