@@ -8,7 +8,7 @@ import * as NowAndThen from "@akave-async/platform/NowAndThen"
 import * as Retry from "@akave-async/platform/Retry"
 import * as Service from "@akave-async/platform/Service"
 import { Wallet } from "@akave-async/sdk/Wallet"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Cause, Context, Effect, Layer, Stream } from "effect"
 import * as Keys from "./Keys.ts"
 
 /** A lane, as others in this process see it. */
@@ -54,7 +54,9 @@ export const run = Effect.fnUntraced(function*<E, R>(lane: Layer.Layer<never, E,
     const warn = NowAndThen.make()
     return Layer.launch(Layer.fresh(lane)).pipe(
       Effect.provideService(Wallet, wallet),
-      Effect.tapCause((cause) => warn(`the lane of ${wallet.address} is opened again`, cause)),
+      Effect.tapCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : warn(`the lane of ${wallet.address} is opened again`, cause)
+      ),
       Effect.sandbox,
       Effect.retry(Retry.endless("1 second")),
       Effect.forkIn(scope)
