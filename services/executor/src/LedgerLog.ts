@@ -62,8 +62,8 @@ export const hasSubmitted = Effect.fnUntraced(function*(log: EventLogShape, sign
     const next = yield* log.nextUnder(subjectsOf(signer), from)
     if (Option.isNone(next)) return false
     const found = read(next.value)
-    if (found._tag === "Foreign" || found._tag === "Newer") return true
-    if (found._tag === "Known" && found.step?.step === "submitted" && found.step.signer === signer) return true
+    if (found._tag !== "Known") return true
+    if (found.step?.step === "submitted" && found.step.signer === signer) return true
     from = next.value.sequence + 1
   }
 })

@@ -81,9 +81,10 @@ export const next = ({ claim, jobId, jobs, parts, seen }: Situation, now: DateTi
   const behind = (part: Job.Part): Job.Part | undefined => parts[parts.indexOf(part) + 1]
   if (seen._tag === "Found") {
     const part = behind(seen.part)
-    return part === undefined
-      ? { _tag: "CompleteAsFound", result: seen.result, after: claim }
-      : { _tag: "Claim", part, after: claim }
+    if (part === undefined) return { _tag: "CompleteAsFound", result: seen.result, after: claim }
+    return claim?.withdrawn === undefined
+      ? { _tag: "Claim", part, after: claim }
+      : { _tag: "Fail", error: claim.withdrawn }
   }
   if (claim === undefined) return { _tag: "Claim", part: parts[0] ?? Job.whole, after: undefined }
   const part = Wallet.partOf(claim)

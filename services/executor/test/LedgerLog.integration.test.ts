@@ -53,10 +53,14 @@ it.effect("knows whether a wallet has a transaction in the log", () =>
     assert.isFalse(yield* has(signer, [requested(signer)]))
     assert.isFalse(yield* has(signer, [requested(signer), submitted(stranger)]))
     assert.isFalse(yield* has(stranger, [requested(stranger), submitted(stranger)]))
-    const garbage = yield* logOf(signer, [requested(signer)])
     const subject = Bucket.subject(signer, name)
-    yield* garbage.append(subject, { revision: 1 }, { id: "garbage", headers: {}, data: Uint8Array.of(255) })
-    assert.isFalse(yield* hasSubmitted(garbage, signer))
+    const unreadable: ReadonlyArray<Record<string, string>> = [{}, { "ce-type": "akave.BucketSubmitted.v1" }]
+    for (const headers of unreadable) {
+      const garbage = yield* logOf(signer, [requested(signer)])
+      yield* garbage.append(subject, { revision: 1 }, { id: "garbage", headers, data: Uint8Array.of(255) })
+      assert.isTrue(yield* hasSubmitted(garbage, signer))
+      assert.isFalse(yield* hasSubmitted(garbage, stranger))
+    }
   }))
 
 it.effect("takes what it can't read of a wallet's for a transaction, of whichever kind it is, and no other wallet's", () =>

@@ -275,6 +275,11 @@ describe("what is next", () => {
       situation(recorded(first, raised(first)), raised(first, { withdrawn: late }), mined("call"), three),
       { _tag: "Fail", error: late }
     ],
+    [
+      "is none behind a claim that was withdrawn, whose part was found done",
+      situation(recorded(first, raised(first)), raised(first, { withdrawn: late }), found("first"), three),
+      { _tag: "Fail", error: late }
+    ],
     ["is tried again from the latest claim", situation(failed(recorded(first)), first, nothing, three), {
       _tag: "Look",
       claim: first
