@@ -24,7 +24,9 @@ export const cancel = (client: PoolClient): Promise<void> => {
   const socket = host.startsWith("/") ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
   socket.setTimeout(patience, () => socket.destroy())
   socket.on("error", () => {})
-  socket.on("connect", () => socket.end(request))
+  // It stays open until the other side closes it: PgBouncer drops the request of a client that has closed its side.
+  socket.on("connect", () => socket.write(request))
+  socket.resume()
   socket.on("close", () => resolve())
   return promise
 }
