@@ -95,14 +95,3 @@ it.live("jobs whose transactions are dropped because the wallet ran dry report w
     }
     chain.destroy()
   }).pipe(Effect.scoped))
-
-it.live("a job for another wallet than the executors' fails at once and names the setting", () =>
-  Effect.gen(function*() {
-    const owner = Wallet.createRandom().address
-    const stack = yield* Stack.started({ env: { gateway: { AKAVE_OWNER_ADDRESS: owner } } })
-    const { body: accepted } = yield* createBucket(stack.gatewayUrl, freshName())
-    const { body: job } = yield* ended(stack.gatewayUrl, accepted.job_id)
-    assert.deepInclude(job, { status: "failed", attempts: 1 })
-    assert.deepInclude(job.error, { category: "invalid_request", code: "ForeignOwner" })
-    assert.include(job.error.message, "AKAVE_OWNER_ADDRESS")
-  }).pipe(Effect.scoped))

@@ -1,8 +1,7 @@
 /** Without accounts, everybody who reaches this gateway is its one local caller. */
 import { Caller, Identification, type Scope } from "@akave-async/api/Caller"
 import { Address } from "@akave-async/domain/Chain"
-import { Config, Effect, Layer, Option } from "effect"
-import { HttpTraceContext } from "effect/http"
+import { Config, Effect, Layer } from "effect"
 
 const scopes: ReadonlySet<Scope> = new Set(["read", "write", "admin"])
 
@@ -13,10 +12,13 @@ export const layer = Layer.effect(
     const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
     const caller = { account: "local", owner, scopes, actor: "a client" }
     return Identification.of((request) =>
-      Effect.flatMap(Effect.option(Effect.currentSpan), (span) => {
-        const traceparent = Option.getOrUndefined(Option.map(span, HttpTraceContext.toHeaders))?.["traceparent"]
-        return Effect.provideService(request, Caller, { ...caller, traceparent })
-      })
+      Effect.flatMap(trace, (traceparent) => Effect.provideService(request, Caller, { ...caller, traceparent }))
     )
   })
+)
+
+/** The trace that the request belongs to, as the header `traceparent` has it. */
+const trace = Effect.currentParentSpan.pipe(
+  Effect.map(({ sampled, spanId, traceId }) => `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`),
+  Effect.catchTag("NoSuchElementError", () => Effect.undefined)
 )
