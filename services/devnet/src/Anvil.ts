@@ -86,7 +86,7 @@ export class Anvil extends Context.Service<Anvil, {
       const { isRunning, pid, port, stopped } = yield* spawn(config, dump, calls.line)
       const { provider, rpc, rpcUrl } = yield* connect(config.host, port)
 
-      // Each call is told in one line, which only the kept chain reads.
+      // Each call is reported in one line, which only the kept chain reads.
       yield* rpc("anvil_setLoggingEnabled", [Option.isSome(files)]).pipe(
         Effect.mapError((error) => new AnvilNotStarted({ detail: error.message }))
       )
@@ -233,7 +233,7 @@ const connect = Effect.fnUntraced(function*(host: string, port: number) {
   return { provider, rpc, rpcUrl }
 })
 
-/** An Anvil with this dump that makes no blocks, at a port that nobody is told. */
+/** An Anvil with this dump that makes no blocks, at a port that nobody knows. */
 const withoutClients = (config: Place, dump: string) =>
   Effect.gen(function*() {
     const place = { host: "127.0.0.1", port: 0, gasLimit: config.gasLimit }

@@ -116,7 +116,7 @@ export class IpcNode extends Context.Service<IpcNode, {
 
       const server = yield* Effect.acquireRelease(
         Effect.sync(() => {
-          // What the library writes to standard error on its own is told by typed errors here.
+          // What the library writes to standard error on its own is reported by typed errors here.
           setLogVerbosity(logVerbosity.NONE)
           return new Server()
         }),

@@ -132,10 +132,10 @@ const without = (fields: Fields, names: ReadonlySet<string>): Fields =>
 const only = (fields: Fields, names: ReadonlyArray<string>): Fields =>
   Object.fromEntries(names.map((name) => [name, fields[name]]))
 
-/** What Anvil tells of a block beyond its header. */
+/** What Anvil returns of a block beyond its header. */
 const notOfHeader = new Set(["hash", "transactions", "uncles", "withdrawals", "size", "totalDifficulty"])
 const headerOf = (block: Block): Fields => without(block, notOfHeader)
-/** What Anvil tells of a transaction beyond what was signed; a price was signed in the older types only. */
+/** What Anvil returns of a transaction beyond what was signed; a price was signed in the older types only. */
 const notSigned = new Set(["blockHash", "blockNumber", "blockTimestamp", "transactionIndex", "from"])
 const notSignedOfDynamicFee = new Set([...notSigned, "gasPrice"])
 const signedOf = (transaction: Fields): Fields =>
@@ -157,7 +157,7 @@ const merge = (accounts: Map<string, Account>, address: string, change: Account)
 
 // ── Calls that change the chain without a block ─────────────────────────────────────────────────────────────────────
 
-/** Anvil tells the name of each call, under one name for all its aliases; these are no reason for a dump. */
+/** Anvil reports the name of each call, under one name for all its aliases; these are no reason for a dump. */
 const harmlessNamespace = /^(?:eth|net|web3|txpool|debug|trace|ots|erigon)_/
 const harmless = new Set([
   "evm_mine",
@@ -172,7 +172,7 @@ const harmless = new Set([
   "anvil_nodeInfo",
   "anvil_metadata"
 ])
-/** Sent in another's name, which only a dump tells. */
+/** Sent in another's name, which only a dump shows. */
 const unsigned = /^eth_send(?:Unsigned)?Transaction$/
 const changesByHand = (call: string) => harmlessNamespace.test(call) ? unsigned.test(call) : !harmless.has(call)
 
@@ -200,7 +200,7 @@ export const listen = () => {
       Effect.gen(function*() {
         const heard = yield* Deferred.make<void>()
         waiting.push(heard)
-        // Anvil tells of a call before it answers it, so what came before this one is heard before this one is.
+        // Anvil reports a call before it answers it, so what came before this one is heard before this one is.
         yield* rpc(mark, [])
         yield* Deferred.await(heard).pipe(
           Effect.timeoutOrElse({
@@ -443,7 +443,7 @@ export const prepare = Effect.fnUntraced(function*<E, R>(
 const receiptFields = ["type", "status", "cumulativeGasUsed", "logs", "logsBloom"]
 const logFields = ["address", "topics", "data"]
 const isFields = Schema.is(Fields)
-/** The types whose transactions Anvil tells whole. */
+/** The types whose transactions Anvil returns whole. */
 const plainTypes: ReadonlySet<unknown> = new Set(["0x0", "0x1", "0x2"])
 
 /** The line of a block; fails where a line does not tell all of it. The first line of a journal has its whole header. */
@@ -578,7 +578,7 @@ export const keep = Effect.fnUntraced(function*<E extends { readonly message: st
     }).pipe(
       Effect.timeout(saveTimeout),
       Effect.catch((error) =>
-        // A chain that has ended is told of by `stopped`.
+        // A chain that has ended is reported by `stopped`.
         Effect.when(Effect.logError(`The chain was not saved to ${files.dump}: ${error.message}`), isRunning)
       ),
       Effect.withSpan("KeptChain.save")

@@ -50,7 +50,7 @@ export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds
 
   /**
    * Sends the claimed bytes. What the node refuses is as good as sent, because the keeper sees to it, and what else has used
-   * the nonce is told by the receipts, which wait until that is final. But the want of funds is the job's to report.
+   * the nonce is found by the receipts, which wait until that is final. But the want of funds is the job's to report.
    */
   const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim) {
     const sent = yield* Effect.result(chain.send(claim.transaction))

@@ -22,6 +22,6 @@ export const ExecutorConfig = Config.all({
   maxFeePerGas: Config.schema(Wei, "MAX_FEE_PER_GAS").pipe(Config.withDefault(standardCap)),
   /** Blocks that must hold a transaction or follow it before the job is completed. */
   confirmations: Config.schema(count(1, 64), "CONFIRMATIONS").pipe(Config.withDefault(1)),
-  /** How often the chain is asked for a new block; less often while it tells of them. */
+  /** How often the chain is asked for a new block; less often while it announces them. */
   pollInterval: Config.Duration("CHAIN_POLL_INTERVAL").pipe(Config.withDefault(Duration.millis(250)))
 })

@@ -181,7 +181,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     )
   })
 
-  /** The tail after what others have appended; the last event tells the next nonce. */
+  /** The tail after what others have appended; the last event holds the next nonce. */
   const catchUp: Effect.Effect<Tail, LedgerError> = Effect.gen(function*() {
     let sequence = yield* log.lastSequence
     if (sequence === 0) {

@@ -25,7 +25,7 @@ export interface Operation<AJob extends Job.Job = Job.Job> {
   /**
    * What the job has done, if this refusal means that what the part asks for is so already; none if it is an error. It is
    * adopted unless the transaction that did it is among the job's own. What the job works on was last changed in block
-   * `since`, as the log tells: what the chain's node shows of the time before is stale, which is an `RpcError`.
+   * `since`, as the log has it: what the chain's node shows of the time before is stale, which is an `RpcError`.
    */
   adopt(
     job: AJob,

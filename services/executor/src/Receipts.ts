@@ -1,7 +1,7 @@
 /**
- * Waits for what the chain does with all claims under way, with one look per block, which the chain tells of or is asked
+ * Waits for what the chain does with all claims under way, with one look per block, which the chain announces or is asked
  * for. A transaction may be mined before it is waited for, a reorganisation may move it, one from elsewhere may use its
- * nonce, and a node may not give the block: so claims whose nonce is used and of which no block has told are also looked up
+ * nonce, and a node may not give the block: so claims whose nonce is used and that no block has shown are also looked up
  * on their own, every 2 s. No look waits for another one, and none that fails ends another one.
  */
 import { TransactionHash } from "@akave-async/domain/Chain"
@@ -61,22 +61,25 @@ export class Receipts extends Context.Service<Receipts, {
         }
       })
 
-      /** Whether the chain tells of its heads: from one that it told on, until a look fails or finds one that it did not. */
-      let isTold = false
+      /** Whether the chain announces its heads: from one that it announced on, until a look fails or finds one that it did not. */
+      let isAnnounced = false
       let wasLate = false
       const follow = Effect.gen(function*() {
         // From before the look on, so that no head slips through between it and the wait.
         const head = yield* Effect.forkChild(chain.newHead, { startImmediately: true })
         const before = seen
-        yield* look.pipe(Effect.tapError(() => Effect.sync(() => isTold = false)), Effect.catch((error) => warn(error)))
-        if (wasLate && seen !== before) isTold = false
-        const told = yield* Effect.timeoutOption(
+        yield* look.pipe(
+          Effect.tapError(() => Effect.sync(() => isAnnounced = false)),
+          Effect.catch((error) => warn(error))
+        )
+        if (wasLate && seen !== before) isAnnounced = false
+        const announced = yield* Effect.timeoutOption(
           Fiber.join(head),
-          isTold ? Duration.max(pollInterval, toldInterval) : pollInterval
+          isAnnounced ? Duration.max(pollInterval, announcedInterval) : pollInterval
         )
         yield* Fiber.interrupt(head)
-        wasLate = Option.isNone(told)
-        isTold ||= !wasLate
+        wasLate = Option.isNone(announced)
+        isAnnounced ||= !wasLate
       })
 
       const lookUp = Effect.fnUntraced(function*({ answer, claim }: Waiter) {
@@ -148,7 +151,7 @@ interface Waiter {
 /** How often a block is looked at before it is passed over. */
 const looksAtBlock = 3
 const sweepInterval = Duration.seconds(2)
-/** While heads are told, a look without one is only for those that are not. */
-const toldInterval = Duration.seconds(5)
+/** While heads are announced, a look without one is only for those that are not. */
+const announcedInterval = Duration.seconds(5)
 /** No block from before this holds a transaction of the claim, though the clocks of executors and chain are apart. */
 const sinceClaim = (claim: Wallet.Claim): DateTime.Utc => DateTime.subtract(claim.occurredAt, { hours: 2 })

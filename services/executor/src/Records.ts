@@ -1,4 +1,4 @@
-/** What a job's log is told of its steps, and how an attempt ends that has come to nothing. */
+/** What is recorded of a job's steps, and how an attempt ends that has come to nothing. */
 import * as Job from "@akave-async/domain/Job"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { EventLog } from "@akave-async/eventing/EventLog"

@@ -27,13 +27,13 @@ export const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Valida
       : "Expected a JSON object with the fields that /docs shows"
   }))
   const where = error.kind === "Payload" ? "body" : error.kind.toLowerCase()
-  const told = errors.map(({ message, path }) => `${[where, ...path].join(".")}: ${message}`).join("; ")
-  return Effect.fail(new Problems.InvalidRequest({ detail: told, errors }))
+  const detail = errors.map(({ message, path }) => `${[where, ...path].join(".")}: ${message}`).join("; ")
+  return Effect.fail(new Problems.InvalidRequest({ detail, errors }))
 })
 
 /** The largest body, in bytes. */
 const maxBody = 64 * 1024
-/** Bodies are JSON. These types are taken for it too: what clients send when nobody told them a type (curl's default). */
+/** Bodies are JSON. These types are taken for it too: what clients send when nobody gave them a type (curl's default). */
 const jsonTypes = new Set(["", "application/json", "application/x-www-form-urlencoded", "text/plain"])
 
 const tooLarge = new Problems.BodyTooLarge({ detail: `Send at most ${maxBody} bytes` })

@@ -50,7 +50,7 @@ export class Health extends Context.Service<Health, {
         Effect.catchTag(["RpcError", "SchemaError"], () => Effect.fail(new Error("the chain does not answer")))
       )
 
-      // The node tells where the chain is; while it is away, the chain is looked for where it was.
+      // The node says where the chain is; while it is away, the chain is looked for where it was.
       let rpcUrl: string | undefined
       const chain = node.connectionParams.pipe(
         Effect.tap((params) => Effect.sync(() => rpcUrl = params.rpcUrl)),
@@ -74,11 +74,11 @@ export class Health extends Context.Service<Health, {
 
       const readiness = Effect.fn("Health.readiness")(function*() {
         const { lanes: ofLanes, projection_lag_ms, ...dependencies } = yield* Effect.all({
-          event_log: check(eventLog, (told) => told),
+          event_log: check(eventLog, (sentence) => sentence),
           read_model: check(readModel.checkpoint, (sequence) => `at event ${sequence}`),
           node: check(node.ping),
           chain: check(chain, (block) => `at block ${block}`),
-          lanes: check(lanes, (told) => told),
+          lanes: check(lanes, (sentence) => sentence),
           projection_lag_ms: Effect.timeout(lag, patience).pipe(Effect.catch(() => Effect.succeed(null)))
         }, { concurrency: "unbounded" })
         const ready = Object.values(dependencies).every((dependency) => dependency.ready)

@@ -110,8 +110,8 @@ const bucketsOfOwner = Effect.gen(function*() {
   yield* sql`create index buckets_owner on ${table("buckets")} (lower(owner), name)`
 })
 
-/** The migrator tells which migration failed, and the database's error within tells why. */
-const told = (cause: unknown): string => {
+/** The migrator says which migration failed, and the database's error within says why. */
+const reasonOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "for an unknown reason"
   return SqlError.isSqlError(cause.cause) ? `${cause.message}: ${cause.cause.message}` : cause.message
 }
@@ -120,7 +120,7 @@ const told = (cause: unknown): string => {
 export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
   cause: Schema.Defect()
 }) {
-  override readonly message = `The read model's tables can't be made: ${told(this.cause)}`
+  override readonly message = `The read model's tables can't be made: ${reasonOf(this.cause)}`
 }
 
 /** Creates or updates the read model's tables. Several projectors may start at once: the losers of that race try again. */

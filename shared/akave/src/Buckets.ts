@@ -105,7 +105,7 @@ export class Buckets extends Context.Service<Buckets, {
   bucketIdOf(receipt: Pick<Receipt, "logs">): Option.Option<string>
   /**
    * Creates a bucket of the wallet and waits until it is mined. The contract's `BucketAlreadyExists` says that it was
-   * there before. After any other error, {@link onChain} tells whether it came into being all the same.
+   * there before. After any other error, {@link onChain} shows whether it came into being all the same.
    *
    * Calls of one process may overlap: their transactions get successive nonces and wait together. Those for one bucket go
    * one after the other, and each is first simulated on what waits to be mined, where the node can: so none is sent, and
@@ -117,13 +117,13 @@ export class Buckets extends Context.Service<Buckets, {
   ): Effect.Effect<CreatedBucket, ChangeError>
   /**
    * Deletes a bucket of the wallet and waits until that is mined. The contract's `BucketNonexists` says that there was
-   * none. After any other error, {@link onChain} tells whether it is gone all the same.
+   * none. After any other error, {@link onChain} shows whether it is gone all the same.
    *
    * Calls may overlap as those of {@link createBucket} do. Where others have changed the list of buckets meanwhile, the
    * deletion is sent again, and each transaction has the whole timeout.
    */
   deleteBucket(name: string, options?: SettleOptions): Effect.Effect<DeletedBucket, ChangeError>
-  /** A bucket of the wallet, as the node tells it. */
+  /** A bucket of the wallet, as the node returns it. */
   viewBucket(name: string): Effect.Effect<BucketView, InvalidArgument | BucketNotFound | NodeError>
   /** One page of the wallet's buckets in the chain's order, the first 100 by default, empty beyond the end. */
   listBuckets(

@@ -175,7 +175,7 @@ export interface Call {
 }
 
 export interface ChainOptions {
-  /** URL of the chain's JSON-RPC (http, https, ws or wss), instead of the one that the node tells. */
+  /** URL of the chain's JSON-RPC (http, https, ws or wss), instead of the one that the node names. */
   readonly rpcUrl?: string
   /** Deadline of each request; 10 seconds by default. */
   readonly timeout?: Duration.Input
@@ -229,7 +229,7 @@ export class Chain extends Context.Service<Chain, {
   readonly blockNumber: Effect.Effect<number, RpcError>
   /**
    * Completes at the next new head, and when heads may have been missed, where the chain's JSON-RPC is a WebSocket. Waits
-   * for ever where heads are not told: over HTTP, and while the WebSocket is lost.
+   * for ever where heads are not announced: over HTTP, and while the WebSocket is lost.
    */
   readonly newHead: Effect.Effect<void>
   /** The time that the chain gave this block, in whole seconds. */
@@ -531,7 +531,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
         Effect.as(undefined),
         Effect.catchTag(["ContractError", "UnknownRevert"], (refusal) => Effect.succeed(refusal)),
         Effect.catchIf(isOutOfGas, () => Effect.succeed(new UnknownRevert({ data: "0x" }))),
-        // A node that has forgotten that state never tells.
+        // A node that has forgotten that state never says.
         Effect.catchIf((error) => at !== "latest" && isRefused(error), () => Effect.undefined)
       )
       if (refusal !== undefined) return refusal

@@ -10,7 +10,7 @@ export interface ConnectOptions {
   readonly nodeAddress: string
   /** 64 hex digits, with or without 0x. */
   readonly privateKey: string
-  /** URL of the chain's JSON-RPC, instead of the one that the node tells. */
+  /** URL of the chain's JSON-RPC, instead of the one that the node names. */
   readonly rpcUrl?: string
 }
 

@@ -125,7 +125,7 @@ export class TransactionRefused extends Schema.TaggedError<TransactionRefused>()
 export class TransactionReverted extends Schema.TaggedError<TransactionReverted>()("TransactionReverted", {
   transactionHash: Schema.String,
   blockNumber: Schema.Natural,
-  /** Absent where the chain no longer tells. */
+  /** Absent where the chain no longer gives it. */
   cause: Schema.optionalKey(Schema.Union([ContractError, UnknownRevert]))
 }) {
   override readonly message = `Transaction ${this.transactionHash} was mined in block ${this.blockNumber} and reverted${

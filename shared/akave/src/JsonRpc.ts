@@ -12,7 +12,7 @@ export interface JsonRpc {
   /** Makes a request. It ends with the node's result or error, or at the deadline. */
   request(method: string, params: ReadonlyArray<unknown>): Effect.Effect<unknown, RpcError>
   /**
-   * Completes when the node tells of a new head over a WebSocket, and when heads may have been missed because that
+   * Completes when the node announces a new head over a WebSocket, and when heads may have been missed because that
    * connection was lost or replaced. Waits for ever over HTTP, and where the node takes no subscription.
    */
   readonly newHead: Effect.Effect<void>
@@ -39,7 +39,7 @@ export const make = Effect.fnUntraced(function*(
     return yield* new InvalidArgument({
       field: "rpc url",
       reason:
-        "the chain's JSON-RPC must be a URL of http, https, ws or wss; set AKAVE_RPC_URL if the node tells another"
+        "the chain's JSON-RPC must be a URL of http, https, ws or wss; set AKAVE_RPC_URL if the node names another"
     })
   }
   // A WebSocket's URL must not have one.
@@ -177,7 +177,7 @@ const waitOf = (headers: Headers): number | undefined => {
   return millis > 0 ? millis : undefined
 }
 
-/** fetch refuses a URL with a user, and tells it in its error. */
+/** fetch refuses a URL with a user, and shows it in its error. */
 const authorization = ({ password, username }: URL): { readonly authorization?: string } => {
   if (username === "" && password === "") return {}
   const user = [username, password].map((part) => unescape(part)).join(":")
@@ -287,13 +287,13 @@ const openLine = (url: URL, hide: Hide, onHead: () => void, onLost: () => void):
     try {
       const json: unknown = JSON.parse(String(data))
       deliver(json, calls, hide)
-      // There is one subscription on a line, so its id tells nothing.
+      // There is one subscription on a line, so its id says nothing.
       if (Predicate.hasProperty(json, "method") && json.method === "eth_subscription") onHead()
     } catch (error) {
       lose(troubleOf(error))
     }
   })
-  // What went wrong is not told to programs.
+  // What went wrong is not reported to programs.
   socket.addEventListener(
     "error",
     () => lose({ code: "UNREACHABLE", details: "the WebSocket can't be opened or broke" })

@@ -172,7 +172,7 @@ export const Readiness = Schema.Struct({
   chain: Dependency,
   /** Whether executors answer and get on with their work. Requests are taken all the same: it does not count for `ready`. */
   lanes: Dependency,
-  /** Age of the oldest event that the read model has not applied, in milliseconds; null when it can't be told. */
+  /** Age of the oldest event that the read model has not applied, in milliseconds; null when it is not known. */
   projection_lag_ms: Schema.NullOr(Schema.Finite)
 }).annotate({ identifier: "Readiness" })
 export type Readiness = typeof Readiness.Type

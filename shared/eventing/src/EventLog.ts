@@ -88,7 +88,7 @@ export interface ConsumerOptions {
 }
 
 /**
- * A log is known again by what was seen of it. Where it is missing, ends before that or tells of another past, every
+ * A log is known again by what was seen of it. Where it is missing, ends before that or shows another past, every
  * operation fails with a `LogUnavailable` that says so, until the log is as it was; nothing is appended meanwhile.
  */
 export interface EventLogShape {
@@ -108,7 +108,7 @@ export interface EventLogShape {
    * for any one.
    */
   nextUnder(tokens: string, from: Sequence): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
-  /** The sequence of the last event in the log, 0 for none. Asks the log, and so tells of its loss. */
+  /** The sequence of the last event in the log, 0 for none. Asks the log, and so reports its loss. */
   readonly lastSequence: Effect.Effect<Sequence, LogUnavailable>
   /**
    * Every event from this sequence on, in order, then each new one as it comes. A log that is away is waited for; the

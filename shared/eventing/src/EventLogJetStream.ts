@@ -198,7 +198,7 @@ export const attach = Effect.fnUntraced(function*(
   const readers = new Set<ConsumerMessages>()
   const connected = yield* Latch.make(true)
 
-  // The connection tells of its end in a turn of its own, before anything can go over a new one. The loop ends with it.
+  // The connection reports its end in a turn of its own, before anything can go over a new one. The loop ends with it.
   const follow = async () => {
     for await (const { type } of connection.status()) {
       if (type === "reconnect") connected.openUnsafe()
@@ -371,7 +371,7 @@ export const attach = Effect.fnUntraced(function*(
     }
   })
 
-  /** How far a reader is, as the log tells it. */
+  /** How far a reader is, as the log reports it. */
   type Standing = Omit<Watchdog.Look, "heard" | "queued">
 
   /**
@@ -562,7 +562,7 @@ export const attach = Effect.fnUntraced(function*(
           })
         },
         standing: Effect.map(request("consumer info", info), (found) =>
-          // One that is gone is made again by the next reader; this one is told of it by the server.
+          // One that is gone is made again by the next reader; the server reports it to this one.
           Option.map(Option.fromNullishOr(found), (consumer) => ({
             waiting: consumer.num_pending,
             unsettled: consumer.num_ack_pending,

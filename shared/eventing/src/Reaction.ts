@@ -1,7 +1,7 @@
 /**
  * How a service reacts to events: it is handed them by a durable consumer, and each delivery is settled by what its handler
  * comes to. Done: acknowledged. Again: delivered once more after a time. What no handler can process is set aside as a dead
- * letter, and comes back when it is redriven. While a handler runs, the log is told that it is in progress.
+ * letter, and comes back when it is redriven. While a handler runs, the log is informed that it is in progress.
  */
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"

@@ -92,7 +92,7 @@ const optionsOf = ({ addresses, authenticator, tls }: NatsSettings, name: string
   name,
   ...(authenticator === undefined ? {} : { authenticator }),
   ...(tls === undefined ? {} : { tls: { ...tls, ...byAddress(addresses) } }),
-  // The first connection is tried once, so that a wrong address or password is told; a lost one for ever, also
+  // The first connection is tried once, so that a wrong address or password is reported; a lost one for ever, also
   // where the server refuses it meanwhile, as one does that was started with other users.
   maxReconnectAttempts: -1,
   ignoreAuthErrorAbort: true,
@@ -217,7 +217,7 @@ const JetStreamInfo = Schema.Struct({
 })
 
 /**
- * How durable the server's answer makes an event, as far as can be known: the version that it told, and how often it brings
+ * How durable the server's answer makes an event, as far as can be known: the version that it reports, and how often it brings
  * to the disk what it has acknowledged. Servers before 2.10 do so every two minutes; newer ones don't tell how they are set.
  */
 export const durability = (version: string, syncInterval: Option.Option<string>): string => {

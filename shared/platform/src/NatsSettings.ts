@@ -123,7 +123,7 @@ const variables = Config.all({
   keyFile: optional(Config.String("NATS_KEY"), isEmptyText)
 })
 
-/** The settings of this process. Files that they name are read once here, so that a wrong one is told at the start. */
+/** The settings of this process. Files that they name are read once here, so that a wrong one is reported at the start. */
 export const natsSettings: Effect.Effect<NatsSettings, NatsSettingsInvalid | Config.ConfigError> = Effect.gen(
   function*() {
     const { caFile, certFile, creds, keyFile, nkey, password, token, url, user } = yield* variables

@@ -4,11 +4,11 @@ const interval = Duration.seconds(30)
 
 /** Warns of something that lasts: at once when it is new or has changed, and then every half a minute. */
 export const make = (): (message: string, cause?: unknown) => Effect.Effect<void> => {
-  let told = { message: "", at: -Infinity }
+  let last = { message: "", at: -Infinity }
   return (message, ...cause) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (message === told.message && now - told.at < Duration.toMillis(interval)) return Effect.void
-      told = { message, at: now }
+      if (message === last.message && now - last.at < Duration.toMillis(interval)) return Effect.void
+      last = { message, at: now }
       return Effect.logWarning(message, ...cause)
     })
 }

@@ -60,8 +60,8 @@ export const parseUrl = (
   const ssl = parameters.get("ssl")
   const mode = parameters.get("sslmode") ?? (ssl === null ? defaultMode : modeOfSsl[ssl] ?? "unknown")
   if (mode !== undefined && !modes.has(mode)) {
-    const told = /^[a-z-]{1,20}$/.test(mode) ? `sslmode=${mode} is not known here` : "its sslmode is not known"
-    return wrong(`${told}; take disable, require, verify-ca or verify-full`)
+    const unknown = /^[a-z-]{1,20}$/.test(mode) ? `sslmode=${mode} is not known here` : "its sslmode is not known"
+    return wrong(`${unknown}; take disable, require, verify-ca or verify-full`)
   }
   const isSystem = parameters.get("sslrootcert") === "system"
   for (const name of ["ssl", "sslmode", "uselibpqcompat", ...(isSystem ? ["sslrootcert"] : [])]) parameters.delete(name)

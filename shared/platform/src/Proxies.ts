@@ -10,13 +10,15 @@ import * as Http from "node:http"
  * no `*`. Node's fetch and http read proxies where NODE_USE_ENV_PROXY is 1, and the list at the process's start.
  */
 export const exceptLoopback = (env: NodeJS.ProcessEnv): void => {
-  const told = (...names: ReadonlyArray<string>) =>
+  const setting = (...names: ReadonlyArray<string>) =>
     names.flatMap((name) => [name, name.toUpperCase()]).map((name) => env[name]).find((value) => value)
-  const grpcProxy = told("grpc_proxy", "https_proxy", "http_proxy")
+  const grpcProxy = setting("grpc_proxy", "https_proxy", "http_proxy")
   if (grpcProxy === undefined) return
-  const grpcDirect = told("no_grpc_proxy", "no_proxy")
+  const grpcDirect = setting("no_grpc_proxy", "no_proxy")
 
-  env["no_proxy"] = env["NO_PROXY"] = [...entries(told("no_proxy")), "localhost", "127.0.0.1", "::1", "[::1]"].join(",")
+  env["no_proxy"] = env["NO_PROXY"] = [...entries(setting("no_proxy")), "localhost", "127.0.0.1", "::1", "[::1]"].join(
+    ","
+  )
   env["grpc_proxy"] = grpcProxy
   env["no_grpc_proxy"] = [
     ...entries(grpcDirect).map((entry) => entry.replace(/^\*/, "")),

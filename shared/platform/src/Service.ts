@@ -13,7 +13,7 @@ export const ready = (details: Record<string, string | number>): Effect.Effect<v
  * Runs a layer as this process until SIGINT or SIGTERM, then releases it in order.
  *
  * Proxies that the environment names are used, except for what is on this machine. Logs are JSON lines on standard output.
- * A typed failure is told in one sentence and a defect with its stack; both end the process with exit code 1.
+ * A typed failure is reported in one sentence and a defect with its stack; both end the process with exit code 1.
  */
 export const main = <E>(service: string, layer: Layer.Layer<never, E>): void => run(service, Layer.launch(layer))
 
@@ -23,8 +23,8 @@ export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void =>
   effect.pipe(
     Effect.tapCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
-      const told = cause.reasons.some((reason) => reason._tag === "Die") ? undefined : sentence(Cause.squash(cause))
-      return told === undefined ? Effect.logFatal("stopped by a defect", cause) : Effect.logFatal(told)
+      const reported = cause.reasons.some((reason) => reason._tag === "Die") ? undefined : sentence(Cause.squash(cause))
+      return reported === undefined ? Effect.logFatal("stopped by a defect", cause) : Effect.logFatal(reported)
     }),
     Effect.annotateLogs({ service }),
     Effect.provide(Logger.layer([Logger.consoleJson])),
