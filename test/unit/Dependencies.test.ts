@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "services/gateway": ["shared/domain", "shared/api", "shared/eventing", "shared/platform", "shared/akave"],
   "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave"],
   "services/projector": ["shared/domain", "shared/eventing", "shared/platform"],
-  "deploy/local": [],
+  "deploy/local": ["shared/api", "shared/domain"],
   loadtest: ["shared/domain"],
   test: [
     "shared/domain",

@@ -1,22 +1,19 @@
-import { Clock, Console, DateTime, Effect, Option, Schema } from "effect"
-import { HttpBody, HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { ApiClient } from "@akave-async/api/Api"
+import type { JobResource } from "@akave-async/api/Resources"
+import { BucketName } from "@akave-async/domain/BucketName"
+import { Clock, Console, DateTime, Effect, Option } from "effect"
+import type { HttpClient } from "effect/http"
 import { randomUUID } from "node:crypto"
 
-const Job = Schema.Struct({
-  job_id: Schema.String,
-  status: Schema.String,
-  tx_hash: Schema.optional(Schema.NullOr(Schema.String)),
-  result: Schema.optional(Schema.NullOr(Schema.Struct({ bucket_id: Schema.optional(Schema.String) }))),
-  error: Schema.optional(Schema.NullOr(Schema.Struct({ message: Schema.optional(Schema.String) })))
-})
-type Job = typeof Job.Type
+type Job = typeof JobResource.Type
 
 /** A job on the devnet takes one or two blocks; on a public network some tens of seconds. */
 const patience = "120 seconds"
 
-/** Creates a bucket by the API and prints each change of its job. What goes wrong is told, and stops nothing. */
+/** Creates a bucket by the API and prints each change of its job. A failure is printed, and stops nothing. */
 export const showSampleBucket = (gatewayUrl: string): Effect.Effect<void, never, HttpClient.HttpClient> =>
-  show(gatewayUrl).pipe(
+  show.pipe(
+    Effect.provide(ApiClient.layer(new URL(gatewayUrl))),
     Effect.timeoutOption(patience),
     Effect.flatMap((shown) =>
       Option.isSome(shown)
@@ -26,9 +23,8 @@ export const showSampleBucket = (gatewayUrl: string): Effect.Effect<void, never,
     Effect.catch((error) => Console.log(`  The sample bucket failed: ${error.message}`))
   )
 
-const show = Effect.fnUntraced(function*(gatewayUrl: string) {
-  const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
-  const read = HttpClientResponse.schemaBodyJson(Job)
+const show = Effect.gen(function*() {
+  const { buckets, jobs } = yield* ApiClient
   const name = `sample-${DateTime.formatIso(yield* DateTime.now).replace(/\D/g, "").slice(0, 14)}-${
     randomUUID().slice(0, 4)
   }`
@@ -45,12 +41,11 @@ const show = Effect.fnUntraced(function*(gatewayUrl: string) {
   })
 
   yield* Console.log(`\nSample bucket ${name}:`)
-  const request = HttpClientRequest.post(`${gatewayUrl}/buckets`, { body: HttpBody.jsonUnsafe({ name }) })
-  let job = yield* Effect.flatMap(client.execute(request), read)
+  let { body: job } = yield* buckets.create({ payload: { name: BucketName.make(name) } })
   yield* print(job)
   while (!["completed", "failed", "cancelled"].includes(job.status)) {
     yield* Effect.sleep("25 millis")
-    const next = yield* Effect.flatMap(client.get(`${gatewayUrl}/jobs/${job.job_id}`), read)
+    const next = yield* jobs.get({ params: { job_id: job.job_id } })
     if (next.status !== job.status || next.tx_hash !== job.tx_hash) yield* print(next)
     job = next
   }
