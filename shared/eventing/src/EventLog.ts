@@ -123,7 +123,7 @@ export interface EventLogShape {
 export class EventLog extends Context.Service<EventLog, EventLogShape>()("@akave-async/eventing/EventLog") {}
 
 /**
- * Runs the work while telling the log every third of the ack wait that it goes on. A sign that fails, or hangs, is one
+ * Runs the work while reporting to the log every third of the ack wait that it goes on. A sign that fails, or hangs, is one
  * sign less: the next one follows in its time.
  */
 export const keepInProgress = (delivery: Delivery, ackWait: Duration.Duration) =>

@@ -1,10 +1,10 @@
+// oxlint-disable max-lines -- all operations share what was last seen of the stream
 /**
  * The event log on NATS JetStream: one stream, whose server settles every race by the expected sequences.
  * Works with nats-server 2.9.10 and newer.
  */
 import { Nats } from "@akave-async/platform/Nats"
-import * as NowAndThen from "@akave-async/platform/NowAndThen"
-import * as Retry from "@akave-async/platform/Retry"
+import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import {
   AckPolicy,
   type ConsumerInfo,
@@ -21,20 +21,7 @@ import {
   type StoredMsg
 } from "@nats-io/jetstream"
 import { headers as makeHeaders, type MsgHdrs, nanos, type NatsConnection } from "@nats-io/nats-core"
-import {
-  type Cause,
-  Config,
-  Duration,
-  Effect,
-  Latch,
-  Layer,
-  Option,
-  Queue,
-  Schedule,
-  Schema,
-  Semaphore,
-  Stream
-} from "effect"
+import { Config, Duration, Effect, Latch, Layer, Option, Schedule, Schema, Semaphore, Stream } from "effect"
 import * as Continuity from "./Continuity.ts"
 import {
   type Appended,
@@ -47,6 +34,8 @@ import {
   type StoredEvent,
   WrongRevision
 } from "./EventLog.ts"
+import * as JetStreamReader from "./JetStreamReader.ts"
+import { prefetch, request, requestTimeout } from "./JetStreamRequest.ts"
 import * as Watchdog from "./Watchdog.ts"
 
 export interface Options {
@@ -88,11 +77,6 @@ export const layerConfig = Layer.effect(
   })
 )
 
-/** No answer within this time is an unavailable log: a request at the gateway must be answered within 2 s. */
-const requestTimeout = Duration.millis(1500)
-/** How many messages a reader asks for ahead of what it has handled. */
-const prefetch = 1000
-
 /** The server's error codes for an append that stated what is no longer so (nats-server's `errors.json`). */
 const wrongExpectation = new Set([10070, 10071, 10164])
 const noMessageFound = 10037
@@ -107,6 +91,11 @@ const orUndefined = (code: number) => (error: unknown): undefined => {
 /** What the server adds to the headers of an event that is asked of it directly. */
 const directHeaders = new Set(Object.values(DirectMsgHeaders).map((name) => name.toLowerCase()))
 
+/** Events of one subject that are asked for one by one, before a consumer is made for the rest. */
+const singleReads = 8
+/** The most events that one subject is read to. */
+const maxEvents = 100_000
+
 /** A reader that hears nothing gets a heartbeat this often, in milliseconds. */
 const heartbeat = 1000
 /** A reader's request ends after this, in milliseconds, and so does the pause of the library after a look that failed. */
@@ -115,12 +104,6 @@ const pullExpiry = 5000
 const minLookInterval = Duration.millis(3 * heartbeat)
 /** How often readers of everything are looked at, and the log itself. */
 const lookInterval = Duration.seconds(5)
-/** A reader that ended is opened again without limit: nothing else would hand out what the log holds. */
-const reopen = Retry.endless("250 millis")
-
-const request = <A>(operation: string, call: () => Promise<A>): Effect.Effect<A, LogUnavailable> =>
-  Effect.tryPromise({ try: call, catch: (cause) => new LogUnavailable({ operation, cause }) })
-
 /** Makes the JetStream stream of a log, where it is missing. */
 export const create = (connection: NatsConnection, options: CreateOptions): Effect.Effect<void, LogUnavailable> =>
   request("create stream", async () => {
@@ -155,7 +138,7 @@ export const open = Effect.fnUntraced(function*(connection: NatsConnection, opti
 
 /** Looks at a log now and then for as long as the scope lives, warns while it is away or lost, and says when it is back. */
 export const watch = (log: EventLogShape, name = "event log") => {
-  const warn = NowAndThen.make()
+  const warn = RepeatedWarning.make()
   let isAway = false
   return log.lastSequence.pipe(
     Effect.matchEffect({
@@ -178,6 +161,7 @@ export const watch = (log: EventLogShape, name = "event log") => {
  * The log as it stands. A stream that is missing when it is first looked for is left to `whenMissing`; one that was seen
  * before is never made again.
  */
+// oxlint-disable-next-line max-lines-per-function -- its operations share what was last seen of the stream
 export const attach = Effect.fnUntraced(function*(
   connection: NatsConnection,
   options: Options,
@@ -349,7 +333,7 @@ export const attach = Effect.fnUntraced(function*(
           return new LogUnavailable({ operation: "append", cause })
         }
       }).pipe(
-        // Some servers look at the expectation before the id: what is stored already is no conflict for them to tell.
+        // Some servers look at the expectation before the id: what is stored already is no conflict.
         Effect.catchTag("WrongRevision", (conflict) =>
           Effect.flatMap(read(subject), ({ events }) => {
             const stored = events.find(({ headers }) => headers["nats-msg-id"] === event.id)
@@ -360,6 +344,38 @@ export const attach = Effect.fnUntraced(function*(
       )
     )
 
+  /** What else there is on a subject from this sequence on, so far: as many requests as there are thousands of events. */
+  const readOn = (subject: string, from: number) =>
+    known(
+      "read",
+      request("read", async () => {
+        const { name, num_pending } = await manager.consumers.add(stream, {
+          filter_subject: `${prefix}.${subject}`,
+          deliver_policy: DeliverPolicy.StartSequence,
+          opt_start_seq: from,
+          ack_policy: AckPolicy.None,
+          mem_storage: true,
+          num_replicas: 1,
+          inactive_threshold: nanos(pullExpiry)
+        })
+        if (num_pending > maxEvents) throw new Error(`${subject} has more than ${maxEvents} events`)
+        const consumer = await client.consumers.get(stream, name)
+        const events: Array<StoredEvent> = []
+        while (events.length < num_pending) {
+          const before = events.length
+          const batch = await consumer.fetch({
+            max_messages: Math.min(prefetch, num_pending - before),
+            expires: Duration.toMillis(requestTimeout)
+          })
+          for await (const { data, headers, seq, subject } of batch) events.push(toStored(seq, subject, headers, data))
+          if (events.length === before) throw new Error("the server handed out nothing")
+        }
+        // One that stays behind is removed by the server.
+        consumer.delete().catch(() => {})
+        return events
+      })
+    )
+
   const read: EventLogShape["read"] = Effect.fnUntraced(function*(subject) {
     const events: Array<StoredEvent> = []
     let revision = 0
@@ -367,103 +383,12 @@ export const attach = Effect.fnUntraced(function*(
       const next = yield* findNext({ seq: revision + 1, next_by_subj: `${prefix}.${subject}` })
       if (Option.isNone(next)) return { events, revision }
       events.push(next.value)
-      revision = next.value.sequence
+      if (events.length % singleReads === 0) events.push(...yield* readOn(subject, next.value.sequence + 1))
+      revision = events.at(-1)?.sequence ?? 0
     }
   })
 
-  /** How far a reader is, as the log reports it. */
-  type Standing = Omit<Watchdog.Look, "heard" | "queued">
-
-  /**
-   * What the server hands to a reader, as a stream whose chunks are all that has come so far. It fails when the connection
-   * is lost, or when the reader gets nothing though it should.
-   */
-  const reading = (reader: {
-    /** Runs before the reader is opened. */
-    readonly prepare?: Effect.Effect<void, LogUnavailable>
-    readonly open: () => Promise<ConsumerMessages>
-    readonly standing: Effect.Effect<Option.Option<Standing>, LogUnavailable>
-    readonly interval: Duration.Duration
-    /** Runs before the reader is given up because the log hands it nothing, or does, though it did not. */
-    readonly onStalled?: Effect.Effect<void, LogUnavailable>
-    readonly onDelivered?: () => void
-  }): Stream.Stream<JsMsg, LogUnavailable> =>
-    Stream.unwrap(Effect.gen(function*() {
-      const at = disconnects
-      yield* look
-      if (reader.prepare !== undefined) yield* reader.prepare
-      const messages = yield* Effect.acquireRelease(
-        request("open reader", reader.open),
-        (messages) =>
-          Effect.sync(() => {
-            readers.delete(messages)
-            messages.stop()
-          })
-      )
-      readers.add(messages)
-      if (at !== disconnects) {
-        return Stream.fail(new LogUnavailable({ operation: "open reader", cause: "disconnected" }))
-      }
-
-      const queue = yield* Queue.bounded<JsMsg, LogUnavailable | Cause.Done>(prefetch)
-      yield* Stream.fromAsyncIterable(messages, (cause) => new LogUnavailable({ operation: "deliver", cause })).pipe(
-        Stream.runForEach((message) => Queue.offer(queue, message)),
-        Effect.andThen(Queue.fail(queue, new LogUnavailable({ operation: "deliver", cause: "the reader was closed" }))),
-        Effect.catch((error) => Queue.fail(queue, error)),
-        Effect.forkScoped
-      )
-      let heartbeats = 0
-      let taken = 0
-      yield* Stream.fromAsyncIterable(messages.status(), (cause) => cause).pipe(
-        Stream.runForEach(({ type }) => Effect.sync(() => heartbeats += type === "heartbeat" ? 1 : 0)),
-        Effect.ignore,
-        Effect.forkScoped
-      )
-
-      const standing = reader.standing.pipe(
-        // What is not answered now is asked again at the next look.
-        Effect.catchIf(({ cause }) => !(cause instanceof LogLost), () => Effect.succeedNone)
-      )
-      yield* Effect.gen(function*() {
-        let before: Watchdog.Look | undefined
-        while (true) {
-          const answer = yield* standing
-          if (Option.isSome(answer)) {
-            // What came before the answer has been heard by now: a process that was held up is not taken for deaf.
-            const received = messages.getReceived()
-            const now = { ...answer.value, heard: heartbeats + received, queued: received - taken }
-            const finding = before === undefined ? "fine" : Watchdog.compare(before, now)
-            if (finding === "stalled" && reader.onStalled !== undefined) yield* reader.onStalled
-            if (finding !== "fine") {
-              return yield* new LogUnavailable({ operation: "deliver", cause: `the reader is ${finding}` })
-            }
-            if (before !== undefined && now.delivered !== before.delivered) reader.onDelivered?.()
-            before = now
-          }
-          yield* Effect.sleep(reader.interval)
-        }
-      }).pipe(
-        Effect.catch((error) => Queue.fail(queue, error)),
-        Effect.forkScoped
-      )
-      return Stream.map(Stream.fromQueue(queue), (message) => {
-        taken++
-        return message
-      })
-    }))
-
-  /** Opens a reader again, wherever it was, for as long as that may help. */
-  const reopened = <A>(opened: Stream.Stream<A, LogUnavailable>, isWaiting: (error: LogUnavailable) => boolean) => {
-    const warn = NowAndThen.make()
-    return opened.pipe(
-      Stream.tapError((error) =>
-        isWaiting(error)
-          ? warn(`reading from ${stream} again: ${error.cause instanceof Error ? error.cause.message : error.cause}`)
-          : Effect.void
-      ),
-      Stream.retry(Schedule.while(reopen, ({ input }) => isWaiting(input as LogUnavailable)))
-    )
-  }
+  const { reading, reopened } = JetStreamReader.make({ stream, look, disconnects: () => disconnects, readers })
 
   const subscribe: EventLogShape["subscribe"] = (from) =>
     Stream.suspend(() => {
@@ -482,7 +407,7 @@ export const attach = Effect.fnUntraced(function*(
             abort_on_missing_resource: true
           })
         },
-        standing: Effect.map(look, (last) =>
+        progress: Effect.map(look, (last) =>
           Option.some({
             waiting: Math.max(0, last - next + 1),
             unsettled: 0,
@@ -512,9 +437,11 @@ export const attach = Effect.fnUntraced(function*(
     inProgress: request("in progress", async () => message.working())
   })
 
+  // oxlint-disable-next-line max-lines-per-function -- its operations share what was last seen of the stream
   const consume: EventLogShape["consume"] = (
     { ackWait, filter = ">", maxAckPending, name, startAt = Effect.succeed(1) }
   ) =>
+    // oxlint-disable-next-line max-lines-per-function -- its operations share what was last seen of the stream
     Stream.suspend(() => {
       const settings = { ack_wait: nanos(Duration.toMillis(ackWait)), max_ack_pending: maxAckPending }
       /** All events up to here are known to be settled: a consumer that is made anew needs to start no earlier. */
@@ -561,7 +488,7 @@ export const attach = Effect.fnUntraced(function*(
             abort_on_missing_resource: true
           })
         },
-        standing: Effect.map(request("consumer info", info), (found) =>
+        progress: Effect.map(request("consumer info", info), (found) =>
           // One that is gone is made again by the next reader; the server reports it to this one.
           Option.map(Option.fromNullishOr(found), (consumer) => ({
             waiting: consumer.num_pending,

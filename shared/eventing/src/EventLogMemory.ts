@@ -13,6 +13,7 @@ export interface Storage {
   readonly dedupWindow?: Duration.Input
 }
 
+// oxlint-disable-next-line max-lines-per-function -- its operations share the stored events
 export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.Return<EventLogShape> {
   const consumers = new Map<string, Consumer>()
   const dedupWindow = Duration.toMillis(storage.dedupWindow ?? Duration.infinity)

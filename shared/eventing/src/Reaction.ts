@@ -5,7 +5,7 @@
  */
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
 import { Cause, Duration, Effect, Exit, FiberSet, Metric, Option, Schema, Stream } from "effect"
 import * as DeadLetterEvents from "./DeadLetterEvents.ts"
@@ -40,7 +40,7 @@ export interface Options extends ConsumerOptions {
 }
 
 export interface Delays {
-  /** A handler that failed for want of the log, or by a defect, runs again after this. */
+  /** A handler that failed for want of the log, or because of a defect, runs again after this. */
   readonly failed: Duration.Duration
   /** An event of a type that only a newer release knows is delivered again after this: one may be running by then. */
   readonly newer: Duration.Duration
@@ -69,18 +69,19 @@ interface Running {
 
 /** Reacts to events until it is interrupted; then takes no more, ends what is under way, and lets go of the rest. */
 export const run = Effect.fnUntraced(
+  // oxlint-disable-next-line max-lines-per-function -- its handling shares the consumer's options
   function*(
     log: EventLogShape,
     { delays: { failed: pause, newer } = delays, handle, source, wants, ...consumer }: Options
   ) {
     const registry = yield* Registry
-    const warnings = new Map<string, ReturnType<typeof NowAndThen.make>>()
+    const warnings = new Map<string, ReturnType<typeof RepeatedWarning.make>>()
     const running = new Map<number, Running>()
     /** How many defects in a row an event has met here, by its sequence. */
     const defects = new Map<number, number>()
 
     const warnOfNewer = (type: string) => {
-      const warn = warnings.get(type) ?? NowAndThen.make()
+      const warn = warnings.get(type) ?? RepeatedWarning.make()
       warnings.set(type, warn)
       return warn(`events of type ${type} are left to a newer release, which knows it`)
     }

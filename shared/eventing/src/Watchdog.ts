@@ -23,7 +23,7 @@ export interface Look {
  */
 export type Finding = "fine" | "stalled" | "deaf"
 
-/** What two looks tell that are further apart than the log's heartbeats. */
+/** What two looks show that are further apart than the log's heartbeats. */
 export const compare = (before: Look, now: Look): Finding => {
   if (now.isPaused || now.queued > 0) return "fine"
   if (now.waiting > 0 && now.unsettled < now.maxUnsettled && now.delivered === before.delivered) return "stalled"

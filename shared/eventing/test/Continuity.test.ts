@@ -33,6 +33,6 @@ it.for(
       "The event log L was replaced: its event 10 is another than before. Restore it"
     ]
   ] as const
-)("tells in a sentence what was lost: %j", ([before, found, sentence]) => {
+)("says in a sentence what was lost: %j", ([before, found, sentence]) => {
   assert.strictEqual(Continuity.loss("L", before, found), sentence)
 })

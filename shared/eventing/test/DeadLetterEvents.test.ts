@@ -79,7 +79,7 @@ describe("a dead letter", () => {
 })
 
 it.effect.prop(
-  "tells each event of the log with the aggregate of its subject",
+  "reports each event of the log with the aggregate of its subject",
   [DeadLetter.Event],
   ([event]) =>
     Effect.gen(function*() {

@@ -126,7 +126,21 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.strictEqual(yield* log.lastSequence, 3)
       }))
 
-    test("tells the absence of a subject and of a sequence", ({ log }) =>
+    test("reads a subject of more events than one request gives, among others, whole and in order", ({ log }) =>
+      Effect.gen(function*() {
+        const count = 2500
+        let revision = 0
+        for (let n = 1; n <= count; n++) {
+          if (n % 500 === 0) yield* log.append(`other${n}`, { revision: 0 }, event("other"))
+          revision = (yield* log.append("a", { revision }, event(`${n}`))).sequence
+        }
+        const read = yield* log.read("a")
+        assert.deepStrictEqual(read.events.map(textOf), Array.from({ length: count }, (_, n) => `${n + 1}`))
+        assert.strictEqual(read.revision, revision)
+        yield* log.append("a", { revision: read.revision }, event("after"))
+      }))
+
+    test("reports the absence of a subject and of a sequence", ({ log }) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* log.read("nothing"), { events: [], revision: 0 })
         assert.isTrue(Option.isNone(yield* log.last("nothing")))
@@ -229,18 +243,18 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.deepStrictEqual(yield* Fiber.join(seen), Array.from({ length: total }, (_, n) => `${n}`))
       }))
 
-    /** Three events, and what tells of them. */
+    /** Three events, and what reports them. */
     const three = Effect.fnUntraced(function*(log: EventLogShape) {
       for (const n of [1, 2, 3]) yield* log.append(`s${n}`, { revision: 0 }, event(`${n}`))
       return yield* log.subscribe(1).pipe(Stream.take(3), Stream.runCollect)
     })
     const isRefused = Effect.fnUntraced(function*(log: EventLogShape, loss: RegExp) {
-      const told = yield* Effect.flip(log.lastSequence).pipe(
+      const reported = yield* Effect.flip(log.lastSequence).pipe(
         // Whatever was under way when the connection was cut has got no answer.
         Effect.repeat({ until: ({ cause }) => cause instanceof LogLost })
       )
       const errors = yield* Effect.all([
-        Effect.succeed(told),
+        Effect.succeed(reported),
         Effect.flip(log.append("new", { revision: 0 }, event("new"))),
         Effect.flip(log.read("s1")),
         Effect.flip(log.get(1)),
@@ -258,7 +272,7 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
     })
 
     for (
-      const [loss, left, told] of [
+      const [loss, left, reported] of [
         ["is missing", undefined, /is missing\. It had 3 events: restore it$/],
         ["was emptied", 0, /has 0 events, and it had 3: restore it$/],
         ["ends before what was seen of it", 2, /has 2 events, and it had 3: restore it$/]
@@ -270,7 +284,7 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
           const events = yield* three(log)
           yield* replace(left === undefined ? undefined : events.slice(0, left))
           yield* interrupt
-          yield* isRefused(log, told)
+          yield* isRefused(log, reported)
           yield* replace(events)
           yield* goesOn(log)
         }))
@@ -329,12 +343,14 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.deepStrictEqual(yield* take("d", "dead-letter.>", 1), ["dead-letter.1"])
       }))
 
-    test("begins again where it is told to, when a consumer's filter has changed", ({ log }) =>
+    test("begins again where it is asked to, when a consumer's filter has changed", ({ log }) =>
       Effect.gen(function*() {
         for (const subject of ["a.x", "b.x", "a.y"]) yield* log.append(subject, { revision: 0 }, event(subject))
         const take = (options: Partial<ConsumerOptions>) =>
-          Effect.flatMap(first(log, consumer("c", options)), (delivery) =>
-            Effect.as(delivery.ack, textOf(delivery.event)))
+          Effect.flatMap(
+            first(log, consumer("c", options)),
+            (delivery) => Effect.as(delivery.ack, textOf(delivery.event))
+          )
         assert.strictEqual(yield* take({ filter: "a.>" }), "a.x")
         assert.strictEqual(yield* take({ filter: "b.>", startAt: Effect.succeed(1) }), "b.x")
         assert.strictEqual(yield* take({ filter: "a.>", startAt: Effect.succeed(2) }), "a.y")
@@ -430,7 +446,7 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.strictEqual(yield* log.lastSequence, 6)
       }))
 
-    test("tells what can't be decoded and decodes the rest", ({ log }) =>
+    test("reports what can't be decoded and decodes the rest", ({ log }) =>
       Effect.gen(function*() {
         const codec = CloudEvent.make(Schema.TaggedUnion({ Said: { text: Schema.NonEmptyString } }))
         yield* log.append("a", { revision: 0 }, event("hello"))

@@ -6,7 +6,7 @@ const idle: LaneReport = { owner: "0xa", steps: 0, isStalled: false }
 const busy: LaneReport = { owner: "0xa", steps: 2, isStalled: false, quietMillis: 100, waitsFor: "waits for a block" }
 const stalled: LaneReport = { ...busy, steps: 3, isStalled: true, quietMillis: 45_000, waitsFor: "waits for funds" }
 
-it.effect("lanes that get on, or have nothing to do, are told in a sentence", () =>
+it.effect("lanes that get on, or have nothing to do, are described in a sentence", () =>
   Effect.gen(function*() {
     assert.strictEqual(yield* state([idle]), "0xa has 0 steps under way")
     assert.strictEqual(

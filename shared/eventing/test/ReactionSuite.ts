@@ -1,8 +1,8 @@
 /** How deliveries are settled, on each layer of the log's port: several reactions on one log stand for several processes. */
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { Address } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Deferred, Duration, Effect, Fiber, Metric, Result, Schedule, type Scope, Stream } from "effect"
@@ -354,7 +354,7 @@ export const reactionSuite = (name: string, open: Effect.Effect<EventLogShape, u
         assert.deepStrictEqual(two.seen, [jobId(2), jobId(3)])
       }))
 
-    test("a consumer begins where it is told to if the log does not know it, and only then", (log) =>
+    test("a consumer begins where it is asked to if the log does not know it, and only then", (log) =>
       Effect.gen(function*() {
         const { handle, seen } = recording(() => Effect.succeed(done))
         yield* request(log, 1)
