@@ -43,7 +43,7 @@ export const options: Options = {
   thresholds: {
     http_req_duration: [`p(95)<${answerMillis}`],
     "http_req_duration{request:create}": [`p(95)<${answerMillis}`],
-    // Counts the requests for a bucket; a metric is told at the end only if a threshold names it.
+    // Counts the requests for a bucket; a metric is reported at the end only if a threshold names it.
     "http_reqs{request:create}": ["count>0"],
     http_req_failed: ["rate==0"],
     checks: ["rate==1"],
@@ -107,7 +107,7 @@ const statusAtEnd = (job: string, deadline: number) => {
   while (Date.now() < deadline) {
     sleep(pause(lookSeconds, Math.random()))
     const response = http.get(`${baseUrl}/jobs/${job}`, jobRequest)
-    if (check(response, { "job is told (200)": ({ status }) => status === 200 })) {
+    if (check(response, { "job is reported (200)": ({ status }) => status === 200 })) {
       status = response.json("status")
       if (hasEnded(status)) {
         jobDuration.add(millisOf(response.json("updated_at")) - millisOf(response.json("created_at")))

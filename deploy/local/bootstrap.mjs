@@ -38,7 +38,7 @@ const takesSettings = new Set(["start", "loadtest", "format"])
 const usesVitest = new Set(["test", "verify", "test:integration", "test:simulation"])
 const settings = () => Environment.settingsIn(fs.readFileSync(join(root, ".env.example"), "utf8"))
 
-/** Told in its one sentence. */
+/** Printed as its one sentence. */
 class Refusal extends Error {}
 /** A signal came between two steps. */
 class Stopped extends Error {}
@@ -165,7 +165,7 @@ const exclusively = async (name, doing, work) => {
 }
 
 const takeLock = async (path, doing) => {
-  // Most waits are too short to be told of.
+  // Most waits are too short to be reported.
   for (let tellAt = Date.now() + 1_000;;) {
     if (stopSignal !== undefined) throw new Stopped()
     const { holder, lock } = tryLock(path)

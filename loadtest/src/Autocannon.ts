@@ -13,9 +13,9 @@ import {
   type Times
 } from "./Scenario.ts"
 
-export const run = async (settings: Settings, tell: (line: string) => void): Promise<Figures> => {
+export const run = async (settings: Settings, report: (line: string) => void): Promise<Figures> => {
   const asked = await ask(settings)
-  const followed = await follow(asked.jobs, settings, tell)
+  const followed = await follow(asked.jobs, settings, report)
   return {
     asked: asked.count,
     accepted: asked.jobs.length,
@@ -110,7 +110,7 @@ const fieldsOf = (body: string): Readonly<Record<string, unknown>> => {
 }
 
 /** As many followers as users, each with its share of the jobs, oldest first. */
-const follow = async (jobs: ReadonlyArray<string>, settings: Settings, tell: (line: string) => void) => {
+const follow = async (jobs: ReadonlyArray<string>, settings: Settings, report: (line: string) => void) => {
   const { baseUrl, followSeconds, lookSeconds, users } = settings
   const deadline = Date.now() + followSeconds * 1000
   const times: Array<number> = []
@@ -143,7 +143,7 @@ const follow = async (jobs: ReadonlyArray<string>, settings: Settings, tell: (li
       }
       if (hasEnded(status)) break
     }
-    tell(`job ${job} is not completed: ${status}`)
+    report(`job ${job} is not completed: ${status}`)
   }
 
   const next = jobs.values()

@@ -1,5 +1,5 @@
 /**
- * The rules of the load test: what users do, what must hold, how it is told. Shared by k6 and by its stand-in, so it is
+ * The rules of the load test: what users do, what must hold, how it is reported. Shared by k6 and by its stand-in, so it is
  * pure and imports nothing: k6 is not Node.
  */
 

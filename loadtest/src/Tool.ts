@@ -18,7 +18,7 @@ export interface Places {
   readonly builtK6: string
 }
 
-/** Told in its one sentence. */
+/** Printed as its one sentence. */
 export class Refusal extends Error {}
 
 /** The first one that runs the scenario as it is: TypeScript is understood from this version on. */

@@ -31,7 +31,7 @@ const ensureGateway = async ({ baseUrl }: Settings) => {
   try {
     if ((await fetch(`${baseUrl}/health`, { signal: AbortSignal.timeout(5_000) })).ok) return
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new Tool.Refusal(
     process.env["BASE_URL"]

@@ -18,7 +18,7 @@ it("takes the percentile from the sorted values", () => {
   assert.strictEqual(percentile([], 95), 0)
 })
 
-/** A gateway whose jobs are completed at the second look; what it can be told to do wrong is in its options. */
+/** A gateway whose jobs are completed at the second look; its options say what it does wrong. */
 const listen = async (options: { readonly refuseEvery?: number; readonly jobsFail?: boolean }) => {
   const names: Array<string> = []
   const looks = new Map<string, number>()
@@ -73,12 +73,12 @@ it("asks with a new name each time, thinks in between, and follows every accepte
 
 it("counts refused requests and failed jobs", async () => {
   await using gateway = await listen({ refuseEvery: 3, jobsFail: true })
-  const told: Array<string> = []
-  const figures = await run(gateway.settings, (line) => told.push(line))
+  const reported: Array<string> = []
+  const figures = await run(gateway.settings, (line) => reported.push(line))
   const refused = Math.floor(gateway.names.length / 3)
   assert.strictEqual(figures.failedRequests, refused)
   assert.strictEqual(figures.accepted, gateway.names.length - refused)
   assert.strictEqual(figures.completed, 0)
   assert.strictEqual(figures.notCompleted, figures.accepted)
-  assert.lengthOf(told, figures.accepted)
+  assert.lengthOf(reported, figures.accepted)
 }, 30_000)

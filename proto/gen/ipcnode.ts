@@ -2527,7 +2527,7 @@ export const IPCFileResolveBlockResponse_PDP: MessageFns<IPCFileResolveBlockResp
 
 export type IPCNodeAPIService = typeof IPCNodeAPIService;
 export const IPCNodeAPIService = {
-  /** Where the chain and its contracts are, so that a client needs to be told no more than the node's address. */
+  /** Where the chain and its contracts are, so that a client needs no more than the node's address. */
   connectionParams: {
     path: "/ipcnodeapi.IPCNodeAPI/ConnectionParams" as const,
     requestStream: false as const,
@@ -2561,7 +2561,7 @@ export const IPCNodeAPIService = {
       Buffer.from(IPCBucketListResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): IPCBucketListResponse => IPCBucketListResponse.decode(value),
   },
-  /** Announces a chunk before it is on the chain and tells which node takes each of its blocks. */
+  /** Announces a chunk before it is on the chain and reports which node takes each of its blocks. */
   fileUploadChunkCreate: {
     path: "/ipcnodeapi.IPCNodeAPI/FileUploadChunkCreate" as const,
     requestStream: false as const,
@@ -2670,13 +2670,13 @@ export const IPCNodeAPIService = {
 } as const;
 
 export interface IPCNodeAPIServer extends UntypedServiceImplementation {
-  /** Where the chain and its contracts are, so that a client needs to be told no more than the node's address. */
+  /** Where the chain and its contracts are, so that a client needs no more than the node's address. */
   connectionParams: handleUnaryCall<ConnectionParamsRequest, ConnectionParamsResponse>;
   /** One bucket of an owner; NOT_FOUND with the text `BucketNotFound` when there is none. */
   bucketView: handleUnaryCall<IPCBucketViewRequest, IPCBucketViewResponse>;
   /** One page of an owner's buckets; an empty page beyond the end. */
   bucketList: handleUnaryCall<IPCBucketListRequest, IPCBucketListResponse>;
-  /** Announces a chunk before it is on the chain and tells which node takes each of its blocks. */
+  /** Announces a chunk before it is on the chain and reports which node takes each of its blocks. */
   fileUploadChunkCreate: handleUnaryCall<IPCFileUploadChunkCreateRequest, IPCFileUploadChunkCreateResponse>;
   /** Takes one block, cut into messages. */
   fileUploadBlock: handleClientStreamingCall<IPCFileBlockData, IPCFileUploadBlockResponse>;
@@ -2697,7 +2697,7 @@ export interface IPCNodeAPIServer extends UntypedServiceImplementation {
 }
 
 export interface IPCNodeAPIClient extends Client {
-  /** Where the chain and its contracts are, so that a client needs to be told no more than the node's address. */
+  /** Where the chain and its contracts are, so that a client needs no more than the node's address. */
   connectionParams(
     request: ConnectionParamsRequest,
     callback: (error: ServiceError | null, response: ConnectionParamsResponse) => void,
@@ -2745,7 +2745,7 @@ export interface IPCNodeAPIClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: IPCBucketListResponse) => void,
   ): ClientUnaryCall;
-  /** Announces a chunk before it is on the chain and tells which node takes each of its blocks. */
+  /** Announces a chunk before it is on the chain and reports which node takes each of its blocks. */
   fileUploadChunkCreate(
     request: IPCFileUploadChunkCreateRequest,
     callback: (error: ServiceError | null, response: IPCFileUploadChunkCreateResponse) => void,

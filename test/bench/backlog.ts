@@ -5,7 +5,7 @@
  */
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address } from "@akave-async/domain/Chain"
+import { Address } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as BucketEvents from "@akave-async/eventing/BucketEvents"
 import type { EventLogShape } from "@akave-async/eventing/EventLog"
@@ -110,7 +110,7 @@ const backlog = Effect.gen(function*() {
   for (const process of [stack.nats, stack.postgres, stack.devnet, stack.projector(0)]) yield* process.start
   const log = yield* Log.open(stack.natsUrl)
   const owner = Address.make(stack.ownerAddress)
-  const told = () => Effect.map(Observer.readLog(stack.natsUrl), Fold.fold)
+  const reported = () => Effect.map(Observer.readLog(stack.natsUrl), Fold.fold)
   /** When the first of these jobs was completed, after a start. */
   const firstEnd = ({ events }: Fold.Folded, ids: ReadonlySet<string>, startedAt: number) => {
     const first = events.find(({ jobId, step }) => step === "completed" && ids.has(jobId))
@@ -119,7 +119,7 @@ const backlog = Effect.gen(function*() {
 
   const lone = yield* request(log, owner, "backlog-of-one")
   const { startedAt: loneStartedAt } = yield* workedOff(stack, log, 1)
-  const loneMillis = firstEnd(yield* told(), new Set([lone]), loneStartedAt)
+  const loneMillis = firstEnd(yield* reported(), new Set([lone]), loneStartedAt)
   yield* Console.log(`one job: completed ${seconds(loneMillis)} after the executors' start`)
   yield* Effect.forEach(executorsOf(stack), (executor) => executor.stop, { concurrency: "unbounded" })
 
@@ -137,7 +137,7 @@ const backlog = Effect.gen(function*() {
   )
 
   const { completed, startedAt } = yield* workedOff(stack, log, enough)
-  const folded = yield* told()
+  const folded = yield* reported()
   const mine = folded.events.filter(({ jobId }) => ids.has(jobId))
   const asked = mine.filter(({ step }) => step === "requested").map(({ jobId }) => jobId)
   const ended = mine.filter(({ step }) => step === "completed")

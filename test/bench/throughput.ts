@@ -7,7 +7,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Effect } from "effect"
 import { JsonRpcProvider } from "ethers"
 import { parseArgs } from "node:util"
-import { createBucket, ended, freshName } from "../support/Client.ts"
+import { createBucket, ended, freshName } from "../support/Gateway.ts"
 
 const { values } = parseArgs({
   options: { jobs: { type: "string", default: "1000" }, executors: { type: "string", default: "3" } }

@@ -11,7 +11,7 @@ const options = { stream: "EVENTS", prefix: "events", replicas: 1, dedupWindow: 
 const event = (id: string): NewEvent => ({ id, headers: { "ce-id": id }, data: new TextEncoder().encode("{}") })
 const append = (log: EventLogShape, id: string) => log.append(`s.${id}`, { revision: 0 }, event(id))
 
-/** The sentence that tells of the loss, once the server answers again. */
+/** The sentence that reports the loss, once the server answers again. */
 const lossOf = (log: EventLogShape) =>
   Effect.flip(log.lastSequence).pipe(
     Effect.repeat({ until: ({ cause }) => cause instanceof LogLost }),

@@ -114,7 +114,7 @@ describe("a server", () => {
 const noLogin = /Authorization Violation"; it asks for a login: put user and password, or a token, into NATS_URL/
 
 describe("a login by", () => {
-  test("user and password is taken from NATS_URL and from variables, and a wrong one is told", () =>
+  test("user and password is taken from NATS_URL and from variables, and a wrong one is reported", () =>
     Effect.gen(function*() {
       const { address } = yield* server(`authorization { user: "u@v", password: "s3cr3t:/," }`)
       yield* connected({ NATS_URL: `nats://u%40v:s3cr3t%3A%2F%2C@${address}` })
@@ -126,10 +126,10 @@ describe("a login by", () => {
       assert.match(other, /Authorization Violation"; look at the login in NATS_USER and NATS_PASSWORD$/)
     }))
 
-  test("password that has become wrong is told while the connection is tried again", () =>
+  test("password that has become wrong is reported while the connection is tried again", () =>
     Effect.gen(function*() {
-      const told: Array<unknown> = []
-      const logger = Logger.make(({ message }) => told.push(message))
+      const reported: Array<unknown> = []
+      const logger = Logger.make(({ message }) => reported.push(message))
       const before = yield* server(`authorization { user: u, password: s3cr3t }`)
       const connection = yield* Effect.provide(
         connected({ NATS_URL: `nats://u:s3cr3t@${before.address}` }),
@@ -138,7 +138,7 @@ describe("a login by", () => {
       yield* before.kill
       const after = yield* server(`authorization { user: u, password: other }`, { port: before.port })
       const refused = /NATS: the server says "Authorization Violation"; look at the login in NATS_URL/
-      yield* Effect.repeat(Effect.sync(() => told.join()), {
+      yield* Effect.repeat(Effect.sync(() => reported.join()), {
         until: (text) => refused.test(text),
         schedule: Schedule.spaced("20 millis")
       })
@@ -151,7 +151,7 @@ describe("a login by", () => {
       )
     }))
 
-  test("token is taken from NATS_URL and from variables, and a wrong one is told", () =>
+  test("token is taken from NATS_URL and from variables, and a wrong one is reported", () =>
     Effect.gen(function*() {
       const { address } = yield* server(`authorization { token: "s3cr3t" }`)
       yield* connected({ NATS_URL: `nats://s3cr3t@${address}` })
@@ -162,7 +162,7 @@ describe("a login by", () => {
       assert.match(yield* refusal({ NATS_URL: address, NATS_TOKEN: "wr0ng" }), /look at the login in NATS_TOKEN$/)
     }))
 
-  test("nkey is taken from a file and as a seed, and a wrong one is told", () =>
+  test("nkey is taken from a file and as a seed, and a wrong one is reported", () =>
     Effect.gen(function*() {
       const folder = yield* Stack.temporaryFolder
       const [user, stranger] = [nkeys.createUser(), nkeys.createUser()]
@@ -176,7 +176,7 @@ describe("a login by", () => {
       assert.notInclude(wrong, text(stranger.getSeed()))
     }))
 
-  test("credentials is taken from a file, and a wrong one is told", () =>
+  test("credentials is taken from a file, and a wrong one is reported", () =>
     Effect.gen(function*() {
       const folder = yield* Stack.temporaryFolder
       const [operator, system, account] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createAccount()]

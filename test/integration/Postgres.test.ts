@@ -67,16 +67,16 @@ describe("while Postgres is frozen", () => {
       yield* Deferred.await(isOpen)
       yield* server.freeze
       yield* Deferred.succeed(isFrozen, undefined)
-      const told = yield* Effect.all([
+      const reported = yield* Effect.all([
         ...Array.from({ length: 6 }, () => failure(one(sql))),
         failure(sql.withTransaction(one(sql))),
         Fiber.join(committing)
       ], { concurrency: "unbounded" })
-      for (const message of told) {
+      for (const message of reported) {
         assert.match(message, /^Postgres at 127\.0\.0\.1:\d+ (did not answer|gave no connection) within 2 seconds$/)
       }
-      assert.isTrue(told.some((message) => message.includes("did not answer")))
-      assert.isTrue(told.some((message) => message.includes("gave no connection")))
+      assert.isTrue(reported.some((message) => message.includes("did not answer")))
+      assert.isTrue(reported.some((message) => message.includes("gave no connection")))
 
       yield* server.thaw
       yield* Effect.retry(one(sql), { schedule: Schedule.spaced("20 millis") })
@@ -293,11 +293,11 @@ describe.skipIf(!hasOpenssl)("with TLS", () => {
     }))
 })
 
-describe("what fails is told in the words of Postgres, or of the system", () => {
+describe("what fails is reported in the words of Postgres, or of the system", () => {
   test("with its SQLSTATE and without a secret", () =>
     Effect.gen(function*() {
       const server = yield* Postgres.server
-      const told = (url: string, statement = "select 1") =>
+      const reported = (url: string, statement = "select 1") =>
         Effect.flatMap(Postgres.connected(url), (sql) => Effect.flip(sql.unsafe(statement))).pipe(
           Effect.map(({ message }) => message)
         )
@@ -306,24 +306,27 @@ describe("what fails is told in the words of Postgres, or of the system", () => 
       const closed = yield* Ports.free
       const at = `Postgres at ${Ports.host}:${server.port}`
       assert.strictEqual(
-        yield* told(url("akave:s3cr3t", closed)),
+        yield* reported(url("akave:s3cr3t", closed)),
         `Postgres at ${Ports.host}:${closed} can't be reached: connect ECONNREFUSED ${Ports.host}:${closed}`
       )
       assert.strictEqual(
-        yield* told(url("nobody:s3cr3t")),
+        yield* reported(url("nobody:s3cr3t")),
         `${at} says: role "nobody" does not exist (SQLSTATE 28000)`
       )
       assert.strictEqual(
-        yield* told(url("akave:s3cr3t", server.port, "none")),
+        yield* reported(url("akave:s3cr3t", server.port, "none")),
         `${at} says: database "none" does not exist (SQLSTATE 3D000)`
       )
       assert.strictEqual(
-        yield* told(url("akave"), "select * from akave_async.buckets"),
+        yield* reported(url("akave"), "select * from akave_async.buckets"),
         `${at} says: relation "akave_async.buckets" does not exist (SQLSTATE 42P01)`
       )
-      assert.match(yield* told(url("akave"), "select nowhere()"), /does not exist \(SQLSTATE 42883\); No function .*/)
+      assert.match(
+        yield* reported(url("akave"), "select nowhere()"),
+        /does not exist \(SQLSTATE 42883\); No function .*/
+      )
       assert.strictEqual(
-        yield* told(`${url("akave:s3cr3t")}?sslmode=require`),
+        yield* reported(`${url("akave:s3cr3t")}?sslmode=require`),
         `${at} can't be reached: The server does not support SSL connections`
       )
     }))

@@ -60,8 +60,8 @@ it.live.each(["http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PR
       const { asked, port } = yield* proxy
       const env = { [variable]: `http://127.0.0.1:${port}`, NODE_USE_ENV_PROXY: "1" }
       // Nothing that speaks gRPC listens there, so a node that was asked directly is not reached, and nobody was asked.
-      const told = yield* ping("localhost:1", `http://127.0.0.1:${port}/direct`, env)
-      assert.deepInclude(told, { chain: "true" })
+      const reported = yield* ping("localhost:1", `http://127.0.0.1:${port}/direct`, env)
+      assert.deepInclude(reported, { chain: "true" })
       assert.deepStrictEqual(asked, [])
     })
 )

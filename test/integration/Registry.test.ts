@@ -1,8 +1,8 @@
 /** A kind of aggregate that the product does not have, registered from outside: everything that reads the log takes it. */
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, TransactionHash } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { Address, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as BucketEvents from "@akave-async/eventing/BucketEvents"
 import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"

@@ -89,7 +89,7 @@ mtype:status = { OPEN, COMPLETED, FAILED };
 
 /* The log of jobs: an end is appended at the revision that it was decided on, so there is one. */
 mtype:status status[JOBS] = OPEN;
-/* Jobs that were delivered so far. They are numbered by their first delivery, which tells apart no two of them. */
+/* Jobs that were delivered so far. They are numbered by their first delivery, which distinguishes no two of them. */
 byte delivered;
 
 /* The ledger: the next nonce; the nonce in a job's last event; and for each nonce whose it is, and its version by now. */

@@ -4,7 +4,7 @@ import { storage } from "@akave-async/sdk/Abi"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { JsonRpcProvider, parseUnits, Wallet } from "ethers"
-import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
 
 it.live("a job is not completed by a transaction from elsewhere that only waits to be mined", () =>
   Effect.gen(function*() {

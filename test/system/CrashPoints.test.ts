@@ -6,7 +6,7 @@ import { Effect, Schedule } from "effect"
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as ChainView from "../support/ChainView.ts"
-import { createBucket, ended, freshName } from "../support/Client.ts"
+import { createBucket, ended, freshName } from "../support/Gateway.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
 let stack: Stack.Stack

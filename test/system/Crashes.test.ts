@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as ChainView from "../support/ChainView.ts"
-import { createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Gateway.ts"
 
 const scope = Scope.makeUnsafe()
 let stack: Stack.Stack
@@ -115,8 +115,8 @@ describe("two executors", () => {
     }))
 })
 
-describe("readiness tells the truth when", () => {
-  const told = (part: string, ready: boolean) =>
+describe("readiness is right when", () => {
+  const reported = (part: string, ready: boolean) =>
     eventually(
       tryRequest(`${gateway}/health/ready`),
       ({ body, status }) => body[part]?.ready === ready && status === (ready ? 200 : 503)
@@ -125,12 +125,12 @@ describe("readiness tells the truth when", () => {
   it.live("NATS is away, and a request is then refused in time and taken later", () =>
     Effect.gen(function*() {
       yield* stack.nats.kill("SIGKILL")
-      yield* told("event_log", false)
+      yield* reported("event_log", false)
       const refused = yield* createBucket(gateway, freshName())
       assert.deepInclude(refused.body, { status: 503, code: "event_log_unavailable" })
       assert.strictEqual(refused.headers.get("retry-after"), "1")
       yield* stack.nats.start
-      yield* told("event_log", true)
+      yield* reported("event_log", true)
       const { jobIds } = yield* createMany(3)
       yield* assertCompleted(jobIds)
     }))
@@ -138,13 +138,13 @@ describe("readiness tells the truth when", () => {
   it.live("Postgres is away, and requests are still accepted", () =>
     Effect.gen(function*() {
       yield* stack.postgres.kill("SIGKILL")
-      yield* told("read_model", false)
+      yield* reported("read_model", false)
       const { jobIds } = yield* createMany(3)
       const unreadable = yield* request(`${gateway}/jobs/${jobIds[0]}`)
       assert.deepInclude(unreadable.body, { status: 503, code: "read_model_unavailable" })
       assert.strictEqual((yield* request(`${gateway}/buckets`)).status, 503)
       yield* stack.postgres.start
-      yield* told("read_model", true)
+      yield* reported("read_model", true)
       yield* assertCompleted(jobIds)
     }))
 
@@ -154,23 +154,23 @@ describe("readiness tells the truth when", () => {
       const anvil = ProcessTable.tree(devnet ?? 0).filter((pid) => ProcessTable.program(pid) === "anvil")
       assert.lengthOf(anvil, 1)
       for (const pid of anvil) process.kill(pid, "SIGSTOP")
-      yield* told("chain", false)
+      yield* reported("chain", false)
       const { body } = yield* request(`${gateway}/health/ready`)
       assert.isTrue(body.node.ready)
       const { jobIds } = yield* createMany(3)
       for (const pid of anvil) process.kill(pid, "SIGCONT")
-      yield* told("chain", true)
+      yield* reported("chain", true)
       yield* assertCompleted(jobIds)
     }))
 
   it.live("the node is away, and jobs go on when it is back", () =>
     Effect.gen(function*() {
       yield* stack.devnet.stop
-      yield* told("node", false)
+      yield* reported("node", false)
       const { jobIds, names } = yield* createMany(3)
       yield* stack.devnet.start
-      yield* told("node", true)
-      yield* told("chain", true)
+      yield* reported("node", true)
+      yield* reported("chain", true)
       yield* assertCompleted(jobIds)
       yield* assertOneEach(names)
     }))

@@ -6,7 +6,7 @@ import { Clock, Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { Client } from "pg"
 import { vi } from "vitest"
-import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
 import * as PgBouncer from "../support/PgBouncer.ts"
 import * as Postgres from "../support/Postgres.ts"
 
@@ -83,7 +83,7 @@ it.live("while Postgres is frozen, reads are answered with 503 in time, writes a
     yield* creates(gateway)
   }).pipe(Effect.scoped))
 
-it.live("what a database refuses is told at the start of a projector and in the gateway's readiness", () =>
+it.live("what a database refuses is reported at the start of a projector and in the gateway's readiness", () =>
   Effect.gen(function*() {
     const postgres = yield* Ports.free
     const wrong = { DATABASE_URL: `postgres://akave:s3cr3t@${Ports.host}:${postgres}/none` }

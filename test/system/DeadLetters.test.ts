@@ -1,12 +1,12 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address } from "@akave-async/domain/Chain"
+import { Address } from "@akave-async/domain/Ethereum"
 import * as Reaction from "@akave-async/eventing/Reaction"
 import type * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as ChainView from "../support/ChainView.ts"
-import { type Answer, createBucket, deleteBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { type Answer, createBucket, deleteBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
 import * as Log from "../support/Log.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
@@ -166,7 +166,7 @@ describe("a request that is not valid", () => {
       assert.include(answer.headers.get("content-type"), "application/problem+json")
     }))
 
-  it.live("is told how to say that all are meant", () =>
+  it.live("is answered with how to say that all are meant", () =>
     Effect.gen(function*() {
       const { body } = yield* redriveAll({})
       assert.match(body.detail, /body\.all: either a type, subject or reason, or true for all dead letters/)

@@ -3,7 +3,7 @@ import { bucketId, Buckets } from "@akave-async/sdk/Buckets"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import * as ChainView from "../support/ChainView.ts"
-import { createBucket, deleteBucket, ended, freshName, request } from "../support/Client.ts"
+import { createBucket, deleteBucket, ended, freshName, request } from "../support/Gateway.ts"
 import { eventsOf } from "../support/Log.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
@@ -103,7 +103,7 @@ describe("a deletion", () => {
       assert.deepInclude((yield* look(name)).body, { job_id: job.job_id })
     }))
 
-  it.live("tells its steps as events of its own", () =>
+  it.live("reports its steps as events of its own", () =>
     Effect.gen(function*() {
       const { name } = yield* created()
       const { body: { job_id } } = yield* deleteBucket(gateway, name)

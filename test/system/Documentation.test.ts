@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process"
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ended } from "../support/Client.ts"
+import { ended } from "../support/Gateway.ts"
 
 const { repository } = Stack
 const read = (file: string) => readFileSync(join(repository, file), "utf8")

@@ -4,7 +4,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { JsonRpcProvider, parseEther, toBeHex, Wallet } from "ethers"
 import { readFileSync } from "node:fs"
-import { type Answer, createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Client.ts"
+import { type Answer, createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Gateway.ts"
 
 it.live("a wallet without funds makes jobs and its lane say so and wait, until their time is over or there are funds", () =>
   Effect.gen(function*() {
@@ -29,10 +29,10 @@ it.live("a wallet without funds makes jobs and its lane say so and wait, until t
     const name = freshName()
     const { body: hopeless } = yield* createBucket(stack.gatewayUrl, name)
     assert.strictEqual(hopeless.owner, poor.address)
-    const { body: told } = yield* eventually(look(hopeless.job_id), ({ body }) => body.error !== null)
-    assert.deepInclude(told, { status: "processing", attempts: 1, tx_hash: null })
-    assert.deepInclude(told.error, { category: "insufficient_funds", code: "InsufficientFunds" })
-    assert.include(told.error.message, "send it funds")
+    const { body: reported } = yield* eventually(look(hopeless.job_id), ({ body }) => body.error !== null)
+    assert.deepInclude(reported, { status: "processing", attempts: 1, tx_hash: null })
+    assert.deepInclude(reported.error, { category: "insufficient_funds", code: "InsufficientFunds" })
+    assert.include(reported.error.message, "send it funds")
     const reason = /has finished none for \d+ s; the oldest failed: .* send it funds$/
     const isStalled = ({ body }: Answer) => body.lanes?.ready === false && reason.test(body.lanes.detail)
     assert.deepInclude((yield* eventually(tryRequest(executor), isStalled)).body, { ready: false })

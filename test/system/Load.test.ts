@@ -2,7 +2,7 @@ import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import * as ChainView from "../support/ChainView.ts"
-import { type Answer, createBucket, ended, freshName } from "../support/Client.ts"
+import { type Answer, createBucket, ended, freshName } from "../support/Gateway.ts"
 
 const users = 100
 /** For how long each user asks, and thinks between two requests, in milliseconds. */

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
-import { createBucket, ended, eventually, freshName, tryRequest } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, tryRequest } from "../support/Gateway.ts"
 import { deleteStream, streamsOn } from "../support/Nats.ts"
 
 it.live("an emptied event log stops everything and is not made anew, and all goes on when its data is put back", () =>
@@ -20,7 +20,7 @@ it.live("an emptied event log stops everything and is not made anew, and all goe
       executor: `http://${Ports.host}:${executorPort}/health/ready`,
       projector: `http://${Ports.host}:${projectorPort}/health/ready`
     }
-    const told = (kind: keyof typeof readiness, sentence: RegExp) =>
+    const reported = (kind: keyof typeof readiness, sentence: RegExp) =>
       eventually(
         tryRequest(readiness[kind]),
         ({ body, status }) => status === 503 && body.ready === false && sentence.test(body.event_log.detail)
@@ -50,9 +50,9 @@ it.live("an emptied event log stops everything and is not made anew, and all goe
     yield* stack.executor(0).start
 
     yield* restartNatsOn("", "lost")
-    yield* told("gateway", /AKAVE_EVENTS is missing\. It had \d+ events: restore it/)
-    yield* told("executor", /AKAVE_EVENTS is missing\. It had \d+ events: restore it/)
-    yield* told("projector", /AKAVE_EVENTS is missing\. It had \d+ events: restore it/)
+    yield* reported("gateway", /AKAVE_EVENTS is missing\. It had \d+ events: restore it/)
+    yield* reported("executor", /AKAVE_EVENTS is missing\. It had \d+ events: restore it/)
+    yield* reported("projector", /AKAVE_EVENTS is missing\. It had \d+ events: restore it/)
     const refused = yield* createBucket(stack.gatewayUrl, freshName())
     assert.deepInclude(refused.body, { status: 503, code: "event_log_unavailable" })
     assert.deepStrictEqual(yield* streamsOn(stack.natsUrl), [])
@@ -64,7 +64,7 @@ it.live("an emptied event log stops everything and is not made anew, and all goe
     ] as const
     for (const [kind, sentence] of restarted) {
       yield* stack[kind](0).restart
-      yield* told(kind, sentence)
+      yield* reported(kind, sentence)
       assert.deepStrictEqual(yield* streamsOn(stack.natsUrl), [])
     }
     const again = yield* createBucket(stack.gatewayUrl, freshName())

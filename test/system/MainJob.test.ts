@@ -4,7 +4,7 @@ import { bucketId, Buckets } from "@akave-async/sdk/Buckets"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import * as ChainView from "../support/ChainView.ts"
-import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
 import { eventsOf } from "../support/Log.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 

@@ -1,6 +1,6 @@
 /** Jobs of two parts, on executors that are killed at each point between two durable steps of either part. */
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address } from "@akave-async/domain/Chain"
+import { Address } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as Pairs from "@akave-async/executor/test/Pairs"
 import type * as Stack from "@akave-async/local/Stack"
@@ -11,7 +11,7 @@ import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as ChainView from "../support/ChainView.ts"
-import { freshName } from "../support/Client.ts"
+import { freshName } from "../support/Gateway.ts"
 import * as Log from "../support/Log.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 

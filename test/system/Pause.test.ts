@@ -3,7 +3,7 @@ import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { Client } from "pg"
-import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
 
 const dedupWindow = 2_000
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll } from "vitest"
 import * as RpcProvider from "../faults/src/RpcProvider.ts"
 import * as RpcProxy from "../faults/src/RpcProxy.ts"
 import * as ChainView from "../support/ChainView.ts"
-import { createBucket, deleteBucket, ended, freshName } from "../support/Client.ts"
+import { createBucket, deleteBucket, ended, freshName } from "../support/Gateway.ts"
 
 const scope = Scope.makeUnsafe()
 let stack: Stack.Stack

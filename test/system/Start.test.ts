@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { createServer } from "node:net"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
-import { request } from "../support/Client.ts"
+import { request } from "../support/Gateway.ts"
 
 interface Start {
   readonly child: ChildProcess
@@ -141,8 +141,8 @@ describe("npm start", () => {
       )
       const start = yield* npmStart(own)
       assert.strictEqual(yield* Effect.promise(() => start.exited), 1)
-      const told = start.output().split("\n").filter((line) => line.includes(own.PORT))
-      assert.lengthOf(told, 1, start.output())
+      const reported = start.output().split("\n").filter((line) => line.includes(own.PORT))
+      assert.lengthOf(reported, 1, start.output())
       holder.close()
     }).pipe(Effect.provide(Reaper.layer), Effect.scoped))
 })

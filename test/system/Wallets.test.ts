@@ -6,7 +6,7 @@ import { JsonRpcProvider, parseEther, toBeHex, Wallet } from "ethers"
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as ChainView from "../support/ChainView.ts"
-import { createBucket, ended, eventually, freshName, request } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
 
 /** Jobs of each wallet. */
 const jobs = 60

@@ -2,7 +2,7 @@ import * as Ports from "@akave-async/local/Ports"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { createBucket, ended, eventually, freshName, tryRequest } from "../support/Client.ts"
+import { createBucket, ended, eventually, freshName, tryRequest } from "../support/Gateway.ts"
 
 it.live("jobs complete over a WebSocket, and still do after the chain was away", () =>
   Effect.gen(function*() {
@@ -10,7 +10,7 @@ it.live("jobs complete over a WebSocket, and still do after the chain was away",
     const url = `ws://${Ports.host}:${rpc}`
     const stack = yield* Stack.started({
       ports: { rpc },
-      // The chain tells of its blocks: within this test, no executor asks for one. The stack gives it the chain's WebSocket.
+      // The chain reports its blocks: within this test, no executor asks for one. The stack gives it the chain's WebSocket.
       env: {
         executor: { CHAIN_POLL_INTERVAL: "10 minutes" },
         devnet: { DEVNET_PUBLIC_RPC_URL: url }

@@ -63,8 +63,10 @@ export const forInstallation = (env) =>
  * @returns {Record<string, string | undefined>}
  */
 export const exceptLoopback = (env) => {
-  const told = (env["no_proxy"] || env["NO_PROXY"] || "").split(/[\s,]+/)
-  const list = [...new Set([...told, "localhost", "127.0.0.1", "::1", "[::1]"])].filter((host) => host !== "").join(",")
+  const listed = (env["no_proxy"] || env["NO_PROXY"] || "").split(/[\s,]+/)
+  const list = [...new Set([...listed, "localhost", "127.0.0.1", "::1", "[::1]"])].filter((host) => host !== "").join(
+    ","
+  )
   return { ...env, no_proxy: list, NO_PROXY: list }
 }
 

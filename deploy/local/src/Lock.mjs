@@ -23,10 +23,10 @@ import { find, identity } from "./ProcessIdentity.mjs"
  */
 
 /**
- * Takes the lock for this process, or tells who holds it. A lock whose processes are all gone is free.
+ * Takes the lock for this process, or reports who holds it. A lock whose processes are all gone is free.
  *
  * @param {string} path in a folder that exists
- * @param {string} [command] told to those who find it held
+ * @param {string} [command] asked to those who find it held
  * @returns {{ readonly lock: Lock, readonly holder?: never } | { readonly lock?: never, readonly holder: Holder }}
  */
 export const take = (path, command = commandOf(process.argv)) => {

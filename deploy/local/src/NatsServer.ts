@@ -219,7 +219,7 @@ export interface Options {
   readonly maxFileStore?: string | undefined
 }
 
-/** Servers before 2.10 can't be told and keep to this; newer ones have it as their default. */
+/** Servers before 2.10 can't be configured and keep to this; newer ones have it as their default. */
 const standardSyncInterval = "2m"
 
 /** How often the server brings what it stored to the disk: a crash of the machine, not of the server, may lose that much. */

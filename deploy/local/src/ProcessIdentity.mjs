@@ -1,5 +1,5 @@
 // @ts-check
-/** Tells a process from all others that ever have its number. Plain JavaScript: the bootstrap needs it on any Node. */
+/** Distinguishes a process from all others that ever have its number. Plain JavaScript: the bootstrap needs it on any Node. */
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 
@@ -31,7 +31,7 @@ export const find = (written) => {
 }
 
 /**
- * What Linux tells of a process.
+ * What Linux knows of a process.
  *
  * @param {number} pid
  */

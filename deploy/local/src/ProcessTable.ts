@@ -1,4 +1,4 @@
-/** What the system tells of processes: /proc on Linux, ps elsewhere. */
+/** What the system knows of processes: /proc on Linux, ps elsewhere. */
 import { readdirSync, readlinkSync, realpathSync } from "node:fs"
 import { ps, statOf } from "./ProcessIdentity.mjs"
 

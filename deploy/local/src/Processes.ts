@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- one process from its start to its end, each way that it may end included
 /**
  * Native servers and services as processes that can be started, stopped, killed and started again.
  *
@@ -77,14 +78,15 @@ export interface Process {
    * After SIGKILL it waits until the process is gone.
    */
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
-  /** Waits for the end of the present run, or tells that of the last one. */
+  /** Waits for the end of the present run, or reports that of the last one. */
   readonly exited: Effect.Effect<Ended>
   readonly pid: Effect.Effect<number | undefined>
-  /** What it told when it became ready; undefined while it does not run or is not ready. */
+  /** What it reported when it became ready; undefined while it does not run or is not ready. */
   readonly running: Effect.Effect<Running | undefined>
 }
 
 /** The process is stopped when the scope closes. Nothing runs until `start`. */
+// oxlint-disable-next-line max-lines-per-function -- its operations share the run of the process
 export const make = Effect.fnUntraced(function*(spec: Spec): Effect.fn.Return<Process, never, Reaper | Scope.Scope> {
   const reaper = yield* Reaper
   const turn = yield* Semaphore.make(1)

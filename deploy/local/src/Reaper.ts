@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Tells one small detached process which process groups must not outlive this one, SIGKILL included. */
+/** Reports one small detached process which process groups must not outlive this one, SIGKILL included. */
 export class Reaper extends Context.Service<Reaper, {
   /** Takes effect at once: the line is written before this returns. */
   watch(group: number, signal: NodeJS.Signals): void
@@ -26,7 +26,7 @@ export class Reaper extends Context.Service<Reaper, {
             stdio: ["pipe", "ignore", "ignore"]
           })
           child.on("error", () => {})
-          // A reaper that someone stopped can't be told anything any more; that is no reason to fail.
+          // A reaper that someone stopped can't be reached any more; that is no reason to fail.
           child.stdin.on("error", () => {})
           child.unref()
           return child

@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- the whole stack: what each service gets, and in which order they start
 /**
  * The whole product on one machine: nats-server, Postgres, devnet, projector, executor and gateway, each a process of
  * its own. `npm start` runs it on `.data/`; system tests run it on a temporary folder and free ports.
@@ -120,6 +121,7 @@ export const temporaryFolder = Effect.map(
 /** A stack that is up. */
 export const started = (options: Options) => Effect.tap(make(options), (stack) => stack.start())
 
+// oxlint-disable-next-line max-lines-per-function -- its services are made from one another's addresses
 const describe = Effect.fnUntraced(function*(options: Options & { readonly dataDir: string }) {
   const { dataDir, env = {}, mains = {}, ports = {} } = options
   const services: Array<Service> = []
@@ -291,7 +293,7 @@ const natsLogin = ["USER", "PASSWORD", "TOKEN", "NKEY", "CREDS", "CA", "CERT", "
 const nodeProgram = process.execPath
 
 /**
- * The settings that services get from a shell. The key is for executors only, ports belong to the one who is told them,
+ * The settings that services get from a shell. The key is for executors only, ports belong to the one that they are given to,
  * addresses are those of this stack, and a login is for the server that it was given for.
  */
 const handedOn = ({ natsUrl }: Options): ReadonlySet<string> => {

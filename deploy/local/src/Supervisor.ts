@@ -6,8 +6,8 @@ import type { Service } from "./Stack.ts"
 export interface Options {
   /** Runs when a service is up again. */
   readonly onReady?: (service: Service, running: Processes.Running) => Effect.Effect<void>
-  /** Tells a person what happens. */
-  readonly tell?: (text: string) => Effect.Effect<void>
+  /** Reports a person what happens. */
+  readonly report?: (text: string) => Effect.Effect<void>
   /** The pause before the first start of several that fail; each further one is twice as long, up to the longest. */
   readonly firstPause?: Duration.Input
   readonly longestPause?: Duration.Input
@@ -27,7 +27,7 @@ export const keepUp = (services: ReadonlyArray<Service>, options: Options = {}):
 
 const keepOneUp = Effect.fnUntraced(function*(services: ReadonlyArray<Service>, service: Service, options: Options) {
   const { process } = service
-  const { onReady = () => Effect.void, tell = (text) => Console.log(`  ${text}`) } = options
+  const { onReady = () => Effect.void, report = (text) => Console.log(`  ${text}`) } = options
   const firstPause = Duration.toMillis(options.firstPause ?? "500 millis")
   const longestPause = Duration.toMillis(options.longestPause ?? "30 seconds")
   const steadyAfter = Duration.toMillis(options.steadyAfter ?? "10 seconds")
@@ -43,11 +43,11 @@ const keepOneUp = Effect.fnUntraced(function*(services: ReadonlyArray<Service>, 
     while (true) {
       const missing = yield* away(needs)
       if (missing.length > 0) {
-        yield* tell(`${reason} It is started again when ${missing.join(" and ")} can be reached.`)
+        yield* report(`${reason} It is started again when ${missing.join(" and ")} can be reached.`)
       } else {
         const pause = Math.min(firstPause * 2 ** failures, longestPause)
         failures++
-        yield* tell(`${reason} Starting it again in ${(pause / 1000).toFixed(2)} s.`)
+        yield* report(`${reason} Starting it again in ${(pause / 1000).toFixed(2)} s.`)
         yield* Effect.sleep(pause)
       }
       const before = yield* untilUp(needs)

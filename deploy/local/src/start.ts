@@ -1,4 +1,4 @@
-/** `npm start`: runs the whole stack, shows a sample bucket, and keeps everything up until it is told to stop. */
+/** `npm start`: runs the whole stack, shows a sample bucket, and keeps everything up until it is stopped. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Config, Console, Effect, Option, Record, Runtime, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"

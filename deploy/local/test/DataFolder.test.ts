@@ -28,7 +28,7 @@ it.live("the lock of a process that is gone counts for nothing, even where its n
     yield* DataFolder.acquire(folder)
   }))
 
-it.live("a folder that can't be used is told in one sentence", () =>
+it.live("a folder that can't be used is reported in one sentence", () =>
   Effect.gen(function*() {
     const file = join(yield* temporary, "file")
     writeFileSync(file, "")

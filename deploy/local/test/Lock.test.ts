@@ -14,7 +14,7 @@ const temporary = () => {
   return folder
 }
 
-/** A process that tries to hold a data folder when it is told to. */
+/** A process that tries to hold a data folder when it is asked to. */
 const contender = async (folder: string) => {
   const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, "fixtures/contender.ts"), folder], {
     stdio: ["pipe", "pipe", "inherit"]
@@ -69,7 +69,7 @@ it("of two starts at one moment one holds the data folder, in 300 rounds, whatev
   }
 })
 
-it("tells who holds it, what that is doing and since when", () => {
+it("reports who holds it, what that is doing and since when", () => {
   const path = join(temporary(), "lock")
   const before = Date.now()
   const { lock } = Lock.take(path, "npm start")

@@ -25,7 +25,7 @@ const fake = Effect.fnUntraced(function*(overrides: Partial<Processes.Spec> = {}
 })
 
 layer(Reaper.layer, { excludeTestServices: true })("a process", (it) => {
-  it.effect("starts, tells its details, stops in order, and starts again", () =>
+  it.effect("starts, reports its details, stops in order, and starts again", () =>
     Effect.gen(function*() {
       const process = yield* fake()
       const first = yield* process.start

@@ -117,7 +117,7 @@ describe("the stack", () => {
       for (const variable of Object.keys(postgres)) assert.notInclude(projector, variable)
     }))
 
-  it.live("has executors told of the embedded chain's blocks, and leaves the URL of another one alone", () =>
+  it.live("has the embedded chain announce its blocks to executors, and leaves the URL of another one alone", () =>
     Effect.gen(function*() {
       const urls = Effect.fnUntraced(function*(options: Stack.Options) {
         const dataDir = yield* temporary
@@ -163,7 +163,7 @@ describe("the stack", () => {
       assert.deepStrictEqual(stack.services.map(({ process }) => process.name), ["projector", "executor", "gateway"])
     }))
 
-  it.live("tells which process failed and why, and stops the others", () =>
+  it.live("reports which process failed and why, and stops the others", () =>
     Effect.gen(function*() {
       const env = { executor: { FAIL_WITH: "The wallet is empty." } }
       const error = yield* Effect.flip(Effect.scoped(Stack.started({ mains, env })))

@@ -37,44 +37,44 @@ const killAndAwait = Effect.fnUntraced(function*({ process }: { readonly process
   yield* until(Effect.map(process.running, (running) => running !== undefined && running.pid !== before))
 })
 
-/** Supervises, and notes what it is told. */
+/** Supervises, and notes what it is reported. */
 const supervise = Effect.fnUntraced(
   function*(services: ReadonlyArray<Effect.Success<ReturnType<typeof service>>>, options: Supervisor.Options = {}) {
-    const told: Array<string> = []
+    const reported: Array<string> = []
     const fiber = yield* Effect.forkScoped(
       Supervisor.keepUp(services, {
         firstPause: 10,
         longestPause: 40,
-        tell: (text) => Effect.sync(() => void told.push(text)),
+        report: (text) => Effect.sync(() => void reported.push(text)),
         ...options
       }),
       { startImmediately: true }
     )
-    return { told, isRunning: () => fiber.pollUnsafe() === undefined, fiber }
+    return { reported, isRunning: () => fiber.pollUnsafe() === undefined, fiber }
   }
 )
 
-const pauses = (told: ReadonlyArray<string>) => told.map((text) => /again in (\S+ s)/.exec(text)?.[1])
+const pauses = (reported: ReadonlyArray<string>) => reported.map((text) => /again in (\S+ s)/.exec(text)?.[1])
 
 layer(Reaper.layer, { excludeTestServices: true })("the supervisor", (it) => {
-  it.effect("starts again what dies however often, tells it each time, and leaves the others alone", () =>
+  it.effect("starts again what dies however often, reports it each time, and leaves the others alone", () =>
     Effect.gen(function*() {
       const [one, other] = [yield* service("one"), yield* service("other")]
       const untouched = yield* other.process.pid
-      const { isRunning, told } = yield* supervise([one, other], { steadyAfter: "1 hour" })
+      const { isRunning, reported } = yield* supervise([one, other], { steadyAfter: "1 hour" })
       for (let time = 0; time < 8; time++) yield* killAndAwait(one)
       assert.isTrue(isRunning())
       assert.strictEqual(yield* other.process.pid, untouched)
-      assert.deepStrictEqual(pauses(told), ["0.01 s", "0.02 s", ...Array.from({ length: 6 }, () => "0.04 s")])
-      assert.match(told[0] ?? "", /^one ended \(SIGKILL\), saying at last: .*\. Starting it again in 0\.01 s\.$/)
+      assert.deepStrictEqual(pauses(reported), ["0.01 s", "0.02 s", ...Array.from({ length: 6 }, () => "0.04 s")])
+      assert.match(reported[0] ?? "", /^one ended \(SIGKILL\), saying at last: .*\. Starting it again in 0\.01 s\.$/)
     }))
 
   it.effect("begins anew with its pauses for a process that was ready for a while", () =>
     Effect.gen(function*() {
       const one = yield* service("one")
-      const { told } = yield* supervise([one], { steadyAfter: 0 })
+      const { reported } = yield* supervise([one], { steadyAfter: 0 })
       for (let time = 0; time < 7; time++) yield* killAndAwait(one)
-      assert.deepStrictEqual(pauses(told), Array.from({ length: 7 }, () => "0.01 s"))
+      assert.deepStrictEqual(pauses(reported), Array.from({ length: 7 }, () => "0.01 s"))
     }))
 
   it.effect("goes on with a process that can't be started, until it can", () =>
@@ -87,12 +87,12 @@ layer(Reaper.layer, { excludeTestServices: true })("the supervisor", (it) => {
             : Effect.void
         )
       })
-      const { isRunning, told } = yield* supervise([one])
+      const { isRunning, reported } = yield* supervise([one])
       writeFileSync(file, "")
       yield* one.process.kill("SIGKILL")
-      yield* until(Effect.sync(() => told.length >= 7))
+      yield* until(Effect.sync(() => reported.length >= 7))
       assert.isTrue(isRunning())
-      assert.match(told[3] ?? "", /^one has a broken folder \(log: log\)\. Starting it again in 0\.04 s\.$/)
+      assert.match(reported[3] ?? "", /^one has a broken folder \(log: log\)\. Starting it again in 0\.04 s\.$/)
       rmSync(file)
       yield* until(Effect.map(one.process.running, (running) => running !== undefined))
     }))
@@ -102,24 +102,24 @@ layer(Reaper.layer, { excludeTestServices: true })("the supervisor", (it) => {
       const latch = yield* Latch.make(true)
       const need = yield* service("need", [], { prepare: latch.await })
       const one = yield* service("one", ["need"])
-      const { told } = yield* supervise([need, one])
+      const { reported } = yield* supervise([need, one])
       yield* latch.close
       for (let time = 0; time < 7; time++) {
         yield* need.process.kill("SIGKILL")
         yield* one.process.kill("SIGKILL")
         const isTold = () =>
-          told.some((text) => text.startsWith("one ended") && text.endsWith("when need can be reached."))
+          reported.some((text) => text.startsWith("one ended") && text.endsWith("when need can be reached."))
         yield* until(Effect.sync(isTold))
         assert.isUndefined(yield* one.process.pid)
         yield* latch.open
         yield* until(Effect.map(one.process.running, (running) => running !== undefined))
         yield* latch.close
-        told.length = 0
+        reported.length = 0
       }
       yield* latch.open
       yield* one.process.kill("SIGKILL")
-      yield* until(Effect.sync(() => told.length > 0))
-      assert.deepStrictEqual(pauses(told), ["0.01 s"])
+      yield* until(Effect.sync(() => reported.length > 0))
+      assert.deepStrictEqual(pauses(reported), ["0.01 s"])
     }))
 
   it.effect("stops with its scope", () =>

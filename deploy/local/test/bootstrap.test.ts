@@ -1,4 +1,4 @@
-/** What stands before every root script, in a small clone whose npx and task are scripts that tell what they were asked. */
+/** What stands before every root script, in a small clone whose npx and task are scripts that report what they were asked. */
 import { assert, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { once } from "node:events"

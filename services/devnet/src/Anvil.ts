@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- one server from its start to its end
 import {
   Clock,
   Context,

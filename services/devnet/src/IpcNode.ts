@@ -61,6 +61,7 @@ export class IpcNode extends Context.Service<IpcNode, {
 }>()("@akave-async/devnet/IpcNode") {
   static readonly layer = Layer.effect(
     IpcNode,
+    // oxlint-disable-next-line max-lines-per-function -- its calls share one chain
     Effect.gen(function*() {
       const config = yield* NodeConfig
       const anvil = yield* Anvil

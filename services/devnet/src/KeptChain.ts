@@ -1,8 +1,9 @@
+// oxlint-disable max-lines -- the journal's format, its writer and its reader belong together
 /**
  * The chain in its folder: `chain.json` is a whole dump by Anvil, `chain.journal` has a line for each block since. A line
  * holds what its block changed, in absolute values, so what a block costs does not depend on the length of the chain.
  *
- * A new dump is taken where lines cannot tell what happened: at the first block, after a reorganisation, and after calls
+ * A new dump is taken where lines cannot hold what happened: at the first block, after a reorganisation, and after calls
  * that change the chain without a block (`anvil_setBalance`, say), and where the journal has outgrown the dump. A stop takes
  * a dump of all; where the devnet was killed, the next start turns dump and journal into one.
  */
@@ -195,7 +196,7 @@ export const listen = () => {
       if (changesByHand(line)) byHand = true
       return Effect.void
     },
-    /** Whether the chain was changed by hand since the last {@link forget}. True too if Anvil does not tell its calls. */
+    /** Whether the chain was changed by hand since the last {@link forget}. True too if Anvil does not report its calls. */
     isByHand: <E>(rpc: Rpc<E>) =>
       Effect.gen(function*() {
         const heard = yield* Deferred.make<void>()
@@ -446,7 +447,7 @@ const isFields = Schema.is(Fields)
 /** The types whose transactions Anvil returns whole. */
 const plainTypes: ReadonlySet<unknown> = new Set(["0x0", "0x1", "0x2"])
 
-/** The line of a block; fails where a line does not tell all of it. The first line of a journal has its whole header. */
+/** The line of a block; fails where a line can't hold all of it. The first line of a journal has its whole header. */
 const lineOf = Effect.fnUntraced(function*<E>(rpc: Rpc<E>, block: Block, before: Block, isFirst: boolean) {
   const known = isFirst ? {} : headerOf(before)
   const header = Object.fromEntries(
@@ -515,6 +516,7 @@ export const isOutgrown = (journalSize: number, dumpSize: number): boolean =>
  * Keeps each block within moments of its being mined, and once more at the end. `isLoaded` says whether the chain began
  * with the folder's dump; `mined` is opened after each block that the devnet mines itself.
  */
+// oxlint-disable-next-line max-lines-per-function -- its operations share the open journal
 export const keep = Effect.fnUntraced(function*<E extends { readonly message: string }>(
   { calls, files, isLoaded, isRunning, mined, rpc }: {
     readonly rpc: Rpc<E>

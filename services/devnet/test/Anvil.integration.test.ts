@@ -168,7 +168,7 @@ it.live("two fresh chains have their contracts at the same addresses", () =>
     assert.deepStrictEqual(yield* addresses.pipe(onChain()), yield* addresses.pipe(onChain()))
   }))
 
-it.live("a taken port is told in one sentence", () =>
+it.live("a taken port is reported in one sentence", () =>
   Effect.gen(function*() {
     const port = yield* Effect.acquireRelease(
       Effect.callback<{ readonly number: number; readonly close: () => void }>((resume) => {
@@ -189,7 +189,7 @@ it.live("a taken port is told in one sentence", () =>
     )
   }))
 
-it.live("a damaged chain is told in one sentence and left as it is", () =>
+it.live("a damaged chain is reported in one sentence and left as it is", () =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const dataDir = yield* folder

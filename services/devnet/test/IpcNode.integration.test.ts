@@ -40,7 +40,7 @@ const createBucket = Effect.fnUntraced(function*(owner: Wallet, name: string) {
 })
 
 layer(withSettings(Devnet.layer))("the node", (it) => {
-  it.effect("tells where chain and contracts are", () =>
+  it.effect("reports where chain and contracts are", () =>
     Effect.gen(function*() {
       const { rpcUrl } = yield* Anvil
       const { accessAddress, storageAddress } = yield* Contracts

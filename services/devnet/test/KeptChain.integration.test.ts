@@ -11,7 +11,7 @@ import { storageInterface, user, withSettings } from "./devnet.ts"
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "devnet-" }))
 
-/** A chain of its own that mines when it is told to, after its first block, and ends with the effect. */
+/** A chain of its own that mines when it is asked to, after its first block, and ends with the effect. */
 const kept = (dataDir: string, values: Record<string, string> = {}) =>
   Effect.provide(
     withSettings(Contracts.layer.pipe(Layer.provideMerge(Anvil.layer), Layer.provide(NodeServices.layer)), {
@@ -45,7 +45,7 @@ const isIn = (path: string) =>
     ({ mixHash }) =>
       Effect.repeat(read(path), { until: (text) => text.includes(mixHash), schedule: Schedule.spaced("20 millis") })
   )
-/** Mines until a block is told by a line: no dump is due any more. */
+/** Mines until a block is reported by a line: no dump is due any more. */
 const isJournalling = (dataDir: string) =>
   Effect.repeat(
     Effect.andThen(
@@ -239,7 +239,7 @@ it.live("what is changed by hand survives a kill once a block has followed it", 
     const [owner, last] = yield* Effect.gen(function*() {
       const owner = yield* user
       yield* isJournalling(dataDir)
-      // In the same block as a transaction, whose own changes a line could tell.
+      // In the same block as a transaction, whose own changes a line could hold.
       yield* rpc("hardhat_setBalance", address, "0x123")
       yield* rpc("anvil_setStorageAt", address, slot, slot)
       yield* createBucket(owner, "beside", 0)
@@ -287,7 +287,7 @@ it.live("a line or a dump that a kill left unfinished costs nothing of what was 
     yield* found.pipe(kept(dataDir))
   }).pipe(Effect.provide(NodeServices.layer)))
 
-it.live("a damaged journal is told in one sentence and left as it is", () =>
+it.live("a damaged journal is reported in one sentence and left as it is", () =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const dataDir = yield* folder

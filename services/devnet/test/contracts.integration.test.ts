@@ -121,7 +121,7 @@ layer(Chain)("contracts", (it) => {
 })
 
 layer(Chain)("createBucket", (it) => {
-  it.effect("keeps name, owner and time, returns the id and tells it in an event", () =>
+  it.effect("keeps name, owner and time, returns the id and reports it in an event", () =>
     Effect.gen(function*() {
       const { provider } = yield* Anvil
       const { idOf, owner, storage } = yield* ownerWith()

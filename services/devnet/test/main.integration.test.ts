@@ -57,7 +57,7 @@ const answers = (rpcUrl: string) =>
 const untilSilent = (rpcUrl: string) =>
   Effect.repeat(answers(rpcUrl), { until: (answered) => !answered, schedule: Schedule.spaced("20 millis") })
 
-it.live("says that it is ready, and stops with its chain when told to", () =>
+it.live("says that it is ready, and stops with its chain when asked to", () =>
   Effect.gen(function*() {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       const { devnet, ended, lines, ready } = yield* start()

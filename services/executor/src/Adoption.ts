@@ -1,5 +1,5 @@
 /** Whether what a part asks for is so already, where the contract refuses to do it. */
-import type { TransactionHash } from "@akave-async/domain/Chain"
+import type { TransactionHash } from "@akave-async/domain/Ethereum"
 import type * as Job from "@akave-async/domain/Job"
 import { EventLog } from "@akave-async/eventing/EventLog"
 import { Chain } from "@akave-async/sdk/Chain"

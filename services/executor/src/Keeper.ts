@@ -82,6 +82,7 @@ const refused = (message: string): Job.Failure => ({
 })
 
 /** Keeps the ledger until it is interrupted. */
+// oxlint-disable-next-line max-lines-per-function -- its repairs share what was seen of the wallet
 export const run = Effect.gen(function*() {
   const chain = yield* Chain
   const ledger = yield* Ledger

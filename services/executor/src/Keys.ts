@@ -2,7 +2,7 @@
  * The keys that an executor signs with: one of its own (`AKAVE_PRIVATE_KEY`, or `AKAVE_PRIVATE_KEY_FILE` that holds it), and
  * those in a folder (`AKAVE_PRIVATE_KEYS_DIR`, one file a key), which is looked at again and again. A key is in no message.
  */
-import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import type { InvalidArgument } from "@akave-async/sdk/Errors"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import { Config, Context, Duration, Effect, FileSystem, Layer, Option, Path, Redacted, Schema, Stream } from "effect"
@@ -75,9 +75,9 @@ export const wallets = Effect.gen(function*() {
   const first = own.filter(isNew)
   if (Option.isNone(folder)) return { first, added: Stream.empty }
 
-  const warnings = new Map<string, ReturnType<typeof NowAndThen.make>>()
+  const warnings = new Map<string, ReturnType<typeof RepeatedWarning.make>>()
   const warn = (file: string, reason: string) => {
-    const warning = warnings.get(file) ?? NowAndThen.make()
+    const warning = warnings.get(file) ?? RepeatedWarning.make()
     warnings.set(file, warning)
     return warning(reason)
   }

@@ -4,7 +4,7 @@
  */
 import type { LaneReport } from "@akave-async/eventing/LaneReports"
 import type { Outcome } from "@akave-async/eventing/Outcome"
-import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import { Wallet as Signer } from "@akave-async/sdk/Wallet"
 import { Cause, Clock, type Config, Context, Duration, Effect, Exit, Layer, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
@@ -94,7 +94,7 @@ const make = Effect.gen(function*() {
     return { owner, steps: works.size, isStalled, quietMillis, waitsFor: first.waitsFor }
   })
 
-  const warn = NowAndThen.make()
+  const warn = RepeatedWarning.make()
   let wasStalled = false
   yield* Effect.gen(function*() {
     const { isStalled, waitsFor } = yield* report

@@ -4,7 +4,7 @@
  */
 import type { EventLogShape, LogUnavailable } from "@akave-async/eventing/EventLog"
 import type { LaneReport } from "@akave-async/eventing/LaneReports"
-import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
 import * as Service from "@akave-async/platform/Service"
 import { Wallet } from "@akave-async/sdk/Wallet"
@@ -51,7 +51,7 @@ export const run = Effect.fnUntraced(function*<E, R>(lane: Layer.Layer<never, E,
   const { first, added } = yield* Keys.wallets
   const scope = yield* Effect.scope
   const open = (wallet: Wallet["Service"]) => {
-    const warn = NowAndThen.make()
+    const warn = RepeatedWarning.make()
     return Layer.launch(Layer.fresh(lane)).pipe(
       Effect.provideService(Wallet, wallet),
       Effect.tapCause((cause) =>

@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- every rule about who gets which nonce is here, to be read against the others
 /**
  * The nonce ledger: which nonce of the wallet belongs to which job, shared by all executors through a log of its own.
  *
@@ -6,7 +7,7 @@
  * each but the first expecting the one before it: a rival that comes in between refuses the rest, which then starts from
  * what it wrote.
  */
-import { Address, TransactionHash } from "@akave-async/domain/Chain"
+import { Address, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
@@ -146,6 +147,7 @@ interface Draft {
   readonly event: typeof Wallet.NonceClaimed.Type | typeof Wallet.TransactionReplaced.Type
 }
 
+// oxlint-disable-next-line max-lines-per-function -- its operations share the tail of the ledger
 const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const chain = yield* Chain
   const wallet = yield* Signer

@@ -1,5 +1,5 @@
 /** The log that holds the wallet's nonce ledger and nothing else. */
-import { Address } from "@akave-async/domain/Chain"
+import { Address } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { EventLog, type EventLogShape, lost } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"

@@ -1,5 +1,5 @@
 /** What to do next for a job: a pure decision on what the log, the ledger and the chain show. */
-import type { TransactionHash } from "@akave-async/domain/Chain"
+import type { TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import type { Receipt } from "@akave-async/sdk/Chain"

@@ -2,7 +2,7 @@
  * What an operation on chain is to the executor: the parts of its work, how the transaction of each is built, and what a
  * receipt says. The executor knows nothing else of it.
  */
-import type { TransactionHash } from "@akave-async/domain/Chain"
+import type { TransactionHash } from "@akave-async/domain/Ethereum"
 import type * as Job from "@akave-async/domain/Job"
 import type { Receipt } from "@akave-async/sdk/Chain"
 import type { ContractError, InvalidArgument, RpcError, UnknownRevert } from "@akave-async/sdk/Errors"
@@ -40,7 +40,7 @@ export interface Operation<AJob extends Job.Job = Job.Job> {
    */
   holds(job: AJob, part: Job.Part, block: number): Effect.Effect<boolean, InvalidArgument | Refusal | RpcError>
   /** Whether the contract may take a new transaction for the same part a moment later. */
-  isPassing(refusal: Refusal): boolean
+  isTemporary(refusal: Refusal): boolean
 }
 
 /** An operation of jobs of one kind, as all operations are held: it is only ever given jobs of its own. */

@@ -4,7 +4,7 @@
  * nonce, and a node may not give the block: so claims whose nonce is used and that no block has shown are also looked up
  * on their own, every 2 s. No look waits for another one, and none that fails ends another one.
  */
-import { TransactionHash } from "@akave-async/domain/Chain"
+import { TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import type { RpcError } from "@akave-async/sdk/Errors"
@@ -22,6 +22,7 @@ export class Receipts extends Context.Service<Receipts, {
 }>()("@akave-async/executor/Receipts") {
   static readonly layer = Layer.effect(
     Receipts,
+    // oxlint-disable-next-line max-lines-per-function -- its loops share who waits for what
     Effect.gen(function*() {
       const chain = yield* Chain
       const { confirmations, pollInterval } = yield* ExecutorConfig
@@ -35,7 +36,7 @@ export class Receipts extends Context.Service<Receipts, {
       const warn = (error: RpcError) => Effect.logWarning(error.message)
       const isFinal = ({ blockNumber }: { readonly blockNumber: number }) => blockNumber <= head - confirmations + 1
 
-      const tell = (receipts: ReadonlyArray<Receipt>) => {
+      const report = (receipts: ReadonlyArray<Receipt>) => {
         const byHash = new Map<string, Receipt>(receipts.filter(isFinal).map((one) => [one.transactionHash, one]))
         return Effect.forEach(waiting, ({ answer, claim }) => {
           const receipt = Wallet.hashes(claim).map((hash) => byHash.get(hash)).find((one) => one !== undefined)
@@ -57,7 +58,7 @@ export class Receipts extends Context.Service<Receipts, {
           )
           seen += 1
           failures = 0
-          yield* tell(receipts)
+          yield* report(receipts)
         }
       })
 
@@ -84,7 +85,7 @@ export class Receipts extends Context.Service<Receipts, {
 
       const lookUp = Effect.fnUntraced(function*({ answer, claim }: Waiter) {
         const receipts = yield* receiptsOf(claim)
-        yield* tell(receipts)
+        yield* report(receipts)
         if (receipts.length > 0) return
         // That there is no receipt may be news from a node that is behind; another transaction in a block is proof.
         const mined = yield* chain.minedAt({ ...claim, address: claim.signer, since: sinceClaim(claim) })
@@ -96,10 +97,10 @@ export class Receipts extends Context.Service<Receipts, {
 
       const sweepOf = Effect.fnUntraced(function*(signer: string) {
         const used = yield* chain.transactionCount(signer, "latest")
-        const untold = Array.from(waiting).filter(({ claim }) => claim.signer === signer && claim.nonce < used)
+        const unreported = Array.from(waiting).filter(({ claim }) => claim.signer === signer && claim.nonce < used)
         // The look at the block comes first, as a rule.
-        const overdue = untold.filter((waiter) => waiter.isOverdue)
-        for (const waiter of untold) waiter.isOverdue = true
+        const overdue = unreported.filter((waiter) => waiter.isOverdue)
+        for (const waiter of unreported) waiter.isOverdue = true
         if (overdue.length === 0) return
         yield* findHead
         yield* Effect.forEach(overdue, (waiter) => lookUp(waiter).pipe(Effect.catch(warn)), {
@@ -122,7 +123,7 @@ export class Receipts extends Context.Service<Receipts, {
         await: Effect.fn("Receipts.await")(function*(claim: Wallet.Claim) {
           const waiter: Waiter = { claim, answer: yield* Deferred.make<Settlement>(), isOverdue: false }
           waiting.add(waiter)
-          const first = Effect.flatMap(receiptsOf(claim), tell).pipe(Effect.ignore, Effect.andThen(Effect.never))
+          const first = Effect.flatMap(receiptsOf(claim), report).pipe(Effect.ignore, Effect.andThen(Effect.never))
           return yield* Effect.raceFirst(first, Deferred.await(waiter.answer)).pipe(
             Effect.ensuring(Effect.sync(() => waiting.delete(waiter)))
           )

@@ -17,6 +17,7 @@ import { jobOf, type Known, type Task } from "./Task.ts"
 /** What the contract refuses only for a moment is tried again after this. */
 const shortDelay = Duration.seconds(2)
 
+// oxlint-disable-next-line max-lines-per-function -- its records share the job's log
 export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds) {
   const log = yield* EventLog
   const ledger = yield* Ledger
@@ -110,7 +111,7 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
     )
     yield* waitsFor(`failed: ${failure.message}`)
     const isRefusal = error._tag === "ContractError" || error._tag === "UnknownRevert"
-    const isShort = isRefusal && task.operation.isPassing(error)
+    const isShort = isRefusal && task.operation.isTemporary(error)
     // Funds are waited for, and what passes by itself, as long as the job has time.
     const isPatient = error._tag === "InsufficientFunds" || isShort
     const isRetried = isPatient ? !(yield* deadline.isOver(job)) : error.isRetryable && attempt <= retries

@@ -2,7 +2,7 @@
  * Claims that wait because the wallet can't pay for them: their transactions were sent, and the pool dropped them when the
  * funds were used up. The keeper finds them, and their jobs report it.
  */
-import type { TransactionHash } from "@akave-async/domain/Chain"
+import type { TransactionHash } from "@akave-async/domain/Ethereum"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { preparedOf } from "@akave-async/sdk/Wallet"
 import { Context, Deferred, Duration, Effect, Layer, Schedule } from "effect"

@@ -54,6 +54,7 @@ interface State {
 type Change = Partial<State> | Outcome
 const isOutcome = (change: Change): change is Outcome => "_tag" in change
 
+// oxlint-disable-next-line max-lines-per-function -- its steps share the job's state
 const make = Effect.gen(function*() {
   const log = yield* EventLog
   const chain = yield* Chain

@@ -1,7 +1,7 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { Address } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { execute, load } from "@akave-async/eventing/BucketEvents"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"

@@ -1,4 +1,4 @@
-import { Address, TransactionHash } from "@akave-async/domain/Chain"
+import { Address, TransactionHash } from "@akave-async/domain/Ethereum"
 import type { Claim } from "@akave-async/domain/Wallet"
 import { Chain } from "@akave-async/sdk/Chain"
 import { TransactionRefused } from "@akave-async/sdk/Errors"

@@ -1,6 +1,6 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, TransactionHash } from "@akave-async/domain/Chain"
+import { Address, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { codec, idOf } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type EventLogShape, type LogUnavailable } from "@akave-async/eventing/EventLog"

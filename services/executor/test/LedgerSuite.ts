@@ -1,5 +1,5 @@
 /** What the ledger must do on every event log: several ledgers on one log stand for several executors. */
-import { Address } from "@akave-async/domain/Chain"
+import { Address } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
@@ -46,7 +46,7 @@ const prepared = (id: Job.Id): Prepared => ({
   chainId: 31_337n
 })
 
-/** What the chain tells of the wallet. */
+/** What the chain has of the wallet. */
 interface World {
   transactionCount: number
 }
@@ -270,7 +270,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
     for (
       const [what, isAway] of [["nothing", () => true], ["no append", (name: string) => name === "append"]] as const
     ) {
-      test(`tells each job that the log answers ${what}, and goes on without a gap when it is back`, (log) =>
+      test(`reports each job that the log answers ${what}, and goes on without a gap when it is back`, (log) =>
         Effect.gen(function*() {
           let isCut = false
           const guard = <A, E>(name: string, effect: Effect.Effect<A, E>) =>
@@ -324,7 +324,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.isBelow(tries, 600)
       }).pipe(Effect.provide(TestClock.layer())))
 
-    test("tells that the chain can't be reached, and claims nothing", (log) =>
+    test("reports that the chain can't be reached, and claims nothing", (log) =>
       Effect.gen(function*() {
         const silent = new RpcError({ method: "eth_getTransactionCount", code: "ECONNREFUSED", details: "away" })
         const chain = Layer.mock(Chain, {
@@ -449,7 +449,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         assert.strictEqual(claim.maxPriorityFeePerGas, 1_000_000_000n)
       }))
 
-    test("replaces a claim's transaction by the same call with other fees, and tells of the earlier one", (log) =>
+    test("replaces a claim's transaction by the same call with other fees, and reports the earlier one", (log) =>
       Effect.gen(function*() {
         const [one, other] = [
           yield* openLedger(log, { transactionCount: 5 }),
@@ -590,7 +590,7 @@ export const ledgerSuite = (name: string, openLog: Effect.Effect<EventLogShape, 
         for (const { data } of events) assert.notProperty(JSON.parse(new TextDecoder().decode(data)), "part")
       }))
 
-    test("tells what was given out from a nonce on, as it is now", (log) =>
+    test("reports what was given out from a nonce on, as it is now", (log) =>
       Effect.gen(function*() {
         const world = { transactionCount: 2 }
         const ledger = yield* openLedger(log, world)

@@ -1,6 +1,6 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { assert, describe, it } from "@effect/vitest"

@@ -3,8 +3,8 @@
  * It is registered from outside, and worked on by executors as they are.
  */
 import * as BucketName from "@akave-async/domain/BucketName"
-import type { Address } from "@akave-async/domain/Chain"
-import { BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import type { Address } from "@akave-async/domain/Ethereum"
+import { BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as Aggregate from "@akave-async/eventing/Aggregate"
 import * as CloudEvent from "@akave-async/eventing/CloudEvent"
@@ -114,7 +114,7 @@ const ofPairs: Operations.OfKind = Effect.gen(function*() {
         : Effect.succeedNone,
     holds: ({ owner, request }, part, block) =>
       Effect.map(buckets.onChain({ name: bucketOf(request.name, part), owner, block }), Option.isSome),
-    isPassing: () => false
+    isTemporary: () => false
   }
   return { "pair.create": forJobs(pair) }
 })

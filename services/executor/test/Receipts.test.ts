@@ -1,4 +1,4 @@
-import { Address, TransactionHash } from "@akave-async/domain/Chain"
+import { Address, TransactionHash } from "@akave-async/domain/Ethereum"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
 import { RpcError } from "@akave-async/sdk/Errors"
@@ -90,7 +90,7 @@ const bench = (confirmations = 1) =>
 const mine = (world: { blocks: Array<ReadonlyArray<string>> }, ...hashes: ReadonlyArray<string>) =>
   Effect.andThen(Effect.sync(() => world.blocks.push(hashes)), TestClock.adjust("1 second"))
 
-it.effect("tells all that wait with one look at each block", () =>
+it.effect("reports all that wait with one look at each block", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench()
     const waiting = yield* Effect.forEach([1, 2, 3], (n) =>
@@ -105,14 +105,14 @@ it.effect("tells all that wait with one look at each block", () =>
     assert.strictEqual(world.looks, 2)
   }))
 
-it.effect("tells what was mined before it was asked for", () =>
+it.effect("reports what was mined before it was asked for", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench()
     yield* mine(world, hash(1))
     assert.strictEqual((yield* receipts.await(claim(1)))._tag, "Mined")
   }))
 
-it.effect("tells of a transaction that was replaced, when it is the one that is mined", () =>
+it.effect("reports a transaction that was replaced, when it is the one that is mined", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench()
     const waiting = yield* Effect.forkScoped(receipts.await(claim(5, hash(50), hash(51))))
@@ -175,7 +175,7 @@ it.effect("takes a missing receipt for nothing while no block shows another tran
     assert.strictEqual((yield* Fiber.join(waiting))._tag, "Mined")
   }))
 
-it.effect("tells of what is mined though no block can be looked at", () =>
+it.effect("reports what is mined though no block can be looked at", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench(2)
     for (let number = 0; number < 100; number++) world.refused.add(number)
@@ -189,7 +189,7 @@ it.effect("tells of what is mined though no block can be looked at", () =>
     assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(1), 1) })
   }))
 
-it.effect("passes over a block that can't be looked at, and tells of those after it", () =>
+it.effect("passes over a block that can't be looked at, and reports those after it", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench()
     world.refused.add(1)
@@ -221,7 +221,7 @@ it.effect("does not let one claim's failing look hold another claim", () =>
     assert.strictEqual((yield* Fiber.join(first ?? assert.fail()))._tag, "Mined")
   }))
 
-it.effect("tells of the transaction that is mined, though the node tells nothing of the one that it replaced", () =>
+it.effect("reports the transaction that is mined, though the node reports nothing of the one that it replaced", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench()
     world.refused.add(hash(50)).add(1)
@@ -232,7 +232,7 @@ it.effect("tells of the transaction that is mined, though the node tells nothing
     assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(5), 1) })
   }))
 
-it.effect("does not wait for its first look, where blocks tell", () =>
+it.effect("does not wait for its first look, where blocks announce it", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench()
     world.silent.add(hash(1))
@@ -241,18 +241,20 @@ it.effect("does not wait for its first look, where blocks tell", () =>
     assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(1), 1) })
   }))
 
-/** A block that the chain tells of. */
-const tell = (world: { readonly heads: Latch.Latch; readonly blocks: Array<ReadonlyArray<string>> }, hash: string) =>
-  Effect.andThen(Effect.sync(() => world.blocks.push([hash])), world.heads.release)
+/** A block that the chain reports. */
+const report = (
+  world: { readonly heads: Latch.Latch; readonly blocks: Array<ReadonlyArray<string>> },
+  hash: string
+) => Effect.andThen(Effect.sync(() => world.blocks.push([hash])), world.heads.release)
 
-it.effect("looks at a block as soon as it is told of, and then seldom asks for one", () =>
+it.effect("looks at a block as soon as it is reported, and then seldom asks for one", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench()
     yield* TestClock.adjust("1 second")
     assert.isAtLeast(world.polls, 4)
     for (const n of [1, 2]) {
       const waiting = yield* Effect.forkScoped(receipts.await(claim(n)), { startImmediately: true })
-      yield* tell(world, hash(n))
+      yield* report(world, hash(n))
       assert.deepStrictEqual(yield* Fiber.join(waiting), { _tag: "Mined", receipt: receiptOf(hash(n), n) })
     }
     world.polls = 0
@@ -260,10 +262,10 @@ it.effect("looks at a block as soon as it is told of, and then seldom asks for o
     assert.strictEqual(world.polls, 4)
   }))
 
-it.effect("asks for blocks as before when one comes that is not told of", () =>
+it.effect("asks for blocks as before when one comes that is not reported", () =>
   Effect.gen(function*() {
     const { receipts, world } = yield* bench()
-    yield* tell(world, hash(1))
+    yield* report(world, hash(1))
     yield* receipts.await(claim(1))
     const waiting = yield* Effect.forkScoped(receipts.await(claim(2)), { startImmediately: true })
     world.blocks.push([hash(2)])

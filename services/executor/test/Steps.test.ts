@@ -1,6 +1,6 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import type { Decision } from "@akave-async/eventing/Aggregate"
@@ -123,7 +123,7 @@ const nothing: Probe = () => Effect.void
 
 const walletCodec = CloudEvent.make(Wallet.Event)
 
-/** A bucket's log, a wallet's log and a chain that takes and mines everything, until told otherwise. */
+/** A bucket's log, a wallet's log and a chain that takes and mines everything, until set otherwise. */
 const bench = Effect.gen(function*() {
   const log = yield* EventLogMemory.open
   const ledgerLog = yield* EventLogMemory.open
@@ -376,7 +376,7 @@ describe("a job that meets no trouble", () => {
 })
 
 describe("an attempt that fails", () => {
-  test("is told with its reason and a time, and repeated no sooner", ({ attempt, claims, executor, last, tags, world }) =>
+  test("is reported with its reason and a time, and repeated no sooner", ({ attempt, claims, executor, last, tags, world }) =>
     Effect.gen(function*() {
       const steps = yield* executor()
       world.prepare = Effect.fail(away)
@@ -556,7 +556,7 @@ describe("a bucket that is there already", () => {
       assert.lengthOf(yield* claims, 0)
     }))
 
-  test("is adopted without a transaction where the chain tells none", ({ attempt, executor, last, world }) =>
+  test("is adopted without a transaction where the chain reports none", ({ attempt, executor, last, world }) =>
     Effect.gen(function*() {
       world.prepare = Effect.fail(exists)
       assert.deepStrictEqual(yield* attempt(yield* executor(), true), done)

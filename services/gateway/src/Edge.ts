@@ -21,7 +21,7 @@ export const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Valida
       const key = typeof segment === "object" ? segment.key : segment
       return typeof key === "number" ? key : String(key)
     }),
-    // Of a body that is JSON but no object, the schema would only tell its own name.
+    // Of a body that is JSON but no object, the schema would only give its own name.
     message: path.length > 0 || error.kind !== "Payload" || message.includes("JSON")
       ? message
       : "Expected a JSON object with the fields that /docs shows"

@@ -1,6 +1,6 @@
 /** Whether what the gateway depends on is there. */
 import type { Readiness } from "@akave-async/api/Resources"
-import { Address } from "@akave-async/domain/Chain"
+import { Address } from "@akave-async/domain/Ethereum"
 import { EventLog, lost } from "@akave-async/eventing/EventLog"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
 import { check, patience } from "@akave-async/platform/HealthCheck"

@@ -1,6 +1,6 @@
 /** Without accounts, everybody who reaches this gateway is its one local caller. */
 import { Caller, Identification, type Scope } from "@akave-async/api/Caller"
-import { Address } from "@akave-async/domain/Chain"
+import { Address } from "@akave-async/domain/Ethereum"
 import { Config, Effect, Layer } from "effect"
 
 const scopes: ReadonlySet<Scope> = new Set(["read", "write", "admin"])

@@ -2,11 +2,11 @@
 import * as Problems from "@akave-async/api/Problems"
 import { UndecodableEvent } from "@akave-async/eventing/CloudEvent"
 import type { LogUnavailable } from "@akave-async/eventing/EventLog"
-import * as NowAndThen from "@akave-async/platform/NowAndThen"
+import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 
-const warn = NowAndThen.make()
+const warn = RepeatedWarning.make()
 
 /** The log did not confirm what a request asked for, or holds what only a newer release can decide on. */
 export const logUnavailable = ({ cause, message }: LogUnavailable) => {

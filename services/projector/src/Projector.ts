@@ -5,8 +5,8 @@
 import { EventLog, lost, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import { Registry } from "@akave-async/eventing/Registry"
-import * as NowAndThen from "@akave-async/platform/NowAndThen"
 import { readModelTable } from "@akave-async/platform/Postgres"
+import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
 import { Effect, Metric, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
@@ -34,7 +34,7 @@ const newerEvents = Metric.counter("akave.projector.newer_events", {
   description: "Events that were archived and not projected, because only a newer release knows their type",
   incremental: true
 })
-const warnOfNewer = NowAndThen.make()
+const warnOfNewer = RepeatedWarning.make()
 
 /** Reports what is archived and not projected. */
 const report = Effect.fnUntraced(function*({ newer, unreadable }: Batch.Batch) {
@@ -77,7 +77,7 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
 })
 
 /** The sequence at which the read model stands, and the event that it applied there, as the archive has it. */
-export const standing = Effect.gen(function*() {
+export const checkpointEvent = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const table = yield* readModelTable
   const [row] = yield* sql<{ sequence: number; subject: string | null; headers: string | null; data: string | null }>`
@@ -87,9 +87,9 @@ export const standing = Effect.gen(function*() {
 })
 
 /** The sequence at which the read model stands, if the log is the one that it was made from; else nothing may be applied. */
-export const agreed = Effect.gen(function*() {
+export const verifiedCheckpoint = Effect.gen(function*() {
   const log = yield* EventLog
-  const { data, headers, sequence, subject } = yield* standing
+  const { data, headers, sequence, subject } = yield* checkpointEvent
   const last = yield* log.lastSequence
   const remedy = "nothing is applied until the log is restored"
   if (last < sequence) {
@@ -117,10 +117,10 @@ export const agreed = Effect.gen(function*() {
 
 /** Applies all there is and all that comes, for ever. What fails is tried again from the checkpoint. */
 export const run = Effect.suspend(() => {
-  const warn = NowAndThen.make()
+  const warn = RepeatedWarning.make()
   return Effect.gen(function*() {
     const log = yield* EventLog
-    const sequence = yield* agreed
+    const sequence = yield* verifiedCheckpoint
     yield* Effect.logInfo("projecting").pipe(Effect.annotateLogs({ from: sequence + 1 }))
     // The log hands over all that has come since the last batch, up to its read-ahead of 1,000 events.
     yield* Stream.runForEachArray(log.subscribe(sequence + 1), apply)

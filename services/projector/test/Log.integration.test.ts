@@ -21,13 +21,13 @@ const stored = (count: number): Array<StoredEvent> =>
     data: Uint8Array.of(n, 255)
   }))
 
-const applied = Effect.map(Projector.standing, ({ sequence }) => sequence)
+const applied = Effect.map(Projector.checkpointEvent, ({ sequence }) => sequence)
 
 /** What a projector that has just started says of this log. */
 const said = (events: Array<StoredEvent> | undefined) =>
   Effect.flatMap(
     EventLogMemory.openOn({ events }),
-    (log) => Effect.provideService(Effect.flip(Projector.agreed), EventLog, log)
+    (log) => Effect.provideService(Effect.flip(Projector.verifiedCheckpoint), EventLog, log)
   ).pipe(Effect.map(({ message }) => message))
 
 const ends =
@@ -36,7 +36,7 @@ const differs =
   "Event 4 of the event log is not the one that the read model has applied: nothing is applied until the log is restored"
 
 test(
-  "a log that does not hold what the read model was made from is told in a sentence",
+  "a log that does not hold what the read model was made from is reported in a sentence",
   Effect.gen(function*() {
     yield* migrate
     const events = stored(4)
@@ -50,7 +50,7 @@ test(
     assert.strictEqual(yield* said(changed({ headers: { "nats-msg-id": "id-3" } })), differs)
     for (const longer of [events, stored(9)]) {
       const log = yield* EventLogMemory.openOn({ events: longer })
-      assert.strictEqual(yield* Effect.provideService(Projector.agreed, EventLog, log), 4)
+      assert.strictEqual(yield* Effect.provideService(Projector.verifiedCheckpoint, EventLog, log), 4)
     }
   })
 )

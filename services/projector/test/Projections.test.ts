@@ -1,7 +1,7 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { codec, kind } from "@akave-async/eventing/BucketEvents"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
@@ -115,7 +115,7 @@ it.effect.prop(
     })
 )
 
-it.effect("archives what it can't read, tells it, and reads the rest", () =>
+it.effect("archives what it can't read, reports it, and reads the rest", () =>
   Effect.gen(function*() {
     const [jobId] = ids as [Job.Id]
     const started = yield* store(Bucket.Event.cases.BucketStarted.make({ jobId, attempt: 1, occurredAt }), 1)

@@ -1,7 +1,7 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import type { Decision } from "@akave-async/eventing/Aggregate"
 import { codec, idOf, kind } from "@akave-async/eventing/BucketEvents"
@@ -131,7 +131,7 @@ const fold = (events: ReadonlyArray<Bucket.Event>): ReadonlyMap<string, Job.Job>
 }
 
 /** The buckets that are there after these events, each with the job that created it first and the sequence of that event. */
-const standing = (events: ReadonlyArray<{ readonly event: Bucket.Event; readonly sequence: number }>) => {
+const existing = (events: ReadonlyArray<{ readonly event: Bucket.Event; readonly sequence: number }>) => {
   const buckets = new Map<unknown, Record<string, unknown>>()
   for (const { event, sequence } of events) {
     if (event._tag === "BucketDeleted") buckets.delete(event.bucketId)
@@ -196,7 +196,7 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
   }
   assert.deepStrictEqual(
     new Map(buckets.map(({ bucket_id, job_id, revision }) => [bucket_id, { job_id, revision }])),
-    standing(decoded)
+    existing(decoded)
   )
   assert.deepStrictEqual(
     events.map(({ sequence, type }) => [sequence, type]),
@@ -307,8 +307,8 @@ describe("batches", () => {
             redrivenBy: "a client",
             occurredAt: epoch
           })
-        const told = [dead(1, 1), dead(2, 1), redriven(1, 1), dead(1, 2), redriven(2, 1)]
-        const encoded = yield* Effect.forEach(told, (event) => {
+        const reported = [dead(1, 1), dead(2, 1), redriven(1, 1), dead(1, 2), redriven(2, 1)]
+        const encoded = yield* Effect.forEach(reported, (event) => {
           const subject = DeadLetter.subject(event.sequence)
           const metadata = { id: DeadLetterEvents.idOf(event), source: "/test", subject, time: epoch }
           return Effect.map(DeadLetterEvents.codec.encode(event, metadata), (event) => ({ ...event, subject }))

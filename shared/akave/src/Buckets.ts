@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- all that can be done with buckets, with its types
 /** Buckets of the storage network: created and deleted by transactions, read from the node or from the chain itself. */
 import { Context, DateTime, Effect, Layer, Option, Schedule, Semaphore } from "effect"
 import { concat, getBytes, isAddress, keccak256, toUtf8Bytes, ZeroHash } from "ethers"
@@ -138,7 +139,7 @@ export class Buckets extends Context.Service<Buckets, {
 
 /**
  * A deletion is prepared anew this often at most. A deletion that is mined moves one bucket, so of those that were prepared
- * on one list at least half succeed: of a thousand that meet, the last one is done at the tenth try. A node may tell the
+ * on one list at least half succeed: of a thousand that meet, the last one is done at the tenth try. A node may report the
  * bucket's place in the latest block and simulate on what waits for the next one, so a further try is of use a block later.
  */
 const indexTries = { times: 10, schedule: Schedule.jittered(Schedule.spaced("1 second")) }
@@ -149,6 +150,7 @@ const indexTries = { times: 10, schedule: Schedule.jittered(Schedule.spaced("1 s
  */
 const spareGas = 30_000n
 
+// oxlint-disable-next-line max-lines-per-function -- its operations share one contract
 const make = Effect.gen(function*() {
   const node = yield* AkaveNode
   const chain = yield* Chain

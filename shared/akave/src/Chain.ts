@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- all that is asked of a chain, with its types
 /** The chain behind a node, through its JSON-RPC. */
 import {
   Clock,
@@ -134,7 +135,7 @@ const Block = Schema.Struct({
   transactions: maybe(Schema.Array(Schema.Union([Bytes, Schema.Struct({ hash: Bytes })])))
 })
 
-/** A block with its transactions, as far as they tell who used which nonce. */
+/** A block with its transactions, as far as they report who used which nonce. */
 const FullBlock = Schema.Struct({
   timestamp: Count,
   transactions: maybe(Schema.Array(Schema.Struct({ hash: Bytes, from: maybe(Schema.String), nonce: maybe(Count) })))
@@ -212,7 +213,7 @@ export class Chain extends Context.Service<Chain, {
   ): Effect.Effect<bigint, ContractError | UnknownRevert | RpcError>
   /**
    * How many transactions of an account are mined ("latest"), or mined and waiting ("pending"): its next nonce. A node that
-   * tells nothing of its pool tells of the mined ones for both.
+   * reports nothing of its pool reports the mined ones for both.
    */
   transactionCount(address: string, at: "latest" | "pending"): Effect.Effect<number, RpcError>
   /** An account's balance at the latest block, in wei. */
@@ -276,6 +277,7 @@ export class Chain extends Context.Service<Chain, {
   )
 }
 
+// oxlint-disable-next-line max-lines-per-function -- its operations share one connection
 const make = Effect.fnUntraced(function*(options: ChainOptions) {
   const node = yield* AkaveNode
   const params = yield* node.connectionParams
@@ -309,7 +311,7 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
   /** Until when methods are not asked for, in milliseconds. */
   const left = new Map<string, number>()
   /**
-   * What a method tells that the node need not have, or else what `next` tells. Only trouble that may pass is waited for; a
+   * What a method reports that the node need not have, or else what `next` reports. Only trouble that may pass is waited for; a
    * method that the node does not have is left for a while. A node that is away is not asked in another way.
    */
   const optional = <A>(

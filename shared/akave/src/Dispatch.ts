@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- one transaction from its simulation to its receipt
 /**
  * The queue of requests before a chain's node: how many travel together, and how fast, as that node takes them. What it
  * refuses as a batch goes in smaller ones, and what it refuses for its limit on requests goes again after a while.
@@ -53,7 +54,7 @@ export interface Options {
   readonly patience: number
   /** A call that was sent at this time of `performance.now()` had no answer in time. */
   readonly onTimeout: (sentAt: number) => void
-  /** Tells the operator what limits the node has. */
+  /** Reports the operator what limits the node has. */
   readonly warn: (message: string) => void
 }
 
@@ -85,11 +86,12 @@ const [firstPause, longestPause] = [250, 4_000]
 const longestWish = 30_000
 /** What a node refuses of batches is asked for again after this, in milliseconds: it may have been trouble that passed. */
 const learntFor = 3_600_000
-/** By which the system, and fetch, tell that the other side has ended the connection. */
+/** By which the system, and fetch, report that the other side has ended the connection. */
 const cutCodes: ReadonlySet<number | string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"])
 /** How long batches that were cut off are taken for too large, in milliseconds. */
 const sureAfter = 60_000
 
+// oxlint-disable-next-line max-lines-per-function -- its calls share the wallet's queue
 export const make = ({ delay, onTimeout, patience, post, timeout, warn, ...most }: Options): Dispatch => {
   const waiting: Array<Entry> = []
   const posts = new Set<{ readonly entries: ReadonlyArray<Entry>; readonly abort: AbortController }>()

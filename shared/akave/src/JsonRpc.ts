@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- one protocol with what nodes and proxies make of it
 /** JSON-RPC to a chain's node: how requests travel, and what their errors mean. */
 import { Duration, Effect, Predicate, Result } from "effect"
 import { unescape } from "node:querystring"
@@ -201,13 +202,13 @@ const overWebSocket = (url: URL, times: Times): Transport => {
   const waiting = new Set<() => void>()
   let isFollowed = false
 
-  const tell = () => {
-    const told = Array.from(waiting)
+  const report = () => {
+    const reported = Array.from(waiting)
     waiting.clear()
-    for (const one of told) one()
+    for (const one of reported) one()
   }
   const newLine = (): Line => {
-    const opened: Line = openLine(url, hide, tell, () => {
+    const opened: Line = openLine(url, hide, report, () => {
       if (line === opened) line = undefined
     })
     if (isFollowed) opened.follow()

@@ -41,6 +41,7 @@ const pollInterval = Duration.millis(250)
 /** Another nonce is tried this often at most, when others use the same key. */
 const nonceTries = { times: 5, schedule: Schedule.jittered(Schedule.spaced("200 millis")) }
 
+// oxlint-disable-next-line max-lines-per-function -- its calls share the wallet's nonces
 const make = Effect.gen(function*() {
   const chain = yield* Chain
   const wallet = yield* Wallet

@@ -18,7 +18,7 @@ const healthy: Handlers = {
   bucketList: (_, done) => done(null, { buckets: [bucket] })
 }
 
-/** A node that answers as told; gives its port and a way to take it down. */
+/** A node that answers as reported; gives its port and a way to take it down. */
 const serve = (handlers: Partial<Handlers>, port = 0) =>
   Effect.acquireRelease(
     Effect.promise(() =>
@@ -53,7 +53,7 @@ const failing = <Request, Answer>(
     const code = codes[calls.count]
     calls.count += 1
     if (code === undefined) then(call, done)
-    else done({ code, details: "as told" })
+    else done({ code, details: "as reported" })
   }
   return { calls, handler }
 }
@@ -106,7 +106,7 @@ it.live("stops asking after six times", () =>
     const { port } = yield* serve({ bucketList: list.handler })
     const node = yield* connected(port)
     const error = yield* Effect.flip(node.bucketList({ owner, offset: 0, limit: 10 }))
-    assert.include(error, { _tag: "NodeError", code: "UNAVAILABLE", rpc: "BucketList", details: "as told" })
+    assert.include(error, { _tag: "NodeError", code: "UNAVAILABLE", rpc: "BucketList", details: "as reported" })
     assert.isTrue(error.isRetryable)
     assert.strictEqual(list.calls.count, 6)
   }))

@@ -112,7 +112,7 @@ layer(Sdk, { timeout: 120_000, excludeTestServices: true })("on a chain", (it) =
       assert.notIncludeMembers(listed.map(({ name }) => name), names)
     }))
 
-  it.effect("tells why one of two deletions that name one end of the list was reverted", () =>
+  it.effect("reports why one of two deletions that name one end of the list was reverted", () =>
     Effect.gen(function*() {
       const buckets = yield* Buckets
       const chain = yield* Chain
@@ -222,7 +222,7 @@ layer(Sdk, { timeout: 120_000, excludeTestServices: true })("on a chain", (it) =
       assert.strictEqual(new Set(created.map(({ transactionHash }) => transactionHash)).size, 4)
     }))
 
-  it.effect("lets one of two calls for one name win, and tells the other why it was reverted", () =>
+  it.effect("lets one of two calls for one name win, and reports to the other why it was reverted", () =>
     Effect.gen(function*() {
       const buckets = yield* Buckets
       const chain = yield* Chain
@@ -247,7 +247,7 @@ layer(Sdk, { timeout: 120_000, excludeTestServices: true })("on a chain", (it) =
       assert.include(yield* Effect.flip(chain.send(first.raw)), { _tag: "TransactionRefused", reason: "nonce_too_low" })
     }))
 
-  it.effect("tells why the chain refuses a transaction", () =>
+  it.effect("reports why the chain refuses a transaction", () =>
     Effect.gen(function*() {
       const buckets = yield* Buckets
       const chain = yield* Chain
@@ -282,7 +282,7 @@ layer(Sdk, { timeout: 120_000, excludeTestServices: true })("on a chain", (it) =
       yield* buckets.settle(waiting.hash)
     }))
 
-  it.effect("tells of a wallet without money", () =>
+  it.effect("reports a wallet without money", () =>
     Effect.gen(function*() {
       const buckets = Context.get(yield* Layer.build(Layer.fresh(bucketsOf(unfunded))), Buckets)
       const error = yield* Effect.flip(buckets.createBucket("too-poor"))

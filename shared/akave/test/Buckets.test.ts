@@ -59,7 +59,7 @@ const lost = Effect.fail(new RpcError({ method: "eth_sendRawTransaction", code: 
 interface Pool {
   /** What is answered to each transaction that is sent, in turn; then all are accepted. */
   readonly answers?: Array<Effect.Effect<"accepted", TransactionRefused | RpcError>>
-  /** The first transaction is mined, whatever was answered: at once, or so late that only its receipt tells. */
+  /** The first transaction is mined, whatever was answered: at once, or so late that only its receipt reports. */
   readonly firstIsMined?: "at once" | "late"
   /** How many calls are simulated before the contract says that it is done: the bucket exists, or is gone. */
   readonly undoneFor?: number
@@ -70,10 +70,10 @@ interface Pool {
 const isDeletion = (data: string) => data.startsWith(storage.getFunction("deleteBucket")?.selector ?? "none")
 
 /**
- * Buckets on a chain that answers as told, mines what it accepts at once, and always says that the next nonce is 5. A
+ * Buckets on a chain that answers as reported, mines what it accepts at once, and always says that the next nonce is 5. A
  * bucket has another place in the owner's list each time: 0, 1 and so on.
  */
-const told = Effect.fnUntraced(function*({ answers = [], firstIsMined, reverts = [], undoneFor = Infinity }: Pool) {
+const reported = Effect.fnUntraced(function*({ answers = [], firstIsMined, reverts = [], undoneFor = Infinity }: Pool) {
   const sent: Array<{ readonly raw: string; readonly hash: string; readonly nonce: number; readonly data: string }> = []
   const dataOf = (hash: string) => sent.find((transaction) => transaction.hash === hash)?.data ?? "0x"
   const revertOf = (hash: string) => reverts[sent.findIndex((transaction) => transaction.hash === hash)]
@@ -134,7 +134,7 @@ const told = Effect.fnUntraced(function*({ answers = [], firstIsMined, reverts =
 
 it.live("sends the same bytes again when an answer is lost", () =>
   Effect.gen(function*() {
-    const { buckets, sent } = yield* told({ answers: [lost, lost] })
+    const { buckets, sent } = yield* reported({ answers: [lost, lost] })
     const { transactionHash } = yield* buckets.createBucket("my-bucket")
     assert.strictEqual(new Set(sent.map(({ raw }) => raw)).size, 1)
     assert.lengthOf(sent, 3)
@@ -143,7 +143,7 @@ it.live("sends the same bytes again when an answer is lost", () =>
 
 it.live("does not send anew what is refused because it was mined", () =>
   Effect.gen(function*() {
-    const { buckets, sent } = yield* told({ answers: [lost, refused("nonce_too_low")], firstIsMined: "at once" })
+    const { buckets, sent } = yield* reported({ answers: [lost, refused("nonce_too_low")], firstIsMined: "at once" })
     const { transactionHash } = yield* buckets.createBucket("my-bucket")
     assert.deepStrictEqual(sent.map(({ hash }) => hash), [transactionHash, transactionHash])
   }))
@@ -151,14 +151,14 @@ it.live("does not send anew what is refused because it was mined", () =>
 it.live("finds its own transaction where the next try meets the bucket", () =>
   Effect.gen(function*() {
     const answers = [lost, refused("nonce_too_low")]
-    const { buckets, sent } = yield* told({ answers, firstIsMined: "late", undoneFor: 1 })
+    const { buckets, sent } = yield* reported({ answers, firstIsMined: "late", undoneFor: 1 })
     const { transactionHash } = yield* buckets.createBucket("my-bucket")
     assert.deepStrictEqual(sent.map(({ hash }) => hash), [transactionHash, transactionHash])
   }))
 
 it.live("does not take another's bucket for its own", () =>
   Effect.gen(function*() {
-    const { buckets, sent } = yield* told({ answers: [refused("nonce_too_low")], undoneFor: 1 })
+    const { buckets, sent } = yield* reported({ answers: [refused("nonce_too_low")], undoneFor: 1 })
     assert.strictEqual(yield* Effect.flip(buckets.createBucket("my-bucket")), exists)
     assert.lengthOf(sent, 1)
   }))
@@ -167,7 +167,7 @@ it.live.each(["nonce_too_low", "replacement_underpriced"] as const)(
   "takes the next nonce after %s",
   (reason) =>
     Effect.gen(function*() {
-      const { buckets, sent } = yield* told({ answers: [refused(reason), refused(reason)] })
+      const { buckets, sent } = yield* reported({ answers: [refused(reason), refused(reason)] })
       yield* buckets.createBucket("my-bucket")
       assert.deepStrictEqual(sent.map(({ nonce }) => nonce), [5, 6, 7])
     })
@@ -175,14 +175,14 @@ it.live.each(["nonce_too_low", "replacement_underpriced"] as const)(
 
 it.live("goes back to the chain's own count after a gap", () =>
   Effect.gen(function*() {
-    const { buckets, sent } = yield* told({ answers: [refused("nonce_too_low"), refused("nonce_too_high")] })
+    const { buckets, sent } = yield* reported({ answers: [refused("nonce_too_low"), refused("nonce_too_high")] })
     yield* buckets.createBucket("my-bucket")
     assert.deepStrictEqual(sent.map(({ nonce }) => nonce), [5, 6, 5])
   }))
 
 it.live("gives up on a nonce after six tries", () =>
   Effect.gen(function*() {
-    const { buckets, sent } = yield* told({ answers: Array.from({ length: 9 }, () => refused("nonce_too_low")) })
+    const { buckets, sent } = yield* reported({ answers: Array.from({ length: 9 }, () => refused("nonce_too_low")) })
     const error = yield* Effect.flip(buckets.createBucket("my-bucket"))
     assert.include(error, { _tag: "TransactionRefused", reason: "nonce_too_low" })
     assert.lengthOf(sent, 6)
@@ -192,7 +192,7 @@ it.live.each(["insufficient_funds", "underpriced", "gas_limit", "fee_below_base_
   "does not try again after %s",
   (reason) =>
     Effect.gen(function*() {
-      const { buckets, sent } = yield* told({ answers: [refused(reason)] })
+      const { buckets, sent } = yield* reported({ answers: [refused(reason)] })
       assert.include(yield* Effect.flip(buckets.createBucket("my-bucket")), { reason })
       assert.lengthOf(sent, 1)
     })
@@ -204,7 +204,7 @@ describe("a deletion", () => {
 
   it.live("names the bucket by id and name, with its place in the owner's list and gas to spare", () =>
     Effect.gen(function*() {
-      const { buckets, sent } = yield* told({})
+      const { buckets, sent } = yield* reported({})
       const deleted = yield* buckets.deleteBucket("my-bucket")
       const { data, from, gasLimit } = Transaction.from(sent[0]?.raw ?? "")
       const id = bucketId("my-bucket", from ?? "")
@@ -216,7 +216,7 @@ describe("a deletion", () => {
 
   it.effect("is sent again with a fresh place when others have changed the list", () =>
     Effect.gen(function*() {
-      const { buckets, sent } = yield* told({ reverts: [mismatch, panic(0x32n)] })
+      const { buckets, sent } = yield* reported({ reverts: [mismatch, panic(0x32n)] })
       const deleting = yield* Effect.forkChild(buckets.deleteBucket("my-bucket"))
       yield* TestClock.adjust("5 seconds")
       const { transactionHash } = yield* Fiber.join(deleting)
@@ -228,7 +228,7 @@ describe("a deletion", () => {
     "is not sent again where the chain says no in another way",
     (revert) =>
       Effect.gen(function*() {
-        const { buckets, sent } = yield* told({ reverts: [revert, revert] })
+        const { buckets, sent } = yield* reported({ reverts: [revert, revert] })
         assert.deepInclude(yield* Effect.flip(buckets.deleteBucket("my-bucket")), { cause: revert })
         assert.lengthOf(sent, 1)
       })
@@ -236,7 +236,7 @@ describe("a deletion", () => {
 
   it.effect("is given up when the list changes under eleven tries", () =>
     Effect.gen(function*() {
-      const { buckets, sent } = yield* told({ reverts: Array.from({ length: 20 }, () => mismatch) })
+      const { buckets, sent } = yield* reported({ reverts: Array.from({ length: 20 }, () => mismatch) })
       const deleting = yield* Effect.forkChild(Effect.flip(buckets.deleteBucket("my-bucket")))
       yield* TestClock.adjust("30 seconds")
       assert.deepInclude(yield* Fiber.join(deleting), { cause: mismatch })
@@ -246,14 +246,14 @@ describe("a deletion", () => {
   it.live("finds its own transaction where the next try meets no bucket", () =>
     Effect.gen(function*() {
       const answers = [lost, refused("nonce_too_low")]
-      const { buckets, sent } = yield* told({ answers, firstIsMined: "late", undoneFor: 1 })
+      const { buckets, sent } = yield* reported({ answers, firstIsMined: "late", undoneFor: 1 })
       const { transactionHash } = yield* buckets.deleteBucket("my-bucket")
       assert.deepStrictEqual(sent.map(({ hash }) => hash), [transactionHash, transactionHash])
     }))
 
   it.live("of a bucket that is gone sends nothing", () =>
     Effect.gen(function*() {
-      const { buckets, sent } = yield* told({ undoneFor: 0 })
+      const { buckets, sent } = yield* reported({ undoneFor: 0 })
       assert.strictEqual(yield* Effect.flip(buckets.deleteBucket("my-bucket")), missing)
       assert.lengthOf(sent, 0)
     }))

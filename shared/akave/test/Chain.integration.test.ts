@@ -26,7 +26,7 @@ const receipt = {
 }
 
 /**
- * A chain that answers each method as told, and as if it were missing where nothing is told; undefined leaves the caller
+ * A chain that answers each method as reported, and as if it were missing where nothing is reported; undefined leaves the caller
  * waiting. Gives the sizes of the batches that came in and the methods that were called.
  */
 const serve = (answers: Record<string, (params: ReadonlyArray<unknown>) => Answer | undefined>, port = 0) =>
@@ -37,8 +37,8 @@ const serve = (answers: Record<string, (params: ReadonlyArray<unknown>) => Answe
       if (method === "eth_chainId") return { jsonrpc: "2.0", id, result: "0x7a69" }
       methods.push(method)
       const missing = { error: { code: -32601, message: "the method does not exist/is not available" } }
-      const told = (answers[method] ?? (() => missing))(params)
-      return told === undefined ? undefined : { jsonrpc: "2.0", id, ...told }
+      const reported = (answers[method] ?? (() => missing))(params)
+      return reported === undefined ? undefined : { jsonrpc: "2.0", id, ...reported }
     }
     const respond = (text: string, reply: (text: string) => void) => {
       const body = Schema.decodeSync(Body)(text)
@@ -137,7 +137,7 @@ describe.each([
       assert.deepStrictEqual(methods, ["eth_sendRawTransaction"])
     }))
 
-  it.live("tells what became of a transaction that was sent", () =>
+  it.live("reports what became of a transaction that was sent", () =>
     Effect.gen(function*() {
       const answers: Array<Answer> = [
         { result: hash },
@@ -259,7 +259,7 @@ describe.each([
       assert.lengthOf(yield* chain.blockReceipts(7), 1)
     }))
 
-  it.live("counts what is mined where the node tells nothing of its pool", () =>
+  it.live("counts what is mined where the node reports nothing of its pool", () =>
     Effect.gen(function*() {
       const { host } = yield* serve({
         eth_getTransactionCount: ([, at]) =>
@@ -377,7 +377,7 @@ describe.each([
       assert.strictEqual((yield* Effect.flip(chain.send("0x02")))._tag, "RpcError")
     }))
 
-  it.live("tells of a chain that is away without telling its url", () =>
+  it.live("reports a chain that is away without naming its url", () =>
     Effect.gen(function*() {
       const { host } = yield* Effect.scoped(serve({}))
       const error = yield* Effect.flip(connected(`${scheme}://${host}/secret`))
@@ -386,7 +386,7 @@ describe.each([
     }))
 
   it.live.each([[-32_603, "EVM error OutOfGas"], [-32_000, "out of gas"]] as const)(
-    "tells that a transaction reverted for want of gas, though the node calls that an error (%i)",
+    "reports that a transaction reverted for want of gas, though the node calls that an error (%i)",
     ([code, message]) =>
       Effect.gen(function*() {
         const { host } = yield* serve({

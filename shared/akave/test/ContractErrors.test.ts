@@ -126,7 +126,7 @@ it.each([
   assert.deepStrictEqual(error.args, args)
 })
 
-it("tells the text of a revert as its message", () => {
+it("reports the text of a revert as its message", () => {
   const data = id("Error(string)").slice(0, 10) +
     AbiCoder.defaultAbiCoder().encode(["string"], ["Signature expired"]).slice(2)
   assert.strictEqual(decodeRevert(data).message, "The contract refused: Signature expired")

@@ -16,7 +16,7 @@ it.live.each<[status: number, body: string, trouble: { code: string | number; de
   [200, `{"id":null,"error":{"code":-32000,"message":"try again"}}`, { code: -32_000, details: "try again" }],
   [200, `{"id":1,"error":"busy"}`, { code: "UNKNOWN", details: "busy" }],
   [200, `{"id":1,"error":{}}`, { code: "UNKNOWN", details: "no reason given" }]
-])("tells what is wrong with an answer of status %i: %s", ([status, body, trouble]) =>
+])("reports what is wrong with an answer of status %i: %s", ([status, body, trouble]) =>
   Effect.gen(function*() {
     const host = yield* serve(answer(status, body))
     const rpc = yield* JsonRpc.make(`http://${host}`, "10 seconds")
@@ -44,7 +44,7 @@ it.live("gives each request of a batch its own answer, in whatever order they co
     assert.deepStrictEqual(outcomes, [1, 3, 3, "BAD_DATA"])
   }))
 
-it.live("sends the user of a url as fetch can't, and tells nobody of them", () =>
+it.live("sends the user of a url as fetch can't, and reports them to nobody", () =>
   Effect.gen(function*() {
     const host = yield* serve(({ headers }, response) => {
       const isKnown = headers.authorization === `Basic ${Buffer.from("me:s@cret").toString("base64")}`
@@ -79,7 +79,7 @@ interface Asked {
   readonly params: ReadonlyArray<number>
 }
 
-/** A node that says for each post what it answers; it is told how many posts came before. Gives the sizes of the posts. */
+/** A node that says for each post what it answers; it is given how many posts came before. Gives the sizes of the posts. */
 const node = (
   respond: (
     asked: ReadonlyArray<Asked>,
@@ -158,7 +158,7 @@ describe("an answer is read", () => {
       yield* Effect.promise(() => ended)
     }))
 
-  it.live("and what it repeats of a key is told to nobody", () =>
+  it.live("and what it repeats of a key is asked to nobody", () =>
     Effect.gen(function*() {
       const host = yield* serve((request, response) => {
         const error = { code: -32_000, message: `no access to ${request.url}`, data: { url: request.url } }
@@ -225,7 +225,7 @@ describe("a batch that a node refuses", () => {
       assert.isAtMost(most(), 16)
     }))
 
-  it.live("is told of in the node's own words where a request can't be divided", () =>
+  it.live("is reported in the node's own words where a request can't be divided", () =>
     Effect.gen(function*() {
       const message = "no batches on the free plan"
       const { host } = yield* node(() => ({ status: 403, body: { id: null, error: { code: -32_052, message } } }))
@@ -331,7 +331,7 @@ describe("a limit on requests", () => {
       assert.isAtLeast((times[1] ?? 0) - (times[0] ?? 0), least - 10)
     }))
 
-  it.live("that does not end is told of in the node's own words", () =>
+  it.live("that does not end is reported in the node's own words", () =>
     Effect.gen(function*() {
       const { host } = yield* node(([asked]) => ({ body: [{ id: asked?.id, error: limited }] }))
       const rpc = yield* JsonRpc.make(`http://${host}`, "1 second", "500 millis")
@@ -342,7 +342,7 @@ describe("a limit on requests", () => {
       })
     }))
 
-  it.live("that does not end is told of as each request's own", () =>
+  it.live("that does not end is reported as each request's own", () =>
     Effect.gen(function*() {
       const { host } = yield* node((asked) => ({ status: 429, body: asked.map(({ id }) => ({ id, error: limited })) }))
       const rpc = yield* JsonRpc.make(`http://${host}`, "1 second", "500 millis")
@@ -356,21 +356,21 @@ describe("a limit on requests", () => {
       ])
     }))
 
-  it.live("is told to the operator in the node's own words, as a refused batch is", () =>
+  it.live("is asked to the operator in the node's own words, as a refused batch is", () =>
     Effect.gen(function*() {
-      const told: Array<string> = []
-      const logger = Logger.make(({ message }) => told.push(String(message)))
+      const reported: Array<string> = []
+      const logger = Logger.make(({ message }) => reported.push(String(message)))
       const { host } = yield* node((asked, post) => {
         if (post === 0) return { body: { id: null, error: { code: -32_000, message: "batch limit 10 exceeded" } } }
         return post === 1 ? { status: 429, body: { id: null, error: limited } } : { body: echo(asked) }
       })
       yield* askMany(host, 20).pipe(Effect.provide(Logger.layer([logger])))
-      assert.lengthOf(told, 2)
+      assert.lengthOf(reported, 2)
       assert.include(
-        told[0],
+        reported[0],
         "refused 20 requests at once, so 10 at most go together: batch limit 10 exceeded (-32000)"
       )
-      assert.include(told[1], `limits requests, which wait for it: ${limited.message} (-32005)`)
+      assert.include(reported[1], `limits requests, which wait for it: ${limited.message} (-32005)`)
     }))
 
   it.live("is not what a gas limit or too many blocks are", () =>

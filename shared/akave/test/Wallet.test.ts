@@ -39,13 +39,13 @@ it.effect.each([
   "0".repeat(64),
   order,
   "f".repeat(64)
-])("refuses a bad private key without telling it", (privateKey) =>
+])("refuses a bad private key without reporting it", (privateKey) =>
   Effect.gen(function*() {
     const error = yield* Effect.flip(built(privateKey))
     assert.strictEqual(error._tag, "InvalidArgument")
     assert.strictEqual(error.field, "private key")
-    const told = `${error.message} ${Inspectable.toStringUnknown(error)} ${error.stack}`
-    if (privateKey.length > 2) assert.notInclude(told, privateKey)
+    const reported = `${error.message} ${Inspectable.toStringUnknown(error)} ${error.stack}`
+    if (privateKey.length > 2) assert.notInclude(reported, privateKey)
   }))
 
 it.effect("reads the private key from the environment", () =>

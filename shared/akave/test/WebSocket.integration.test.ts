@@ -45,7 +45,7 @@ const until = (isTrue: () => boolean) =>
   Effect.yieldNow.pipe(Effect.delay("10 millis"), Effect.repeat({ until: isTrue }))
 
 layer(Devnet.layer, { timeout: 120_000, excludeTestServices: true })("over a WebSocket", (it) => {
-  it.effect("tells of each new head, to all who wait", () =>
+  it.effect("reports each new head, to all who wait", () =>
     Effect.gen(function*() {
       const { url } = yield* proxy
       const rpc = yield* JsonRpc.make(url, "10 seconds")
@@ -75,7 +75,7 @@ layer(Devnet.layer, { timeout: 120_000, excludeTestServices: true })("over a Web
       assert.strictEqual(opened(), 1)
     }))
 
-  it.effect("a cut fails what is under way so that it may be asked again, and heads are told again after it", () =>
+  it.effect("a cut fails what is under way so that it may be asked again, and heads are reported again after it", () =>
     Effect.gen(function*() {
       const { become, cut, opened, url } = yield* proxy
       const rpc = yield* JsonRpc.make(url, "10 seconds")

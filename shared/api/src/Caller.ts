@@ -1,5 +1,5 @@
 /** Who asks, and on whose behalf: known for every request before its handler runs. */
-import type { Address } from "@akave-async/domain/Chain"
+import type { Address } from "@akave-async/domain/Ethereum"
 import { Context } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
 

@@ -1,7 +1,7 @@
 /** What the OpenAPI document shows as examples. Each is made by the schema that it is an example of. */
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { DateTime, Schema } from "effect"
 import * as Problems from "./Problems.ts"

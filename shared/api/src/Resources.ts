@@ -1,8 +1,8 @@
 /** What the HTTP API shows: JSON with snake_case names and every field always there, null where it has no value. */
 import type * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { Effect, Schema, Struct } from "effect"
 

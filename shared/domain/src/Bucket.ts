@@ -3,7 +3,7 @@
  */
 import { type DateTime, Result, Schema } from "effect"
 import { BucketName, fromToken, toToken } from "./BucketName.ts"
-import { Address, BucketId } from "./Chain.ts"
+import { Address, BucketId } from "./Ethereum.ts"
 import * as Job from "./Job.ts"
 
 const request = { name: BucketName }

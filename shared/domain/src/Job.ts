@@ -1,10 +1,11 @@
+// oxlint-disable max-lines -- the whole life of a job: states, steps, decisions
 /**
  * The job machine. A job is one accepted request, and its life is the same for every operation: requested, started (attempt
  * n), submitted (a transaction), then completed, failed or cancelled. An operation gives the events of that life their names,
  * and adds what its request and its result hold.
  */
 import { DateTime, Result, Schema, Struct } from "effect"
-import { Address, TransactionHash, Wei } from "./Chain.ts"
+import { Address, TransactionHash, Wei } from "./Ethereum.ts"
 
 /** A UUID version 7, so that ids sort by the time they were given. */
 export const Id = Schema.String.check(Schema.isUUID(7)).pipe(Schema.brand("JobId"))

@@ -3,7 +3,7 @@
  * on disk before the first byte goes out, and a crash can only ever lead to the same bytes being sent again.
  */
 import { Schema } from "effect"
-import { Address, TransactionHash, Wei } from "./Chain.ts"
+import { Address, TransactionHash, Wei } from "./Ethereum.ts"
 import * as Job from "./Job.ts"
 
 // Tags and fields are the stored format: add an event or an optional field, never rename, retype or remove one.

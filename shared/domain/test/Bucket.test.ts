@@ -3,7 +3,7 @@ import { Arbitrary, DateTime, type Duration, Effect, Result, Schema } from "effe
 import { expectTypeOf } from "vitest"
 import * as Bucket from "../src/Bucket.ts"
 import { BucketName } from "../src/BucketName.ts"
-import { Address, BucketId, TransactionHash } from "../src/Chain.ts"
+import { Address, BucketId, TransactionHash } from "../src/Ethereum.ts"
 import * as Job from "../src/Job.ts"
 
 const jobId = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aec")
@@ -161,20 +161,20 @@ describe("a decision", () => {
     const gone = after(...created, requestDeletion, deletion.start, deletion.completeIn(9))
     assert.deepInclude(gone, { bucket: undefined, blockNumber: 9 })
     assert.deepInclude(gone.job, { id: other, operation: "bucket.delete", status: "completed" })
-    // What was adopted without its transaction tells no block.
+    // What was adopted without its transaction reports no block.
     assert.strictEqual(after(...deleted, again, on(third).start).blockNumber, 0)
   })
 })
 
 describe("a step", () => {
-  it("is told by each event, of one operation", () => {
-    const told = Object.keys(Bucket.Event.cases).map((tag) => {
+  it("is reported by each event, of one operation", () => {
+    const reported = Object.keys(Bucket.Event.cases).map((tag) => {
       const { operation, step } = Bucket.stepOf({ _tag: tag } as Bucket.Event)
       return `${operation} ${step}`
     })
     const steps = ["requested", "started", "submitted", "attemptFailed", "completed", "failed", "cancelled"]
     const all = Object.keys(Bucket.operations).flatMap((operation) => steps.map((step) => `${operation} ${step}`))
-    assert.sameMembers(told, all)
+    assert.sameMembers(reported, all)
   })
 
   it.effect.prop(

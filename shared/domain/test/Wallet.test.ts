@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Schema } from "effect"
-import { Address, TransactionHash } from "../src/Chain.ts"
+import { Address, TransactionHash } from "../src/Ethereum.ts"
 import * as Job from "../src/Job.ts"
 import * as Wallet from "../src/Wallet.ts"
 

@@ -12,10 +12,10 @@ export const patience = 1500
 
 export const check = <A, E extends { readonly message: string }, R>(
   question: Effect.Effect<A, E, R>,
-  tell: (answer: A) => string = () => "answers"
+  detailOf: (answer: A) => string = () => "answers"
 ): Effect.Effect<State, never, R> =>
   question.pipe(
-    Effect.map((answer) => ({ ready: true, detail: tell(answer) })),
+    Effect.map((answer) => ({ ready: true, detail: detailOf(answer) })),
     Effect.timeoutOrElse({
       duration: patience,
       orElse: () => Effect.succeed({ ready: false, detail: "no answer in time" })

@@ -62,7 +62,7 @@ class StoppableServer extends Server {
   }
 }
 
-/** Tells the client that the connection ends with this answer, if it has not begun. */
+/** Informs the client that the connection ends with this answer, if it has not begun. */
 const isLast = (answer: ServerResponse) => {
   if (!answer.headersSent) answer.setHeader("connection", "close")
 }

@@ -4,7 +4,7 @@ import { Config, Context, Duration, Effect, Layer, Option, Random, Result, Schem
 import { createConnection, isIP } from "node:net"
 import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import { type NatsSettings, natsSettings, type NatsSettingsInvalid } from "./NatsSettings.ts"
-import * as NowAndThen from "./NowAndThen.ts"
+import * as RepeatedWarning from "./RepeatedWarning.ts"
 
 /** No server took the connection, or the one that did can't be used; the reason is in the server's words. */
 export class NatsUnusable extends Schema.TaggedError<NatsUnusable>()("NatsUnusable", {
@@ -37,7 +37,7 @@ export class Nats extends Context.Service<Nats, NatsConnection>()("@akave-async/
 
 /** Says what the server says later on: a lost connection is tried again for ever, and may be refused as often. */
 const tellErrors = (connection: NatsConnection, settings: NatsSettings) => {
-  const warn = NowAndThen.make()
+  const warn = RepeatedWarning.make()
   return Stream.fromAsyncIterable(connection.status(), (cause) => cause).pipe(
     Stream.runForEach((status) =>
       status.type === "error" ? warn(`NATS: ${reasonOf(status.error, settings)}`) : Effect.void
@@ -218,21 +218,21 @@ const JetStreamInfo = Schema.Struct({
 
 /**
  * How durable the server's answer makes an event, as far as can be known: the version that it reports, and how often it brings
- * to the disk what it has acknowledged. Servers before 2.10 do so every two minutes; newer ones don't tell how they are set.
+ * to the disk what it has acknowledged. Servers before 2.10 do so every two minutes; newer ones don't report how they are set.
  */
 export const durability = (version: string, syncInterval: Option.Option<string>): string => {
   const [major = 0, minor = 0] = version.split(".").map(Number)
   const isFixed = major < 2 || (major === 2 && minor < 10)
   const interval = isFixed ? "2m" : Option.getOrUndefined(syncInterval)
   const when = interval === undefined
-    ? "as often as its sync_interval says (2m unless set; tell it by NATS_SYNC_INTERVAL)"
+    ? "as often as its sync_interval says (2m unless set; NATS_SYNC_INTERVAL says it here)"
     : interval === "always"
     ? "at every write"
     : `every ${interval}`
   return `nats-server ${version}, synced to disk ${when}`
 }
 
-/** What the server at the other end of this connection gives, with `NATS_SYNC_INTERVAL` for what it does not tell. */
+/** What the server at the other end of this connection gives, with `NATS_SYNC_INTERVAL` for what it does not report. */
 export const durabilityConfig = Effect.gen(function*() {
   const connection = yield* Nats
   const syncInterval = yield* Config.option(Config.NonEmptyString("NATS_SYNC_INTERVAL"))

@@ -173,7 +173,7 @@ const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlErro
     Effect.map(query(sql, params), ({ rows }) => transformRows === undefined ? rows : transformRows(rows))
   const executeValues: Connection["executeValues"] = (sql, params) =>
     Effect.map(query(sql, params, "array"), ({ rows }) => rows)
-  // A connection that broke has taken its transaction with it: nothing is left to roll back, and COMMIT will tell.
+  // A connection that broke has taken its transaction with it: nothing is left to roll back, and COMMIT will report it.
   const executeUnprepared: Connection["executeUnprepared"] = (sql, params, transformRows) =>
     Effect.catchIf(
       execute(sql, params, transformRows),
@@ -196,7 +196,7 @@ class NoAnswer extends Error {}
 
 type Fields = { readonly cause: unknown; readonly operation: string; readonly message: string }
 
-/** The reason for each SQLSTATE that a caller may want to tell apart (PostgreSQL manual, appendix A). */
+/** The reason for each SQLSTATE that a caller may want to distinguish (PostgreSQL manual, appendix A). */
 const reasons: ReadonlyArray<readonly [prefix: string, make: (fields: Fields) => SqlError.SqlErrorReason]> = [
   // The server has ended the session for its idle transaction.
   ["25P03", (fields) => new SqlError.ConnectionError(fields)],
@@ -220,7 +220,7 @@ const sqlErrorOf = ({ host, port }: ClientConfig, patience: Duration.Duration): 
   const server = host === undefined || host === ""
     ? "Postgres"
     : `Postgres at ${host}${port === undefined ? "" : `:${port}`}`
-  const tell = (operation: "connect" | "query", cause: unknown) => {
+  const describe = (operation: "connect" | "query", cause: unknown) => {
     // The detail is left out: it may repeat what is stored.
     if (cause instanceof DatabaseError) {
       const hint = cause.hint === undefined ? "" : `; ${cause.hint}`
@@ -237,7 +237,7 @@ const sqlErrorOf = ({ host, port }: ClientConfig, patience: Duration.Duration): 
     // Whatever the server did not say itself went wrong on the way to it.
     const code = cause instanceof DatabaseError ? cause.code ?? "" : "08"
     const make = reasons.find(([prefix]) => code.startsWith(prefix))?.[1]
-    const fields = { cause, operation, message: tell(operation, cause) }
+    const fields = { cause, operation, message: describe(operation, cause) }
     return new SqlError.SqlError({ reason: make === undefined ? new SqlError.UnknownError(fields) : make(fields) })
   }
 }

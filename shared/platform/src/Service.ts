@@ -35,7 +35,7 @@ export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void =>
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** What to tell of an expected failure: its own message, the setting that is wrong, or the address that is taken. */
+/** What is reported of an expected failure: its own message, the setting that is wrong, or the address that is taken. */
 const sentence = (failure: unknown): string | undefined => {
   if (failure instanceof Config.ConfigError && Schema.isSchemaError(failure.cause)) {
     return issues(failure.cause.issue).issues

@@ -7,7 +7,7 @@ import { connect, createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import * as Listener from "../src/Listener.ts"
 
-/** A server of one route that answers when it is told to, and of one that reads its body. */
+/** A server of one route that answers when it is asked to, and of one that reads its body. */
 const serving = Effect.fnUntraced(function*(patience?: number) {
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))

@@ -169,9 +169,9 @@ describe("the login", () => {
         [{ NATS_CERT: empty }, "NATS_CERT can't be used: it needs NATS_KEY"],
         [{ NATS_KEY: empty }, "NATS_KEY can't be used: it needs NATS_CERT"]
       ] as const
-      for (const [variables, told] of refusals) {
+      for (const [variables, reported] of refusals) {
         const { message } = yield* Effect.flip(settingsOf(variables))
-        assert.include(message, told)
+        assert.include(message, reported)
         assert.notInclude(message, "s3cr3t")
       }
     }).pipe(Effect.scoped))

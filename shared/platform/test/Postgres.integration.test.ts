@@ -109,7 +109,7 @@ describe("errors", () => {
       ["a division by zero", "UnknownError", false, "select 1 / 0"]
     ] as const
   ) {
-    test(`tell ${what} as ${expected}`, () =>
+    test(`report ${what} as ${expected}`, () =>
       Effect.gen(function*() {
         const sql = yield* fresh()
         assert.deepStrictEqual(yield* reasonOf(sql.unsafe(statement)), { tag: expected, isRetryable })
@@ -117,7 +117,7 @@ describe("errors", () => {
       }))
   }
 
-  test("tell a statement that took too long as StatementTimeoutError", () =>
+  test("report a statement that took too long as StatementTimeoutError", () =>
     Effect.gen(function*() {
       const sql = yield* fresh()
       const late = sql.withTransaction(
@@ -126,7 +126,7 @@ describe("errors", () => {
       assert.deepStrictEqual(yield* reasonOf(late), { tag: "StatementTimeoutError", isRetryable: true })
     }))
 
-  test("tell a lock that was not given in time as LockTimeoutError", () =>
+  test("report a lock that was not given in time as LockTimeoutError", () =>
     Effect.gen(function*() {
       const sql = yield* fresh()
       const waiting = Effect.andThen(sql`set local lock_timeout = '50ms'`, sql`lock table items`)
@@ -139,7 +139,7 @@ describe("errors", () => {
       assert.deepStrictEqual(yield* held, { tag: "LockTimeoutError", isRetryable: true })
     }))
 
-  test("tell a deadlock as DeadlockError, to one of the two in it", () =>
+  test("report a deadlock as DeadlockError, to one of the two in it", () =>
     Effect.gen(function*() {
       const sql = yield* fresh()
       yield* sql`insert into items values (1, 'one'), (2, 'two')`
@@ -167,7 +167,7 @@ describe("errors", () => {
       assert.isTrue(error.isRetryable)
     }))
 
-  test("tell an update of what has changed since it was read as SerializationError", () =>
+  test("report an update of what has changed since it was read as SerializationError", () =>
     Effect.gen(function*() {
       const sql = yield* fresh()
       yield* sql`insert into items values (1, 'one')`
@@ -181,7 +181,7 @@ describe("errors", () => {
       assert.deepStrictEqual(yield* names(sql), ["theirs"])
     }))
 
-  test("tell what a role may not do as AuthorizationError", () =>
+  test("report what a role may not do as AuthorizationError", () =>
     Effect.gen(function*() {
       const sql = yield* fresh()
       const forbidden = Effect.andThen(sql`set local role pg_monitor`, sql`select * from pg_authid`)
@@ -191,7 +191,7 @@ describe("errors", () => {
       })
     }))
 
-  test("tell a role that does not exist as AuthenticationError", () =>
+  test("report a role that does not exist as AuthenticationError", () =>
     Effect.gen(function*() {
       const url = new URL(inject("databaseUrl"))
       url.username = "nobody_of_that_name"
@@ -199,7 +199,7 @@ describe("errors", () => {
       assert.deepStrictEqual(yield* reasonOf(sql`select 1`), { tag: "AuthenticationError", isRetryable: false })
     }))
 
-  test("tell a server without a free connection as ConnectionError, which may pass", () =>
+  test("report a server without a free connection as ConnectionError, which may pass", () =>
     Effect.gen(function*() {
       const admin = yield* connect()
       const role = `platform_busy_${process.pid}`
@@ -214,7 +214,7 @@ describe("errors", () => {
       assert.deepStrictEqual(yield* reasonOf(sql`select 1`), { tag: "ConnectionError", isRetryable: true })
     }))
 
-  test("tell a port where nobody listens as ConnectionError, which may pass", () =>
+  test("report a port where nobody listens as ConnectionError, which may pass", () =>
     Effect.gen(function*() {
       const url = new URL(inject("databaseUrl"))
       url.port = `${yield* closedPort}`

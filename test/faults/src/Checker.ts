@@ -21,8 +21,8 @@ export const rules = {
   order: "a job begins when fewer than EXECUTOR_MAX_IN_FLIGHT of those asked for before it have not ended",
   delivery: "every event is delivered once and in the order of its job",
   hashChain: "the hash chain verifies",
-  secrets: "no secret is told",
-  client: "the client was told the truth",
+  secrets: "no secret is leaked",
+  client: "what the client was answered is true",
   fault: "what must hold while the fault lasts",
   happened: "the fault happens"
 } as const
@@ -70,7 +70,7 @@ const checkKnown = (
     ...unknown,
     ...entries.flatMap((entry) => entry?._tag === "Unknown" ? [entry.reason] : []),
     ...chain.effects.filter(({ kind }) => !Object.hasOwn(contractEvents, kind)).map(({ kind, transactionHash }) =>
-      `the contract tells of ${kind} in ${transactionHash}`
+      `the contract reports ${kind} in ${transactionHash}`
     )
   ].map(violation("known"))
 
@@ -78,16 +78,16 @@ const nameOf = ({ bucketName, id, operation, status }: Job): string =>
   `${status} ${operation} job ${id} (${bucketName})`
 
 const checkTerminal = ({ notes }: World, { jobs }: Folded): ReadonlyArray<Violation> => {
-  const tell = violation("terminal")
+  const report = violation("terminal")
   const accepted = new Set(notes.flatMap(({ answer }) => answer?.status === 202 && answer.jobId ? [answer.jobId] : []))
   return [...jobs.values()].filter((job) => !isTerminal(job)).map((job) =>
-    tell(
+    report(
       `${nameOf(job)} has not ended; ${accepted.has(job.id) ? "it was answered with 202" : "its request got no 202"}`
     )
   )
 }
 
-/** The hashes of all transactions that were ever signed for the parts of each job, as far as log and ledger tell. */
+/** The hashes of all transactions that were ever signed for the parts of each job, as far as log and ledger report. */
 type Hashes = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>
 
 const transactionsByJob = ({ events }: Folded, claims: ReadonlyArray<Claim>): Hashes => {
@@ -129,51 +129,57 @@ const checkEffects = (
   hashes: Hashes,
   effects: ReturnType<typeof effectsByJob>
 ): ReadonlyArray<Violation> => {
-  const tell = violation("effects")
+  const report = violation("effects")
   const found: Array<Violation> = []
   for (const [job, own] of effects) {
-    const told = own.map(({ blockNumber, hash, nonce }) => `${hash} (nonce ${nonce}, block ${blockNumber})`).join(", ")
+    const reported = own.map(({ blockNumber, hash, nonce }) => `${hash} (nonce ${nonce}, block ${blockNumber})`).join(
+      ", "
+    )
     const parts = [...hashes.get(job.id)?.keys() ?? []]
     if (parts.length > 1 && parts.includes(whole)) {
-      found.push(tell(`${nameOf(job)} has a transaction without a part beside ${parts.filter(isNamed).join(", ")}`))
+      found.push(report(`${nameOf(job)} has a transaction without a part beside ${parts.filter(isNamed).join(", ")}`))
     }
     for (const [part, ofPart] of Map.groupBy(own, ({ part }) => part)) {
       if (ofPart.length > 1) {
-        found.push(tell(`${nameOf(job)} has ${ofPart.length} effects${isNamed(part) ? ` in ${part}` : ""}: ${told}`))
+        found.push(
+          report(`${nameOf(job)} has ${ofPart.length} effects${isNamed(part) ? ` in ${part}` : ""}: ${reported}`)
+        )
       }
     }
-    if (own.some(({ isWanted }) => !isWanted)) found.push(tell(`${nameOf(job)} did what it was not asked to: ${told}`))
+    if (own.some(({ isWanted }) => !isWanted)) {
+      found.push(report(`${nameOf(job)} did what it was not asked to: ${reported}`))
+    }
     if (job.status !== "completed" || job.result === null) continue
     const { adopted, blockNumber, bucketId, transactionHash } = job.result
     if (adopted) {
-      if (own.length > 0) found.push(tell(`${nameOf(job)} is called adopted, but is its own work: ${told}`))
+      if (own.length > 0) found.push(report(`${nameOf(job)} is called adopted, but is its own work: ${reported}`))
       const wanted = operations[job.operation].effect
       const ofBucket = chain.effects.filter((one) => one.bucketId === bucketId)
       // Of a bucket from before the chain's logs it is known that it is there, or was deleted.
       const isDone = transactionHash === undefined
         ? ofBucket.length > 0 || chain.existing.get(job.bucketName) === true
         : ofBucket.some((one) => one.kind === wanted && one.transactionHash === transactionHash)
-      if (!isDone) found.push(tell(`${nameOf(job)} is called adopted, and bucket ${bucketId} was never ${wanted}`))
+      if (!isDone) found.push(report(`${nameOf(job)} is called adopted, and bucket ${bucketId} was never ${wanted}`))
       continue
     }
     for (const part of parts.filter(isNamed)) {
       if (!own.some((one) => one.part === part)) {
-        found.push(tell(`${nameOf(job)} has no effect on chain in ${part}; its own: ${told || "none"}`))
+        found.push(report(`${nameOf(job)} has no effect on chain in ${part}; its own: ${reported || "none"}`))
       }
     }
     const effect = own.find(({ hash }) => hash === transactionHash)
     if (effect === undefined) {
       found.push(
-        tell(`${nameOf(job)} names ${transactionHash}, which has no effect on chain; its own: ${told || "none"}`)
+        report(`${nameOf(job)} names ${transactionHash}, which has no effect on chain; its own: ${reported || "none"}`)
       )
       continue
     }
     if (effect.effects.some((one) => one.bucketId !== bucketId)) {
-      found.push(tell(`${nameOf(job)} names the bucket ${bucketId}, but ${effect.hash} is about another one`))
+      found.push(report(`${nameOf(job)} names the bucket ${bucketId}, but ${effect.hash} is about another one`))
     }
     if (effect.blockNumber !== blockNumber) {
       found.push(
-        tell(`${nameOf(job)} names block ${blockNumber}, but ${effect.hash} is in block ${effect.blockNumber}`)
+        report(`${nameOf(job)} names block ${blockNumber}, but ${effect.hash} is in block ${effect.blockNumber}`)
       )
     }
   }
@@ -181,19 +187,21 @@ const checkEffects = (
   const owners = new Set([...hashes.values()].flatMap((parts) => [...parts.values()].flatMap((ofPart) => [...ofPart])))
   for (const { bucketId, kind, transactionHash } of chain.effects) {
     if (!owners.has(transactionHash)) {
-      found.push(tell(`bucket ${bucketId} was ${kind} by ${transactionHash}, of no job`))
+      found.push(report(`bucket ${bucketId} was ${kind} by ${transactionHash}, of no job`))
     }
   }
   const receipts = chain.transactions.flatMap(({ effects, hash }) => effects.map((one) => `${hash} ${one.bucketId}`))
   const logged = chain.effects.map(({ bucketId, transactionHash }) => `${transactionHash} ${bucketId}`)
   if (!isDeepStrictEqual(receipts.toSorted(), logged.toSorted())) {
-    found.push(tell(`the chain's receipts tell of ${receipts.length} effects, its log query of ${logged.length}`))
+    found.push(report(`the chain's receipts report ${receipts.length} effects, its log query of ${logged.length}`))
   }
   const settled = new Map([...folded.jobs.values()].map((job) => [keyOf(job.owner, job.bucketName), job]))
   for (const [key, job] of settled) {
     const [exists, isWanted] = [chain.existing.get(job.bucketName), folded.buckets.has(key)]
     if (isTerminal(job) && exists !== isWanted) {
-      found.push(tell(`the contract ${exists ? "has" : "has not"} ${job.bucketName}, against the log's ${nameOf(job)}`))
+      found.push(
+        report(`the contract ${exists ? "has" : "has not"} ${job.bucketName}, against the log's ${nameOf(job)}`)
+      )
     }
   }
   return found
@@ -206,16 +214,16 @@ const checkNoEffect = (
   claims: ReadonlyArray<Claim>,
   effects: ReturnType<typeof effectsByJob>
 ): ReadonlyArray<Violation> => {
-  const tell = violation("noEffect")
+  const report = violation("noEffect")
   const found: Array<Violation> = []
   for (const [job, own] of effects) {
     if (job.status !== "failed" && job.status !== "cancelled") continue
     for (const { hash, nonce } of own) {
-      found.push(tell(`${nameOf(job)} has the effect of ${hash} (nonce ${nonce})`))
+      found.push(report(`${nameOf(job)} has the effect of ${hash} (nonce ${nonce})`))
     }
     for (const { jobId, nonce, transactionHash } of claims) {
       if (jobId === job.id && nonce >= chain.minedCount) {
-        found.push(tell(`${nameOf(job)} has ${transactionHash}, whose nonce ${nonce} may still be mined`))
+        found.push(report(`${nameOf(job)} has ${transactionHash}, whose nonce ${nonce} may still be mined`))
       }
     }
   }
@@ -223,7 +231,7 @@ const checkNoEffect = (
 }
 
 const checkReadModel = ({ log, readModel }: World, { buckets, jobs }: Folded): ReadonlyArray<Violation> => {
-  const tell = violation("readModel")
+  const report = violation("readModel")
   const wantedJobs = [...jobs.values()].map((job) => ({
     id: job.id,
     operation: job.operation,
@@ -251,7 +259,7 @@ const checkReadModel = ({ log, readModel }: World, { buckets, jobs }: Folded): R
     ...differences("bucket_jobs", "id", wantedJobs, readModel.jobs),
     ...differences("buckets", "name", wantedBuckets, readModel.buckets),
     ...(sequence === last ? [] : [`the checkpoint is ${sequence}, and the log ends with ${last}`])
-  ].map(tell)
+  ].map(report)
 }
 
 /** Rows that are missing, wrong or too many, in words. */
@@ -262,7 +270,7 @@ const differences = <Key extends string, Row extends { readonly [K in Key]: stri
   found: ReadonlyArray<Row>
 ): ReadonlyArray<string> => {
   const rows = new Map<string | number, Row>(found.map((row) => [row[key], row]))
-  const told = wanted.flatMap((row) => {
+  const reported = wanted.flatMap((row) => {
     const actual = rows.get(row[key])
     rows.delete(row[key])
     if (actual === undefined) return [`${table} has no row ${row[key]}`]
@@ -281,8 +289,8 @@ const differences = <Key extends string, Row extends { readonly [K in Key]: stri
   })
   const doubles = found.length - new Set(found.map((row) => row[key])).size
   return [
-    ...told,
-    ...Array.from(rows.keys(), (key) => `${table} has a row ${key} that the log does not tell of`),
+    ...reported,
+    ...Array.from(rows.keys(), (key) => `${table} has a row ${key} that the log does not report`),
     ...(doubles === 0 ? [] : [`${table} has ${doubles} rows twice`])
   ]
 }
@@ -292,23 +300,25 @@ const checkNonces = (
   { events }: Folded,
   claims: ReadonlyArray<Claim>
 ): ReadonlyArray<Violation> => {
-  const tell = violation("nonces")
+  const report = violation("nonces")
   const found: Array<Violation> = []
   for (const [place, { hash, nonce }] of chain.transactions.entries()) {
     if (nonce !== place) {
-      found.push(tell(`the wallet's transaction ${place} is ${hash} with nonce ${nonce}`))
+      found.push(report(`the wallet's transaction ${place} is ${hash} with nonce ${nonce}`))
       break
     }
   }
   if (chain.transactions.length !== chain.minedCount) {
-    found.push(tell(`blocks hold ${chain.transactions.length} transactions, and the chain counts ${chain.minedCount}`))
+    found.push(
+      report(`blocks hold ${chain.transactions.length} transactions, and the chain counts ${chain.minedCount}`)
+    )
   }
   if (chain.pendingCount !== chain.minedCount) {
-    found.push(tell(`${chain.pendingCount - chain.minedCount} transactions of the wallet wait in the pool`))
+    found.push(report(`${chain.pendingCount - chain.minedCount} transactions of the wallet wait in the pool`))
   }
   const unmined = claims.filter(({ nonce }) => nonce >= chain.minedCount)
   for (const { jobId, nonce, transactionHash } of unmined) {
-    found.push(tell(`nonce ${nonce} of the ledger (job ${jobId ?? "none"}, ${transactionHash}) was never mined`))
+    found.push(report(`nonce ${nonce} of the ledger (job ${jobId ?? "none"}, ${transactionHash}) was never mined`))
   }
 
   const usersByNonce = new Map<number, Set<string>>()
@@ -320,14 +330,14 @@ const checkNonces = (
   for (const { data, jobId, step } of events) if (step === "submitted") use(data.nonce, jobId, data.part ?? whole)
   for (const [nonce, users] of usersByNonce) {
     if (users.size > 1) {
-      found.push(tell(`nonce ${nonce} belongs to ${users.size} jobs or parts of jobs: ${[...users].join(", ")}`))
+      found.push(report(`nonce ${nonce} belongs to ${users.size} jobs or parts of jobs: ${[...users].join(", ")}`))
     }
   }
-  if (events.some(({ step }) => step === "submitted") && ledger.length === 0) found.push(tell("the ledger is empty"))
+  if (events.some(({ step }) => step === "submitted") && ledger.length === 0) found.push(report("the ledger is empty"))
 
   const blocked = blockedMillis({ chain, faultEndedAt, observedAt }, claims)
   if (blocked > maxBlockedMillis + blockTimeSlackMillis) {
-    found.push(tell(`the wallet was blocked for ${(blocked / 1000).toFixed(1)} s after the fault's end`))
+    found.push(report(`the wallet was blocked for ${(blocked / 1000).toFixed(1)} s after the fault's end`))
   }
   return found
 }
@@ -370,7 +380,7 @@ const checkLanes = ({ maxInFlight }: World, folded: Folded): ReadonlyArray<Viola
   ])
 
 const checkDelivery = ({ log, readModel }: World, { events, misplaced }: Folded): ReadonlyArray<Violation> => {
-  const tell = violation("delivery")
+  const report = violation("delivery")
   const wanted = events.map(({ data, jobId, sequence, type }) => ({
     sequence,
     job_id: jobId,
@@ -382,7 +392,7 @@ const checkDelivery = ({ log, readModel }: World, { events, misplaced }: Folded)
     ...misplaced.map(({ jobId, sequence, type }) => `event ${sequence} (${type}) of job ${jobId} is out of place`),
     ...repeated(events),
     ...repeatedIds(log)
-  ].map(tell)
+  ].map(report)
 }
 
 /** A step of a job that the log holds twice: of each attempt one start and one failure, of each transaction one submission. */
@@ -390,7 +400,7 @@ const repeated = (events: ReadonlyArray<Event>): ReadonlyArray<string> => {
   const seen = new Set<string>()
   return events.flatMap(({ data, jobId, sequence, step, type }) => {
     const key = [jobId, step, step === "submitted" ? data.transactionHash : data.attempt].join(" ")
-    if (seen.has(key)) return [`event ${sequence} (${type}) of job ${jobId} tells a step a second time`]
+    if (seen.has(key)) return [`event ${sequence} (${type}) of job ${jobId} reports a step a second time`]
     seen.add(key)
     return []
   })
@@ -411,7 +421,7 @@ const repeatedIds = (log: ReadonlyArray<Message>): ReadonlyArray<string> => {
  * 4 bytes, big-endian; headers as the JSON of [name, value] pairs sorted by name, names in lower case.
  */
 const checkHashChain = ({ log, readModel }: World): ReadonlyArray<Violation> => {
-  const tell = violation("hashChain")
+  const report = violation("hashChain")
   const archive = new Map(readModel.archive.map((row) => [row.sequence, row]))
   let hash = Buffer.alloc(32)
   for (const { data, headers, sequence, subject } of log) {
@@ -428,10 +438,10 @@ const checkHashChain = ({ log, readModel }: World): ReadonlyArray<Violation> => 
     hash = digest.digest()
     const row = archive.get(sequence)
     const wanted = { subject, headers: canonical, data: Buffer.from(data).toString("hex"), hash: hash.toString("hex") }
-    if (row === undefined) return [tell(`event ${sequence} is not in the archive`)]
+    if (row === undefined) return [report(`event ${sequence} is not in the archive`)]
     for (const [column, value] of Object.entries(wanted)) {
       if (Object.entries(row).every(([name, actual]) => name !== column || actual !== value)) {
-        return [tell(`the archive's ${column} of event ${sequence} is not the log's`)]
+        return [report(`the archive's ${column} of event ${sequence} is not the log's`)]
       }
     }
     archive.delete(sequence)
@@ -440,11 +450,11 @@ const checkHashChain = ({ log, readModel }: World): ReadonlyArray<Violation> => 
   return [
     ...(archive.size === 0 ? [] : [`the archive has ${archive.size} events that the log has not`]),
     ...(checkpoint.hash === hash.toString("hex") ? [] : [`the checkpoint's hash is ${checkpoint.hash}`])
-  ].map(tell)
+  ].map(report)
 }
 
 const checkSecrets = ({ ledger, log, notes, secrets, texts }: World): ReadonlyArray<Violation> => {
-  const tell = violation("secrets")
+  const report = violation("secrets")
   const messages = (where: string, all: ReadonlyArray<Message>) =>
     all.map((message) => ({
       where: `${where} ${message.sequence}`,
@@ -462,7 +472,7 @@ const checkSecrets = ({ ledger, log, notes, secrets, texts }: World): ReadonlyAr
   return secrets.flatMap(({ name, value }) => {
     const wanted = value.toLowerCase()
     return places.filter(({ text }) => text.toLowerCase().includes(wanted)).map(({ where }) =>
-      tell(`${name} is in ${where}`)
+      report(`${name} is in ${where}`)
     )
   })
 }
@@ -471,7 +481,7 @@ const checkSecrets = ({ ledger, log, notes, secrets, texts }: World): ReadonlyAr
 const requestOf = { create: "bucket.create", delete: "bucket.delete" } as const satisfies Record<string, Operation>
 
 const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<Violation> => {
-  const tell = violation("client")
+  const report = violation("client")
   const requestsOf = (operation: Operation) => {
     const byName = new Map<string, Array<string>>()
     for (const { data, jobId, operation: one, step } of events) {
@@ -500,15 +510,15 @@ const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<
         break
       case "cancel":
         if (answer?.status === 200 && job?.status !== "cancelled") {
-          found.push(`job ${jobId} was told to be cancelled, and is ${job?.status}`)
+          found.push(`job ${jobId} was reported cancelled, and is ${job?.status}`)
         }
         if (answer?.status === 409 && job?.status === "cancelled") {
-          found.push(`job ${jobId} was told not to be cancellable, and is cancelled`)
+          found.push(`job ${jobId} was reported not cancellable, and is cancelled`)
         }
         break
     }
     if ((request === "cancel" || request === "read") && answer?.status === 404) {
-      found.push(`job ${jobId} was accepted, and ${request} was told that there is none`)
+      found.push(`job ${jobId} was accepted, and ${request} was answered that there is none`)
     }
   }
   for (const [key, same] of asked) {
@@ -531,5 +541,5 @@ const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<
       found.push(`${operation} job ${id} for ${bucketName} was never asked for`)
     }
   }
-  return found.map(tell)
+  return found.map(report)
 }

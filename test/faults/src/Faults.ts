@@ -10,8 +10,8 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFi
 import { join } from "node:path"
 import { promisify } from "node:util"
 import type { Violation } from "./Checker.ts"
-import type { Client } from "./Client.ts"
 import { fold, isTerminal } from "./Fold.ts"
+import type { Client } from "./LoadClient.ts"
 import * as NatsProxy from "./NatsProxy.ts"
 import * as Observer from "./Observer.ts"
 import * as Proxy from "./Proxy.ts"
@@ -23,7 +23,7 @@ export type Part = "executor" | "gateway" | "projector" | "nats" | "postgres" | 
 
 export interface Fault {
   readonly number: number
-  /** Tells faults of one number apart. */
+  /** Distinguishes faults of one number. */
   readonly variant?: string
   readonly name: string
   /** About how long it takes, in seconds. */
@@ -165,8 +165,10 @@ const natsEmptied: Fault = {
           .then(({ status }) => status === 200, () => false)
       )
     for (const url of stack.gatewayUrls) {
-      const told = yield* until(Effect.map(isReady(url), (ready) => !ready)).pipe(Effect.timeoutOption("15 seconds"))
-      if (Option.isNone(told)) found.push(wrong(`the gateway at ${url} calls itself ready while the log is gone`))
+      const reported = yield* until(Effect.map(isReady(url), (ready) => !ready)).pipe(
+        Effect.timeoutOption("15 seconds")
+      )
+      if (Option.isNone(reported)) found.push(wrong(`the gateway at ${url} calls itself ready while the log is gone`))
     }
     // One of each kind comes back in this state, as a supervisor would bring it back.
     const restarted = yield* Effect.forkScoped(Effect.forEach(
@@ -309,7 +311,7 @@ const forgotten: Fault = {
   }
 }
 
-/** Long enough for a forgetful server that is started again to know nothing of what it was told before, in seconds. */
+/** Long enough for a forgetful server that is started again to know nothing of what happened before, in seconds. */
 const pauseSeconds = 3
 
 const paused: ReadonlyArray<Fault> = [
@@ -373,7 +375,7 @@ const rpcFaults: ReadonlyArray<Fault> = [
   misbehaving(
     10,
     "errors",
-    "the RPC says nothing after its node accepted a transaction, and later tells errors in other words",
+    "the RPC says nothing after its node accepted a transaction, and later reports errors in other words",
     RpcProxy.rewriteErrors(0.5),
     25
   ),

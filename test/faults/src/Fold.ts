@@ -51,7 +51,7 @@ export interface Event {
 
 /** An event that was set aside because no executor could process it. */
 export interface DeadLetter {
-  /** Of the event that tells of it. */
+  /** Of the event that reports it. */
   readonly sequence: number
   /** The job that the event set aside belongs to, where it is known. */
   readonly jobId: string | undefined
@@ -88,8 +88,8 @@ export const fold = (log: ReadonlyArray<Message>): Folded => {
     if (read._tag === "Unknown") unknown.push(read.reason)
     if (read._tag === "Other" && read.type === "DeadLettered") deadLetters.push({ sequence, jobId: read.data.jobId })
     if (read._tag !== "OfJob") continue
-    const { _tag, ...told } = read
-    const event: Event = { ...told, sequence, subject, storedAt }
+    const { _tag, ...reported } = read
+    const event: Event = { ...reported, sequence, subject, storedAt }
     events.push(event)
     const before = jobs.get(event.jobId)
     if (!follows(before, event)) misplaced.push(event)

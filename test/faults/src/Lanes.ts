@@ -1,5 +1,5 @@
 /**
- * What has begun is finished before more is begun, as far as the log tells: how many jobs of an owner are begun and not
+ * What has begun is finished before more is begun, as far as the log reports: how many jobs of an owner are begun and not
  * ended, and which begin before their turn.
  *
  * Why both rules hold, whatever is killed, for a limit L: executors take the requests of an owner's jobs from one consumer

@@ -9,7 +9,7 @@ export type Misdelivery =
   | { readonly _tag: "None" }
   /** What a consumer is handed comes twice. */
   | { readonly _tag: "Twice" }
-  /** This share of the answers to appends never comes: the append is stored, and its writer is not told. */
+  /** This share of the answers to appends never comes: the append is stored, and its writer gets no answer. */
   | { readonly _tag: "LoseAppendAnswers"; readonly share: number }
 
 export const none: Misdelivery = { _tag: "None" }

@@ -67,7 +67,7 @@ export const transactionCounts = ({ ownerAddress, rpcUrl }: Stack.Stack) =>
 
 export const observe = Effect.fnUntraced(function*(
   { stack, storageAddress }: Target,
-  told: Pick<World.World, "notes" | "secrets" | "faultEndedAt" | "maxInFlight">
+  reported: Pick<World.World, "notes" | "secrets" | "faultEndedAt" | "maxInFlight">
 ): Effect.fn.Return<World.World, Unobservable> {
   const { log, ledger } = yield* withNats(stack.natsUrl, async (connection) => ({
     log: await messagesOf(connection, eventStream, "akave.events."),
@@ -79,7 +79,7 @@ export const observe = Effect.fnUntraced(function*(
   }))
   const names = new Set([...fold(log).jobs.values()].map(({ bucketName }) => bucketName))
   return {
-    ...told,
+    ...reported,
     log,
     ledger,
     chain: yield* withChain(stack.rpcUrl, (provider) => readChain(provider, stack.ownerAddress, storageAddress, names)),
@@ -221,7 +221,7 @@ const readChain = async (
   const { minedCount, pendingCount } = await countsOf(provider, owner)
   return {
     transactions,
-    // Whose an unknown event is, only its transaction tells.
+    // Whose an unknown event is, only its transaction reports.
     effects: logs.flatMap((log) =>
       effectOf(log)
         .filter(({ kind }) => Object.hasOwn(contractEvents, kind) || own.has(log.transactionHash))
@@ -241,7 +241,7 @@ const withPostgres = <A>(databaseUrl: string, read: (client: Client) => Promise<
         connectionTimeoutMillis: 5_000,
         query_timeout: 60_000
       })
-      // A server that goes is told by the query that fails; without a listener it would end this process.
+      // A server that goes is reported by the query that fails; without a listener it would end this process.
       client.on("error", () => {})
       await client.connect()
       return client

@@ -11,7 +11,7 @@ export type Network =
   | { readonly _tag: "Sound" }
   /** Connections are reset, and new ones refused. */
   | { readonly _tag: "Cut" }
-  /** Nothing arrives any more, and nobody is told; what was on its way arrives when the network is sound again. */
+  /** Nothing arrives any more, and nobody learns of it; what was on its way arrives when the network is sound again. */
   | { readonly _tag: "BlackHole" }
   /** Everything takes this much longer, there and back together. */
   | { readonly _tag: "Slow"; readonly millis: number }

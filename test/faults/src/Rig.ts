@@ -1,4 +1,4 @@
-/** The stack under test: every connection between its parts goes through a proxy that can be told to misbehave. */
+/** The stack under test: every connection between its parts goes through a proxy that can be made to misbehave. */
 import * as Ports from "@akave-async/local/Ports"
 import type * as Processes from "@akave-async/local/Processes"
 import * as Stack from "@akave-async/local/Stack"
@@ -43,7 +43,7 @@ export interface Rig extends Target {
   readonly chain: JsonRpcProvider
   readonly wallet: Wallet
   readonly secrets: ReadonlyArray<{ readonly name: string; readonly value: string }>
-  /** What the executors were told to have in flight at most. */
+  /** What the executors may have in flight at most. */
   readonly maxInFlight: number
   /** The folder of failpoints. */
   readonly failpoints: string
@@ -97,7 +97,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
   })
   if (profile.prepare) yield* profile.prepare(dataDir)
 
-  // Known to nobody else, so wherever they turn up they were told.
+  // Known to nobody else, so wherever they turn up they were leaked.
   const key = Wallet.createRandom()
   const password = Wallet.createRandom().address.slice(2)
   const nats = (pair: Pair) => ({ NATS_URL: `nats://${Ports.host}:${links[pair].port}` })

@@ -53,7 +53,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   let [second, requestsInIt] = [0, 0]
-  /** Counts requests, and tells whether they are more than so many in this second. */
+  /** Counts requests, and reports whether they are more than so many in this second. */
   const isBeyond = (count: number, perSecond: number) => {
     const now = Math.floor(Date.now() / 1_000)
     if (now !== second) [second, requestsInIt] = [now, 0]
@@ -71,13 +71,13 @@ export const make = Effect.fnUntraced(function*(
     const denied = new Map(requests.map((request) => [request.id, provider.deny?.(request)]))
     const passed = requests.filter(({ id }) => denied.get(id) === undefined)
     const blocks = provider.behind?.[turn++ % provider.behind.length] ?? 0
-    const told: ReadonlyArray<Answer> = passed.length === 0
+    const reported: ReadonlyArray<Answer> = passed.length === 0
       ? []
       : blocks > 0 && passed.every(({ method }) => !method.startsWith("eth_send"))
       ? await answerStale(passed, blocks)
       : JSON.parse(await forward(JSON.stringify(passed)))
-    const byId = new Map(told.map((answer) => [answer.id, answer]))
-    misbehaved += blocks > 0 ? told.length : requests.length - passed.length
+    const byId = new Map(reported.map((answer) => [answer.id, answer]))
+    misbehaved += blocks > 0 ? reported.length : requests.length - passed.length
     const answers = requests.map((request): Answer => {
       const error = denied.get(request.id)
       if (error !== undefined) return { jsonrpc: "2.0", id: request.id, error }

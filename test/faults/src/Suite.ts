@@ -1,9 +1,9 @@
 /** Puts a stack under load, lets faults happen, waits until all is quiet, and has the checker look at what is left. */
 import { Clock, Effect, Fiber, Option, Schedule } from "effect"
 import { check, type Violation } from "./Checker.ts"
-import * as Client from "./Client.ts"
 import { type Fault, idOf } from "./Faults.ts"
 import { fold, isTerminal } from "./Fold.ts"
+import * as Client from "./LoadClient.ts"
 import * as Observer from "./Observer.ts"
 import { revived, type Rig } from "./Rig.ts"
 import type { Note } from "./World.ts"

@@ -1,10 +1,10 @@
 /**
- * What the log, the wallet's ledger and the contract may tell, as the checker knows it; anything else breaks a rule. It is
+ * What the log, the wallet's ledger and the contract may report, as the checker knows it; anything else breaks a rule. It is
  * written by hand and shares nothing with the product: who adds an event there says here what it means.
  */
 import type { Message } from "./World.ts"
 
-/** What an event tells of its job. */
+/** What an event reports its job. */
 export type Step = "requested" | "started" | "submitted" | "attemptFailed" | "completed" | "failed" | "cancelled"
 
 // oxlint-disable-next-line typescript/no-explicit-any -- fields of any event
@@ -79,7 +79,7 @@ const entries: Readonly<Record<string, "transaction of a job" | "transaction" | 
   ClaimForgone: "no transaction"
 }
 
-/** What the contract tells of a bucket: the id, the name and the owner are the topics after the first. */
+/** What the contract reports a bucket: the id, the name and the owner are the topics after the first. */
 export const contractEvents: Readonly<Record<string, string>> = {
   created: "CreateBucket(bytes32,string,address)",
   deleted: "DeleteBucket(bytes32,string,address)"

@@ -6,7 +6,7 @@ export interface World {
   readonly log: ReadonlyArray<Message>
   /** The wallet's ledger, in order. */
   readonly ledger: ReadonlyArray<Message>
-  /** How many jobs of one owner may be begun and not ended at once: what the executors were told. */
+  /** How many jobs of one owner may be begun and not ended at once: what the executors were given. */
   readonly maxInFlight: number
   readonly readModel: ReadModel
   readonly notes: ReadonlyArray<Note>
@@ -33,7 +33,7 @@ export interface Message {
 export interface Chain {
   /** The wallet's mined transactions, in the order of blocks. */
   readonly transactions: ReadonlyArray<Transaction>
-  /** The contract's events about the wallet's buckets, as its log query tells them. */
+  /** The contract's events about the wallet's buckets, as its log query reports them. */
   readonly effects: ReadonlyArray<Effect & { readonly transactionHash: string }>
   /** The wallet's transaction counts: mined, and mined or waiting in the pool. */
   readonly minedCount: number
@@ -46,13 +46,13 @@ export interface Transaction {
   readonly hash: string
   readonly nonce: number
   readonly blockNumber: number
-  /** Unix time in milliseconds; the chain tells whole seconds. */
+  /** Unix time in milliseconds; the chain reports whole seconds. */
   readonly minedAt: number
   readonly effects: ReadonlyArray<Effect>
 }
 
 export interface Effect {
-  /** `created`, `deleted`, or whatever else the contract tells of: then the topic of that event. */
+  /** `created`, `deleted`, or whatever else the contract reports: then the topic of that event. */
   readonly kind: string
   readonly bucketId: string
 }
@@ -102,7 +102,7 @@ export interface ArchiveRow {
   readonly hash: string
 }
 
-/** What the client asked and was told. */
+/** What the client asked and was answered. */
 export interface Note {
   readonly request: "create" | "delete" | "cancel" | "read"
   readonly name: string

@@ -494,7 +494,7 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
   [
     "an event of the contract that is not known",
     "known",
-    /the contract tells of 0xabc in 0x0+3/,
+    /the contract reports 0xabc in 0x0+3/,
     { chain: chainOf([...transactions.slice(0, 3), transactionOf(3, { kind: "0xabc", bucketId: "" })]) }
   ],
   [
@@ -527,7 +527,7 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
   [
     "a row of an event that the log does not have",
     "delivery",
-    /job_events has a row 99 that the log does not tell of/,
+    /job_events has a row 99 that the log does not report/,
     {
       readModel: {
         ...sound.readModel,
@@ -610,7 +610,7 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
   [
     "receipts that the chain's log query does not know",
     "effects",
-    /tell of 3 effects, its log query of 2/,
+    /report 3 effects, its log query of 2/,
     { chain: { ...sound.chain, effects: sound.chain.effects.slice(1) } }
   ],
   [
@@ -767,9 +767,9 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
     }])
   ],
   [
-    "a step that is told twice",
+    "a step that is reported twice",
     "delivery",
-    /tells a step a second time/,
+    /reports a step a second time/,
     withLog(facts.flatMap((fact) => fact.type === "BucketStarted" && fact.jobId === "job-f" ? [fact, fact] : [fact]))
   ],
   [
@@ -886,23 +886,23 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
   [
     "a cancellation that was promised and did not happen",
     "client",
-    /job-a was told to be cancelled/,
+    /job-a was reported cancelled/,
     { notes: [...sound.notes, noteOf({ request: "cancel", jobId: "job-a", answer: { status: 200, body: "" } })] }
   ],
   [
     "a cancellation that was refused and did happen",
     "client",
-    /job-c was told not to be cancellable/,
+    /job-c was reported not cancellable/,
     { notes: [...sound.notes, noteOf({ request: "cancel", jobId: "job-c", answer: { status: 409, body: "" } })] }
   ],
   [
     "an accepted job that is not found",
     "client",
-    /job-a was accepted, and read was told that there is none/,
+    /job-a was accepted, and read was answered that there is none/,
     { notes: [...sound.notes, noteOf({ request: "read", jobId: "job-a", answer: { status: 404, body: "" } })] }
   ],
   [
-    "an answer that tells of a defect",
+    "an answer that reports a defect",
     "client",
     /answered with 500/,
     { notes: [...sound.notes, noteOf({ request: "read", jobId: "job-a", answer: { status: 500, body: "" } })] }

@@ -246,7 +246,7 @@ describe("a chain's RPC that", () => {
       assert.deepStrictEqual(yield* rpc(proxy.port, ["eth_blockNumber"]), ["0x14"])
     }))
 
-  it.live("tells errors in other words", () =>
+  it.live("reports errors in other words", () =>
     Effect.gen(function*() {
       const { proxy } = yield* proxied
       yield* proxy.behave(RpcProxy.rewriteErrors(0))

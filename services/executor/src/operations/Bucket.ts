@@ -1,6 +1,6 @@
 /** The operations on buckets. */
 import type * as Bucket from "@akave-async/domain/Bucket"
-import { BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import { BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { bucketId, Buckets, isIndexChanged, type MinedTransaction } from "@akave-async/sdk/Buckets"
 import type { Receipt } from "@akave-async/sdk/Chain"
@@ -31,7 +31,7 @@ export const make: Effect.Effect<Record<Name, Operation>, never, Buckets> = Effe
       return Option.some(yield* adopt(job, last, own, since))
     }),
 
-    isPassing: () => false
+    isTemporary: () => false
   }
 
   const remove: Operation<JobOf<"bucket.delete">> = {
@@ -42,14 +42,14 @@ export const make: Effect.Effect<Record<Name, Operation>, never, Buckets> = Effe
       Effect.map(buckets.onChain({ name: request.name, owner, block }), Option.isNone),
 
     // A node that does not know of the bucket yet says the same as one that has seen it deleted; only the log that a
-    // deletion leaves tells them apart.
+    // deletion leaves distinguishes them.
     adopt: Effect.fnUntraced(function*(job, _, refusal, own, since) {
       if (!isContractError(refusal, "BucketNonexists")) return Option.none()
       const last = yield* buckets.deletionTransaction(idOf(job))
       return Option.some(yield* adopt(job, last, own, since))
     }),
 
-    isPassing: isIndexChanged
+    isTemporary: isIndexChanged
   }
 
   return { "bucket.create": forJobs(create), "bucket.delete": forJobs(remove) }

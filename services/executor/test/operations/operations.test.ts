@@ -1,6 +1,6 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Chain"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { bucketId, Buckets, type MinedTransaction } from "@akave-async/sdk/Buckets"
 import { ContractError, RpcError, UnknownRevert } from "@akave-async/sdk/Errors"
@@ -121,13 +121,13 @@ describe.each(Struct.keys(Bucket.operations))("%s", (kind) => {
       })
   )
 
-  it.effect("tells of a chain that does not answer", () =>
+  it.effect("reports a chain that does not answer", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* Effect.flip(adopt(Effect.fail(away), refusal(done), [], 0)), away)
     }))
 })
 
-it.effect("adopts a bucket of which neither the log nor the chain's logs tell", () =>
+it.effect("adopts a bucket of which neither the log nor the chain's logs have", () =>
   Effect.gen(function*() {
     const all = yield* Effect.provide(BucketOperations.make, sdk({ creationTransaction: () => none }))
     const job = jobOf("bucket.create")
@@ -149,7 +149,7 @@ it.effect("waits out what other deletions of the same block do, and nothing else
     const [creation, deletion] = [all["bucket.create"], all["bucket.delete"]]
     const passing = [refusal("IndexMismatch"), refusal("Panic", 0x32n)]
     const lasting = [refusal("Panic", 0x11n), refusal("BucketNonempty"), refusal("BucketNonexists"), bare]
-    assert.deepStrictEqual(passing.map(deletion.isPassing), [true, true])
-    assert.deepStrictEqual(lasting.map(deletion.isPassing), [false, false, false, false])
-    assert.deepStrictEqual([...passing, ...lasting].map(creation.isPassing).includes(true), false)
+    assert.deepStrictEqual(passing.map(deletion.isTemporary), [true, true])
+    assert.deepStrictEqual(lasting.map(deletion.isTemporary), [false, false, false, false])
+    assert.deepStrictEqual([...passing, ...lasting].map(creation.isTemporary).includes(true), false)
   }))

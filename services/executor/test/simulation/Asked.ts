@@ -1,7 +1,7 @@
 /** What clients may ask for, by operation: how it is requested, and what it is to do on chain. */
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
-import type { Address } from "@akave-async/domain/Chain"
+import type { Address } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import type { Decision } from "@akave-async/eventing/Aggregate"
 import * as BucketEvents from "@akave-async/eventing/BucketEvents"

@@ -54,7 +54,7 @@ export interface ClientOptions {
   readonly signatures: Signatures
   readonly time: Time
   readonly from: Process
-  /** How often a new head is told of: 0 where the chain's node is not asked to. */
+  /** How often a new head is reported: 0 where the chain's node is not asked to. */
   readonly heads: () => number
   /** Called when a node is handed bytes. */
   readonly onSend: (raw: string) => void
@@ -183,7 +183,7 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
       })
   })
 
-  /** The last change of this kind to a bucket, as the contract's logs tell it. */
+  /** The last change of this kind to a bucket, as the contract's logs report it. */
   const lastChange = (id: string, changesIn: (state: State) => State["deletions"]) =>
     ask("logs", ({ head }) => {
       if (chain.rules.forgetsLogs) return Exit.succeed(Option.none())

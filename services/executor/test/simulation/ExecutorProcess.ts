@@ -46,7 +46,7 @@ export interface Surroundings {
   readonly onStart: (process: Process) => void
   /** Called when a node is handed bytes. */
   readonly onSend: (raw: string) => void
-  /** Called when a step died by a defect. */
+  /** Called when a step died of a defect. */
   readonly onDefect: (what: string) => void
   readonly note: (who: string, what: string) => void
 }

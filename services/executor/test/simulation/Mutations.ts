@@ -31,7 +31,7 @@ const idOf = (stored: Option.Option<StoredEvent>) =>
 
 const successful = (receipt: Receipt): Receipt => ({ ...receipt, status: "success" })
 
-/** Executors meet at the same jobs, and the log has forgotten what it was told a moment ago. */
+/** Executors meet at the same jobs, and the log has forgotten what it was given a moment ago. */
 const crowd: Change = {
   ...calm,
   executors: 3,

@@ -68,7 +68,7 @@ export const line = (options: LineOptions): Line => {
       const isSmooth = !isLost && !isAnswerLost && !isLate && death === undefined
       if (isSmooth && arrival <= now) {
         const exit = serve()
-        note(`${name} ${tell(exit)}`)
+        note(`${name} ${report(exit)}`)
         // The answer of a prompt server; everyone else has a turn before it.
         return exit
       }
@@ -80,7 +80,7 @@ export const line = (options: LineOptions): Line => {
         if (!isLost) {
           time.after(arrival - now, () => {
             const exit = serve()
-            note(`${name} ${tell(exit)}${isSmooth ? "" : " and its answer is lost"}`)
+            note(`${name} ${report(exit)}${isSmooth ? "" : " and its answer is lost"}`)
             if (death === "after") return from.kill()
             if (isSmooth) answer(isSlow ? dice.between(0, patience / 2) : dice.between(0, 20), exit)
           })
@@ -94,7 +94,7 @@ export const line = (options: LineOptions): Line => {
   return { call }
 }
 
-const tell = (exit: Exit.Exit<unknown, unknown>): string => {
+const report = (exit: Exit.Exit<unknown, unknown>): string => {
   if (Exit.isSuccess(exit)) return show(exit.value)
   const [reason] = exit.cause.reasons
   return reason?._tag === "Fail" ? `fails: ${show(reason.error)}` : `dies: ${String(exit.cause)}`

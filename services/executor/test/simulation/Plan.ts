@@ -45,7 +45,7 @@ export interface Plan {
   readonly blockTime: number
   readonly chainWeather: Network.Weather
   readonly logWeather: Network.Weather
-  /** How often executors are told of a new block; 0 where they have to ask. */
+  /** How often executors learn of a new block; 0 where they have to ask. */
   readonly heads: number
   /** How often a copy of the log that is behind answers what need not be asked of its leader. */
   readonly staleReads: number

@@ -1,4 +1,4 @@
-/** Many runs as tests: each test is a group of seeds, short enough for its result to be told while the others run. */
+/** Many runs as tests: each test is a group of seeds, short enough for its result to be reported while the others run. */
 import { assert, describe, it } from "@effect/vitest"
 import { run } from "./Simulation.ts"
 

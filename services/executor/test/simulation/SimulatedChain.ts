@@ -297,7 +297,7 @@ export const make = (rules: Rules, dice: Dice, now: () => number) => {
 
   const balanceAt = (n: number) => (nodes[n] as Node).head.after.balance + paid
 
-  /** Hands a transaction to a node, which tells the others. */
+  /** Hands a transaction to a node, which passes it on to the others. */
   const receive = (n: number, transaction: Transaction): "accepted" | "already_known" | Refusal => {
     const node = nodes[n] as Node
     known.set(transaction.raw, transaction)

@@ -15,7 +15,7 @@ describe.runIf(seed === undefined)("the simulation", () => {
     assert.strictEqual(new Set(hashes).size, 3)
   })
 
-  it("tells the same of a run that is traced and of one that is not", () => {
+  it("reports the same of a run that is traced and of one that is not", () => {
     const { ends, violations } = run({ seed: 4 })
     const traced = run({ seed: 4, isTraced: true })
     assert.deepStrictEqual({ ends, violations }, { ends: traced.ends, violations: traced.violations })

@@ -27,7 +27,7 @@ export interface Process {
   /** What its effects run with. */
   readonly context: Context.Context<never>
   readonly isAlive: () => boolean
-  /** Nothing of it happens from here on. Nothing is released or told: that is what a crash is. */
+  /** Nothing of it happens from here on. Nothing is released or reported: that is what a crash is. */
   readonly kill: () => void
   readonly fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 }

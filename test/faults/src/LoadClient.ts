@@ -1,4 +1,4 @@
-/** A client of the gateways, which writes down what it asks and what it is told. */
+/** A client of the gateways, which writes down what it asks and how it is answered. */
 import { Clock, Effect, FiberSet, Schema } from "effect"
 import type { Note } from "./World.ts"
 
@@ -95,7 +95,7 @@ export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => 
       const job = yield* ask("read", "GET", `/jobs/${jobId}`, { name, jobId })
       if (job?.jobStatus !== "completed") continue
       const answer = yield* ask("delete", "DELETE", `/buckets/${name}`, { name })
-      // Told by a gateway that does not know how.
+      // Answered by a gateway that does not know how.
       if (answer?.code === "route_not_found") deletesBuckets = false
       return
     }

@@ -152,7 +152,7 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, maxInFlight, se
       const { adopted, blockNumber, transactionHash } = job.result
       const effect = last?.own
       if (adopted) {
-        demand(effect === undefined, () => `${who} is told to be adopted, and had an effect of its own`)
+        demand(effect === undefined, () => `${who} is reported adopted, and had an effect of its own`)
         demand(
           last?.byAnybody.some(({ transaction: { hash } }) => (transactionHash ?? hash) === hash) === true,
           () => `${who} adopts what no mined transaction did`
@@ -161,9 +161,9 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, maxInFlight, se
         demand(effect !== undefined, () => `${who} is completed without an effect of its own`)
         demand(
           effect === undefined || effect.transaction.hash === transactionHash,
-          () => `${who} tells of another transaction than the one that had the effect`
+          () => `${who} reports another transaction than the one that had the effect`
         )
-        demand(effect === undefined || effect.blockNumber === blockNumber, () => `${who} tells of another block`)
+        demand(effect === undefined || effect.blockNumber === blockNumber, () => `${who} reports another block`)
       }
     } else {
       // What a job has done before the part at which it failed stays done.
