@@ -14,7 +14,7 @@ const shared = <A>(start: Effect.Effect<A, unknown, Scope.Scope>, onStarted: (st
 export const use = (options: Stack.Options, onStarted: (stack: Stack.Stack) => void): void =>
   shared(Stack.started(options), onStarted)
 
-/** With two executors that kill themselves at a point whose name is a file in the folder `points`. */
+/** With two executors, and gateways, that kill themselves at a point whose name is a file in the folder `points`. */
 export const useWithFailpoints = (
   options: Stack.Options,
   onStarted: (started: { readonly stack: Stack.Stack; readonly points: string }) => void
@@ -28,7 +28,10 @@ export const useWithFailpoints = (
         ...options,
         dataDir,
         counts: { ...options.counts, executor: 2 },
-        env: { executor: { FAILPOINT_DIR: points, EXECUTOR_ACK_WAIT: "2 seconds" } }
+        env: {
+          executor: { FAILPOINT_DIR: points, EXECUTOR_ACK_WAIT: "2 seconds" },
+          gateway: { FAILPOINT_DIR: points }
+        }
       })
       return { stack, points }
     }),

@@ -1,5 +1,5 @@
 /** An executor dies at each point between two durable steps, with jobs at every other step beside it. */
-import { names } from "@akave-async/executor/Failpoint"
+import { names } from "@akave-async/executor/Failpoints"
 import type * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"

@@ -41,7 +41,7 @@ const show = Effect.gen(function*() {
   })
 
   yield* Console.log(`\nSample bucket ${name}:`)
-  let { body: job } = yield* buckets.create({ payload: { name: BucketName.make(name) } })
+  let { body: job } = yield* buckets.create({ headers: {}, payload: { name: BucketName.make(name) } })
   yield* print(job)
   while (!["completed", "failed", "cancelled"].includes(job.status)) {
     yield* Effect.sleep("25 millis")

@@ -7,13 +7,14 @@ import * as Wallet from "@akave-async/domain/Wallet"
 import { EventLog, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import type { JobsOf } from "@akave-async/eventing/Kind"
 import { again, done, type Outcome } from "@akave-async/eventing/Outcome"
+import { Failpoint } from "@akave-async/platform/Failpoint"
 import { Chain } from "@akave-async/sdk/Chain"
 import { Context, DateTime, Duration, Effect, Layer, Option, Result, Schedule } from "effect"
 import * as Adoption from "./Adoption.ts"
 import * as Claims from "./Claims.ts"
 import * as Deadline from "./Deadline.ts"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
-import { Failpoint } from "./Failpoint.ts"
+import { pointOf } from "./Failpoints.ts"
 import { DeadlinePassed, NotSent, toFailure } from "./Failures.ts"
 import * as Funds from "./Funds.ts"
 import { waitsFor } from "./Lane.ts"
@@ -104,7 +105,7 @@ const make = Effect.gen(function*() {
       const claimed = yield* Effect.result(claims.claim(task, jobOf(known), part, after))
       if (Result.isSuccess(claimed)) {
         if (claimed.success._tag === "Found") return { seen: claimed.success }
-        yield* failpoint.hit("claimed", part)
+        yield* failpoint.hit(pointOf("claimed", part))
         return { claim: claimed.success.claim, seen: nothing }
       }
       const error = claimed.failure
@@ -116,9 +117,9 @@ const make = Effect.gen(function*() {
   const send = Effect.fnUntraced(function*(task: Task, known: Known, claim: Wallet.Claim) {
     const sent = yield* Effect.result(claims.broadcast(claim))
     if (Result.isFailure(sent)) return yield* notSent(task, known, new NotSent({ claim, cause: sent.failure }))
-    yield* failpoint.hit("sent", claim.part)
+    yield* failpoint.hit(pointOf("sent", claim.part))
     const recorded = yield* records.submission(task, known, claim)
-    yield* failpoint.hit("submitted", claim.part)
+    yield* failpoint.hit(pointOf("submitted", claim.part))
     return { known: recorded, seen: nothing }
   })
 
@@ -126,7 +127,7 @@ const make = Effect.gen(function*() {
     yield* waitsFor(`waits for the chain to use nonce ${claim.nonce}`)
     const seen: Seen = yield* watch.first(jobOf(known), claim)
     if (seen._tag === "Mined") {
-      if (seen.did === "call") yield* failpoint.hit("receipt-seen", claim.part)
+      if (seen.did === "call") yield* failpoint.hit(pointOf("receipt-seen", claim.part))
       return { seen }
     }
     return seen._tag === "Nothing" || seen._tag === "Elsewhere"
@@ -178,9 +179,9 @@ const make = Effect.gen(function*() {
       case "Wait":
         return again(DateTime.distance(yield* DateTime.now, action.until))
       case "Start": {
-        yield* failpoint.hit("delivered")
+        yield* failpoint.hit(pointOf("delivered"))
         const started = yield* records.start(task, known)
-        yield* failpoint.hit("started")
+        yield* failpoint.hit(pointOf("started"))
         return { known: started }
       }
       case "Look":
@@ -203,7 +204,7 @@ const make = Effect.gen(function*() {
       case "Complete": {
         const job = jobOf(known)
         yield* records.complete(task, known, task.operation.result(job, action.receipt))
-        yield* failpoint.hit("completed")
+        yield* failpoint.hit(pointOf("completed"))
         return done
       }
       case "CompleteAsFound":

@@ -2,26 +2,34 @@
 import type { Caller } from "@akave-async/api/Caller"
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
+import type * as IdempotencyKey from "@akave-async/domain/IdempotencyKey"
 import * as Job from "@akave-async/domain/Job"
 import type { Decision } from "@akave-async/eventing/Aggregate"
-import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
+import { execute, findJob, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
+import { Failpoint } from "@akave-async/platform/Failpoint"
 import { Context, Effect, Layer } from "effect"
-import { v7 as uuidv7 } from "uuid"
+import { IdempotencyKeys } from "./IdempotencyKeys.ts"
 
 type By = Caller["Service"]
+type KeyReused = IdempotencyKey.KeyReused
 
 export class Buckets extends Context.Service<Buckets, {
-  /** Stores the request for a bucket of the caller, and gives the job that will create it. */
+  /**
+   * Stores the request for a bucket of the caller, and gives the job that will create it. With an idempotency key that was
+   * used before, this is the job of its first use, as it is now.
+   */
   request(
     caller: By,
-    name: BucketName
-  ): Effect.Effect<Bucket.BucketJob, Bucket.BucketBusy | Bucket.BucketExists | LogUnavailable>
-  /** Stores the request for the deletion of a bucket of the caller, and gives the job that will delete it. */
+    name: BucketName,
+    key?: string
+  ): Effect.Effect<Bucket.BucketJob, Bucket.BucketBusy | Bucket.BucketExists | KeyReused | LogUnavailable>
+  /** Stores the request for the deletion of a bucket of the caller, and gives the job that will delete it; keys as above. */
   requestDeletion(
     caller: By,
-    name: BucketName
-  ): Effect.Effect<Bucket.BucketJob, Bucket.BucketBusy | Bucket.BucketMissing | LogUnavailable>
+    name: BucketName,
+    key?: string
+  ): Effect.Effect<Bucket.BucketJob, Bucket.BucketBusy | Bucket.BucketMissing | KeyReused | LogUnavailable>
   /** Cancels a job that no executor has started, and gives it as it is then. */
   cancel(
     caller: By,
@@ -32,6 +40,8 @@ export class Buckets extends Context.Service<Buckets, {
     Buckets,
     Effect.gen(function*() {
       const log = yield* EventLog
+      const keys = yield* IdempotencyKeys
+      const failpoint = yield* Failpoint
 
       const run = Effect.fnUntraced(function*<Rejection>(
         { traceparent }: By,
@@ -43,24 +53,36 @@ export class Buckets extends Context.Service<Buckets, {
         return yield* Effect.orDie(Effect.fromNullishOr(state.job))
       })
 
-      const newJob = Effect.fnUntraced(function*({ owner }: By, name: BucketName) {
-        const jobId = yield* Effect.sync(() => Job.Id.make(uuidv7()))
+      /** Asks for the job of a request; one that its key was used for before is given as it is now. */
+      const ask = Effect.fnUntraced(function*<Event extends Bucket.Event, Rejection>(
+        caller: By,
+        operation: Bucket.BucketJob["operation"],
+        name: BucketName,
+        key: string | undefined,
+        known: (subject: string) => Effect.Effect<Loaded, LogUnavailable>,
+        decide: (request: Bucket.Request) => Decision<Bucket.State, Event, Rejection>
+      ) {
+        const { owner } = caller
+        const jobId = yield* keys.jobFor(caller, key, [operation, { name }])
         yield* Effect.annotateCurrentSpan({ "job.id": jobId, "bucket.name": name })
-        return { jobId, name, owner }
+        if (key !== undefined) yield* failpoint.hit("key-used")
+        const subject = Bucket.subject(owner, name)
+        return yield* run(caller, subject, yield* known(subject), decide({ jobId, name, owner })).pipe(
+          Effect.catchIf(
+            (error) => error instanceof Job.JobOver,
+            () => Effect.flatMap(findJob(log, subject, jobId), (job) => Effect.orDie(Effect.fromNullishOr(job)))
+          )
+        )
       })
 
-      const request = Effect.fn("Buckets.request")(function*(caller: By, name: BucketName) {
+      const request = Effect.fn("Buckets.request")((caller: By, name: BucketName, key?: string) =>
         // A name that was never asked for is the usual case, and then one append is all there is to do.
-        const unknown = { state: Bucket.initial, revision: 0 }
-        const decide = Bucket.requestCreation(yield* newJob(caller, name))
-        return yield* run(caller, Bucket.subject(caller.owner, name), unknown, decide)
-      })
+        ask(caller, "bucket.create", name, key, () => Effect.succeed(unknown), Bucket.requestCreation)
+      )
 
-      const requestDeletion = Effect.fn("Buckets.requestDeletion")(function*(caller: By, name: BucketName) {
-        const decide = Bucket.requestDeletion(yield* newJob(caller, name))
-        const subject = Bucket.subject(caller.owner, name)
-        return yield* run(caller, subject, yield* load(log, subject), decide)
-      })
+      const requestDeletion = Effect.fn("Buckets.requestDeletion")((caller: By, name: BucketName, key?: string) =>
+        ask(caller, "bucket.delete", name, key, (subject) => load(log, subject), Bucket.requestDeletion)
+      )
 
       const cancel = Effect.fn("Buckets.cancel")(
         function*(caller: By, { id: jobId, owner, request }: Bucket.BucketJob) {
@@ -75,3 +97,5 @@ export class Buckets extends Context.Service<Buckets, {
     })
   )
 }
+
+const unknown: Loaded = { state: Bucket.initial, revision: 0 }

@@ -17,6 +17,10 @@ const accepted = (job: Bucket.BucketJob) =>
 
 const bucketBusy = ({ jobId, message }: Bucket.BucketBusy) =>
   new Problems.BucketBusy({ detail: message, job_id: jobId })
+const keyReused = () =>
+  new Problems.IdempotencyKeyReused({
+    detail: "The key in Idempotency-Key was used for another request. Give each request a key of its own"
+  })
 const bucketNotFound = ({ name }: { readonly name: string }) =>
   new Problems.BucketNotFound({
     detail: `No bucket ${name} was created by a job, or it was deleted. GET /buckets lists those that are there`
@@ -32,23 +36,25 @@ export const BucketsHttp = HttpApiBuilder.group(
 
     return handlers.handleAll({
       create: Effect.fnUntraced(
-        function*({ payload }) {
-          return accepted(yield* buckets.request(yield* Caller, payload.name))
+        function*({ headers, payload }) {
+          return accepted(yield* buckets.request(yield* Caller, payload.name, headers["idempotency-key"]))
         },
         Effect.catchTags({
           BucketExists: ({ bucketId, jobId, message }) =>
             new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId }),
           BucketBusy: bucketBusy,
+          KeyReused: keyReused,
           LogUnavailable: logUnavailable
         })
       ),
       delete: Effect.fnUntraced(
-        function*({ params }) {
-          return accepted(yield* buckets.requestDeletion(yield* Caller, params.name))
+        function*({ headers, params }) {
+          return accepted(yield* buckets.requestDeletion(yield* Caller, params.name, headers["idempotency-key"]))
         },
         Effect.catchTags({
           BucketMissing: bucketNotFound,
           BucketBusy: bucketBusy,
+          KeyReused: keyReused,
           LogUnavailable: logUnavailable
         })
       ),

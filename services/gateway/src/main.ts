@@ -1,15 +1,18 @@
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import * as Failpoint from "@akave-async/platform/Failpoint"
 import * as Listener from "@akave-async/platform/Listener"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Postgres from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
+import { NodeServices } from "@effect/platform-node"
 import { Config, Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
+import { IdempotencyKeys } from "./IdempotencyKeys.ts"
 import { queryPatience, ReadModel } from "./ReadModel.ts"
 
 const Server = Layer.unwrap(Effect.map(
@@ -29,11 +32,12 @@ Service.main(
     Layer.provide(Health.layer),
     Layer.provide(DeadLetters.layer),
     Layer.provide([Buckets.layer, ReadModel.layer]),
+    Layer.provide([IdempotencyKeys.layer, Failpoint.layerConfig]),
     Layer.provide([
       EventLogJetStream.layerConfig,
       Postgres.layerConfig(queryPatience),
       AkaveNode.layerConfig
     ]),
-    Layer.provide(Nats.layerConfig("gateway"))
+    Layer.provide([Nats.layerConfig("gateway"), NodeServices.layer])
   )
 )

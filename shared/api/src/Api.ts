@@ -24,6 +24,7 @@ import {
   DeadLetterPage,
   deadLetterQuery,
   DeadLetterResource,
+  IdempotencyKey,
   JobResource,
   Readiness,
   Redriven,
@@ -45,13 +46,17 @@ const page = {
 const jobErrors = [Problems.JobNotFound, Problems.ReadModelUnavailable, Problems.EventLogUnavailable] as const
 /** The job that was accepted, and where it can be followed. */
 const accepted = HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), { location: Schema.String })
+/** What a request for a job may say beside its body. */
+const asking = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
 const getJob = { params: { job_id: Job.Id }, success: JobResource, error: jobErrors }
 
 export class BucketsGroup extends HttpApiGroup.make("buckets").add(
   HttpApiEndpoint.post("create", "/buckets", {
+    headers: asking,
     payload: BucketRequest,
     success: accepted,
     error: [
+      Problems.IdempotencyKeyReused,
       Problems.BucketExists,
       Problems.BucketBusy,
       Problems.BodyTooLarge,
@@ -68,8 +73,14 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
   }).annotate(OpenApi.Summary, "A bucket on chain"),
   HttpApiEndpoint.delete("delete", "/buckets/:name", {
     params: { name: BucketName },
+    headers: asking,
     success: accepted,
-    error: [Problems.BucketNotFound, Problems.BucketBusy, Problems.EventLogUnavailable]
+    error: [
+      Problems.BucketNotFound,
+      Problems.BucketBusy,
+      Problems.IdempotencyKeyReused,
+      Problems.EventLogUnavailable
+    ]
   }).annotate(OpenApi.Summary, "Ask for a bucket's deletion; answers at once with the job that deletes it"),
   HttpApiEndpoint.get("job", "/buckets/jobs/:job_id", getJob)
     .annotate(OpenApi.Summary, "A job; the same as /jobs/{job_id}")

@@ -105,6 +105,34 @@ const readiness: typeof Readiness.Type = {
 
 type Examples = Readonly<Record<string, unknown>>
 
+const problems: ReadonlyArray<Problems.Problem> = [
+  new Problems.InvalidRequest({
+    detail: "body.name: Missing key",
+    errors: [{ path: ["name"], message: "Missing key" }]
+  }),
+  new Problems.BodyTooLarge({ detail: "Send at most 65536 bytes" }),
+  new Problems.UnsupportedMediaType({ detail: "Send the body as application/json, not as text/xml" }),
+  new Problems.BucketExists({
+    detail: `Bucket ${name} was created by job ${jobId}`,
+    job_id: jobId,
+    bucket_id: bucketId
+  }),
+  new Problems.BucketBusy({ detail: `Job ${jobId} is under way on bucket ${name}`, job_id: jobId }),
+  new Problems.BucketNotFound({ detail: `No bucket ${name} was created by a job, or it was deleted` }),
+  new Problems.IdempotencyKeyReused({ detail: "The key in Idempotency-Key was used for another request" }),
+  new Problems.JobNotFound({ detail: `No job has the id ${jobId}` }),
+  new Problems.JobNotCancellable({ detail: `Job ${jobId} is processing; only a queued job can be cancelled` }),
+  new Problems.DeadLetterNotFound({ detail: `Event ${dead.sequence} has not died` }),
+  new Problems.DeadLetterRedriven({ detail: `Event ${dead.sequence} was redriven and has not died since` }),
+  new Problems.EventLogUnavailable({
+    detail: "The request was not stored. Try again after the time in Retry-After"
+  }),
+  new Problems.ReadModelUnavailable({
+    detail: "The read model does not answer. Requests are still accepted; ask again after the time in Retry-After"
+  }),
+  new Problems.InternalError({ detail: "This is a defect of the gateway; its log has the cause" })
+]
+
 /** By the name of a schema in the document; each example has a name of its own. */
 const bySchema: Readonly<Record<string, Examples>> = {
   Job: {
@@ -123,92 +151,9 @@ const bySchema: Readonly<Record<string, Examples>> = {
   },
   Redriven: { redriven: encode(Redriven, { redriven: 1, sequences: [dead.sequence], more: false }) },
   Readiness: { ready: encode(Readiness, readiness) },
-  InvalidRequestEncoded: {
-    invalid_request: encode(
-      Problems.InvalidRequest,
-      new Problems.InvalidRequest({
-        detail: "body.name: Missing key",
-        errors: [{ path: ["name"], message: "Missing key" }]
-      })
-    )
-  },
-  BodyTooLargeEncoded: {
-    body_too_large: encode(
-      Problems.BodyTooLarge,
-      new Problems.BodyTooLarge({ detail: "Send at most 65536 bytes" })
-    )
-  },
-  UnsupportedMediaTypeEncoded: {
-    unsupported_media_type: encode(
-      Problems.UnsupportedMediaType,
-      new Problems.UnsupportedMediaType({ detail: "Send the body as application/json, not as text/xml" })
-    )
-  },
-  BucketExistsEncoded: {
-    bucket_exists: encode(
-      Problems.BucketExists,
-      new Problems.BucketExists({
-        detail: `Bucket ${name} was created by job ${jobId}`,
-        job_id: jobId,
-        bucket_id: bucketId
-      })
-    )
-  },
-  BucketBusyEncoded: {
-    bucket_busy: encode(
-      Problems.BucketBusy,
-      new Problems.BucketBusy({ detail: `Job ${jobId} is under way on bucket ${name}`, job_id: jobId })
-    )
-  },
-  BucketNotFoundEncoded: {
-    bucket_not_found: encode(
-      Problems.BucketNotFound,
-      new Problems.BucketNotFound({ detail: `No bucket ${name} was created by a job, or it was deleted` })
-    )
-  },
-  JobNotFoundEncoded: {
-    job_not_found: encode(Problems.JobNotFound, new Problems.JobNotFound({ detail: `No job has the id ${jobId}` }))
-  },
-  JobNotCancellableEncoded: {
-    job_not_cancellable: encode(
-      Problems.JobNotCancellable,
-      new Problems.JobNotCancellable({ detail: `Job ${jobId} is processing; only a queued job can be cancelled` })
-    )
-  },
-  DeadLetterNotFoundEncoded: {
-    dead_letter_not_found: encode(
-      Problems.DeadLetterNotFound,
-      new Problems.DeadLetterNotFound({ detail: `Event ${dead.sequence} has not died` })
-    )
-  },
-  DeadLetterRedrivenEncoded: {
-    dead_letter_redriven: encode(
-      Problems.DeadLetterRedriven,
-      new Problems.DeadLetterRedriven({ detail: `Event ${dead.sequence} was redriven and has not died since` })
-    )
-  },
-  EventLogUnavailableEncoded: {
-    event_log_unavailable: encode(
-      Problems.EventLogUnavailable,
-      new Problems.EventLogUnavailable({
-        detail: "The request was not stored. Try again after the time in Retry-After"
-      })
-    )
-  },
-  ReadModelUnavailableEncoded: {
-    read_model_unavailable: encode(
-      Problems.ReadModelUnavailable,
-      new Problems.ReadModelUnavailable({
-        detail: "The read model does not answer. Requests are still accepted; ask again after the time in Retry-After"
-      })
-    )
-  },
-  InternalErrorEncoded: {
-    internal_error: encode(
-      Problems.InternalError,
-      new Problems.InternalError({ detail: "This is a defect of the gateway; its log has the cause" })
-    )
-  }
+  ...Object.fromEntries(
+    problems.map((problem) => [`${problem._tag}Encoded`, { [problem.code]: Problems.toJson(problem) }])
+  )
 }
 
 /** Where an operation's success is not shown by any example of its schema. */

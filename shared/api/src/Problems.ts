@@ -64,6 +64,12 @@ export class BucketNotFound extends problem<BucketNotFound>()(
   404,
   "There is no such bucket"
 ) {}
+export class IdempotencyKeyReused extends problem<IdempotencyKeyReused>()(
+  "IdempotencyKeyReused",
+  "idempotency_key_reused",
+  422,
+  "The idempotency key was used for another request"
+) {}
 export class JobNotFound extends problem<JobNotFound>()("JobNotFound", "job_not_found", 404, "There is no such job") {}
 export class JobNotCancellable extends problem<JobNotCancellable>()(
   "JobNotCancellable",
@@ -110,6 +116,7 @@ const problems = [
   BucketExists,
   BucketBusy,
   BucketNotFound,
+  IdempotencyKeyReused,
   JobNotFound,
   JobNotCancellable,
   DeadLetterNotFound,
@@ -120,3 +127,7 @@ const problems = [
 ] as const
 export type Problem = InstanceType<typeof problems[number]>
 export const isProblem = (value: unknown): value is Problem => problems.some((problem) => value instanceof problem)
+
+const encode = Schema.encodeSync(Schema.toCodecJson(Schema.Union(problems)))
+/** The body that reports a problem. */
+export const toJson = (problem: Problem): unknown => encode(problem)

@@ -66,6 +66,16 @@ export const jobResource = (job: Bucket.BucketJob): JobResource => ({
   updated_at: job.updatedAt
 })
 
+/** Names a request, so that it can be sent again without being done twice. */
+export const IdempotencyKey = Schema.String.check(
+  Schema.isPattern(/^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/, {
+    message: "1 to 255 printable ASCII characters, without a space at either end"
+  })
+).annotate({
+  description:
+    "Names the request, a UUID for example: sent again with the same key and body it is the same request, and is answered with the same job, for ever"
+})
+
 export const BucketRequest = Schema.Struct({
   name: BucketName
 }).annotate({ identifier: "BucketRequest" })

@@ -106,8 +106,9 @@ type Decision<Event extends Requested, Rejection> = (
   occurredAt: DateTime.Utc
 ) => Result.Result<ReadonlyArray<Event>, Rejection>
 
-/** Whether the name is free for another job; that this very job has it already is no obstacle. */
-const free = ({ job }: State, { jobId }: Request): Result.Result<boolean, BucketBusy> => {
+/** Whether the name is free for another job; false where this very job was asked for before, and is the latest one. */
+const free = ({ earlier, job }: State, { jobId }: Request): Result.Result<boolean, BucketBusy | Job.JobOver> => {
+  if (earlier.includes(jobId)) return Result.fail(new Job.JobOver({ jobId }))
   if (job === undefined || job.id === jobId || Job.isTerminal(job.status)) return Result.succeed(job?.id !== jobId)
   return Result.fail(new BucketBusy({ jobId: job.id }))
 }
@@ -117,7 +118,8 @@ export const cancel = (command: Parameters<typeof Job.cancel>[0]) => onJob(Job.c
 
 /** Asks for a bucket. */
 export const requestCreation =
-  (request: Request): Decision<typeof BucketRequested.Type, BucketBusy | BucketExists> => (state, occurredAt) =>
+  (request: Request): Decision<typeof BucketRequested.Type, BucketBusy | BucketExists | Job.JobOver> =>
+  (state, occurredAt) =>
     Result.flatMap(free(state, request), (isNew) => {
       if (!isNew) return Result.succeed([])
       const { bucket } = state
@@ -127,7 +129,7 @@ export const requestCreation =
 
 /** Asks for the deletion of a bucket. */
 export const requestDeletion =
-  (request: Request): Decision<typeof BucketDeletionRequested.Type, BucketBusy | BucketMissing> =>
+  (request: Request): Decision<typeof BucketDeletionRequested.Type, BucketBusy | BucketMissing | Job.JobOver> =>
   (state, occurredAt) =>
     Result.flatMap(free(state, request), (isNew) => {
       if (!isNew) return Result.succeed([])

@@ -349,19 +349,26 @@ const begunOf = ({ attempts, part, startedAt, transactionHash }: Begun): Begun =
 export interface Jobs<AJob extends Job = Job> {
   /** The latest one. */
   readonly job: AJob | undefined
+  /** Those before it, in order. */
+  readonly earlier: ReadonlyArray<Id>
   /** The transactions that it has reported, in any order. */
   readonly submitted: ReadonlyArray<TransactionHash>
   /** The block of the last change on chain that a job of the aggregate has reported; 0 for none. */
   readonly blockNumber: number
 }
-export const noJobs: Jobs<never> = { job: undefined, submitted: [], blockNumber: 0 }
+export const noJobs: Jobs<never> = { job: undefined, earlier: [], submitted: [], blockNumber: 0 }
 
 /** What an aggregate keeps of its jobs after this step of the latest one, which is of an operation of the aggregate. */
 export const evolveJobs = <AJob extends Job>(jobs: Jobs<AJob>, step: Step): Jobs<AJob> => {
   const job = evolve(jobs.job, step) as AJob | undefined
   switch (step.step) {
     case "requested":
-      return { ...jobs, job, submitted: [] }
+      return {
+        ...jobs,
+        job,
+        earlier: jobs.job === undefined ? jobs.earlier : [...jobs.earlier, jobs.job.id],
+        submitted: []
+      }
     case "submitted":
       return { ...jobs, job, submitted: [...jobs.submitted, step.transactionHash] }
     case "completed":

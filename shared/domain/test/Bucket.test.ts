@@ -61,6 +61,13 @@ describe("a decision", () => {
   it.for<[string, ReadonlyArray<Decide>, Decide, string | ReadonlyArray<string>]>([
     ["requests a bucket that nobody asked for", [], request, ["BucketRequested"]],
     ["takes a repeated request for the same one", [request], request, []],
+    ["does not take a request again once another job has followed it", deleted, request, "JobOver"],
+    [
+      "does not take a deletion again once another job has followed it",
+      [...deleted, again],
+      requestDeletion,
+      "JobOver"
+    ],
     ["refuses another request while a job is queued", [request], requestAsOther, "BucketBusy"],
     ["refuses another request while a job is under way", [request, start], requestAsOther, "BucketBusy"],
     [
@@ -299,10 +306,10 @@ describe("types", () => {
       ]
       : never
     expectTypeOf<Outcome<typeof request>>().toEqualTypeOf<
-      ["BucketRequested", Bucket.BucketBusy | Bucket.BucketExists]
+      ["BucketRequested", Bucket.BucketBusy | Bucket.BucketExists | Job.JobOver]
     >()
     expectTypeOf<Outcome<typeof requestDeletion>>().toEqualTypeOf<
-      ["BucketDeletionRequested", Bucket.BucketBusy | Bucket.BucketMissing]
+      ["BucketDeletionRequested", Bucket.BucketBusy | Bucket.BucketMissing | Job.JobOver]
     >()
     expectTypeOf<Outcome<ReturnType<typeof Job.startAttempt>>>().toEqualTypeOf<
       ["started", Job.JobOver | Job.OutOfOrder]

@@ -8,6 +8,7 @@ import * as BucketEvents from "./BucketEvents.ts"
 import type { UndecodableEvent } from "./CloudEvent.ts"
 import * as DeadLetterEvents from "./DeadLetterEvents.ts"
 import type { StoredEvent } from "./EventLog.ts"
+import * as IdempotencyKeyEvents from "./IdempotencyKeyEvents.ts"
 import type { Kind, Known } from "./Kind.ts"
 
 /** What a stored event is to this release. */
@@ -46,7 +47,7 @@ export const of = (kinds: ReadonlyArray<Kind>): Registered => {
 }
 
 /** The kinds of this release. */
-export const kinds: ReadonlyArray<Kind> = [BucketEvents.kind, DeadLetterEvents.kind]
+export const kinds: ReadonlyArray<Kind> = [BucketEvents.kind, DeadLetterEvents.kind, IdempotencyKeyEvents.kind]
 
 export const Registry = Context.Reference<Registered>("@akave-async/eventing/Registry", {
   defaultValue: () => of(kinds)

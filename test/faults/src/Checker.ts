@@ -524,16 +524,23 @@ const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<
   for (const [key, same] of asked) {
     const [request = "", name = ""] = key.split(" ")
     if (request !== "create" && request !== "delete") continue
-    // A request that was refused for what it says is not stored; any other may be, once.
-    const mayBeStored = same.filter(({ answer }) =>
-      answer === undefined || answer.status === 202 || answer.status >= 500
-    ).length
+    // A request that was refused for what it says is not stored; any other may be, once. Those with one key are one request.
+    const mayBeStored = new Set(
+      same.filter(({ answer }) => answer === undefined || answer.status === 202 || answer.status >= 500)
+        .map((note) => note.key ?? note)
+    ).size
     const isStored = stored[request].get(name)?.length ?? 0
     if (isStored > mayBeStored) {
       found.push(
         `${request} ${name} was asked ${same.length} times, of which ${mayBeStored} may be stored, and is stored ${isStored} times`
       )
     }
+  }
+  for (const [key, same] of Map.groupBy(notes, ({ key }) => key)) {
+    if (key === undefined) continue
+    const answered = same.flatMap(({ answer }) => answer !== undefined && answer.status < 500 ? [answer] : [])
+    const ends = new Set(answered.map(({ jobId, status }) => `${status} with job ${jobId}`))
+    if (ends.size > 1) found.push(`the requests with key ${key} were answered differently: ${[...ends].join(", ")}`)
   }
   for (const { bucketName, id, operation } of notes.length > 0 ? jobs.values() : []) {
     const request = Object.entries(requestOf).find(([, one]) => one === operation)?.[0]

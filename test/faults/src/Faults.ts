@@ -1,5 +1,5 @@
 /** The faults, as values: what each does to a {@link Rig} that is under load. When a fault's effect ends, the fault is over. */
-import { names as failpoints } from "@akave-async/executor/Failpoint"
+import { names as failpoints } from "@akave-async/executor/Failpoints"
 import type * as Processes from "@akave-async/local/Processes"
 import { jetstream, jetstreamManager, StorageType } from "@nats-io/jetstream"
 import { connect } from "@nats-io/transport-node"

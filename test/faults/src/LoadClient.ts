@@ -39,6 +39,9 @@ const cancelShare = 0.1
 const readShare = 0.2
 /** Of the buckets that a read shows to exist, this share is deleted. */
 const deleteShare = 0.3
+/** This share of the creations has an idempotency key, and is sent again with it where no answer came, so many times at most. */
+const keyShare = 0.5
+const maxRepeats = 3
 
 const Body = Schema.fromJsonString(Schema.Struct({
   job_id: Schema.optionalKey(Schema.String),
@@ -54,7 +57,7 @@ export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => 
     request: Note["request"],
     method: string,
     path: string,
-    about: Pick<Note, "name" | "jobId">,
+    about: Pick<Note, "name" | "jobId" | "key">,
     body?: unknown
   ) {
     const gateway = gatewayUrls[turn++ % gatewayUrls.length]
@@ -64,6 +67,7 @@ export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => 
         const response = await fetch(`${gateway}${path}`, {
           method,
           signal: AbortSignal.timeout(patience),
+          ...(about.key === undefined ? {} : { headers: { "idempotency-key": about.key } }),
           ...(body === undefined ? {} : { body: JSON.stringify(body) })
         })
         return { status: response.status, body: await response.text() }
@@ -101,8 +105,19 @@ export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => 
     }
   })
 
+  /** Asks for a bucket. With a key, also once more after an answer: on another gateway it is the same request. */
+  const create = Effect.fnUntraced(function*(name: string) {
+    if (random() >= keyShare) return yield* ask("create", "POST", "/buckets", { name }, { name })
+    const send = ask("create", "POST", "/buckets", { name, key: `key-of-${name}` }, { name })
+    yield* send
+    return yield* Effect.repeat(send, {
+      while: (answer) => answer === undefined || answer.status >= 500,
+      times: maxRepeats - 1
+    })
+  })
+
   const createOne = Effect.fnUntraced(function*(name: string, isOver: Load["isOver"]) {
-    const created = yield* ask("create", "POST", "/buckets", { name }, { name })
+    const created = yield* create(name)
     if (created?.status !== 202 || created.jobId === undefined) return
     const { jobId } = created
     const choice = random()

@@ -27,6 +27,10 @@ export const kinds = {
   "dead-letter": {
     subjectOf: ({ sequence }: Fields) => `dead-letter.${sequence}`,
     events: ["DeadLettered", "DeadLetterRedriven"]
+  },
+  key: {
+    subjectOf: ({ account, keyHash }: Fields) => `key.${account}.${keyHash}`,
+    events: ["IdempotencyKeyUsed"]
   }
 } as const satisfies Readonly<Record<string, KindRow>>
 type Kind = keyof typeof kinds

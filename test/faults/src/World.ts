@@ -108,6 +108,8 @@ export interface Note {
   readonly name: string
   /** The job that is cancelled or read. */
   readonly jobId?: string
+  /** The idempotency key that it was sent with. */
+  readonly key?: string
   readonly sentAt: number
   /** Absent where no answer came. */
   readonly answer?: {

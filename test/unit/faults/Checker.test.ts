@@ -882,6 +882,36 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
     /of which 0 may be stored, and is stored 1 times/,
     { notes: [...sound.notes.slice(1), noteOf({ answer: { status: 400, body: "" } })] }
   ],
+  [
+    "a request that is stored twice though its key was the same",
+    "client",
+    /create aaa was asked 2 times, of which 1 may be stored, and is stored 2 times/,
+    {
+      ...withLog([
+        ...facts,
+        { type: "BucketRequested", name: "aaa", jobId: "job-2", fields: { name: "aaa", owner } },
+        { type: "BucketStarted", name: "aaa", jobId: "job-2", fields: { attempt: 1 } },
+        { type: "BucketCreated", name: "aaa", jobId: "job-2", fields: { bucketId: bucketOf("aaa"), adopted: true } }
+      ]),
+      notes: [
+        ...sound.notes.slice(1),
+        noteOf({ key: "k", answer: { status: 202, jobId: "job-a", body: "" } }),
+        noteOf({ key: "k", answer: { status: 202, jobId: "job-2", body: "" } })
+      ]
+    }
+  ],
+  [
+    "requests with one key that were answered differently",
+    "client",
+    /with key k were answered differently: 202 with job job-a, 409 with job job-a/,
+    {
+      notes: [
+        ...sound.notes.slice(1),
+        noteOf({ key: "k", answer: { status: 202, jobId: "job-a", body: "" } }),
+        noteOf({ key: "k", answer: { status: 409, jobId: "job-a", body: "" } })
+      ]
+    }
+  ],
   ["a job that nobody asked for", "client", /never asked for/, { notes: sound.notes.slice(1) }],
   [
     "a cancellation that was promised and did not happen",
