@@ -108,6 +108,11 @@ export interface EventLogShape {
    * for any one.
    */
   nextUnder(tokens: string, from: Sequence): Effect.Effect<Option.Option<StoredEvent>, LogUnavailable>
+  /**
+   * The first events from this sequence on whose subjects have these tokens, of which `*` stands for any one and `>` for one or
+   * more at the end. Fewer than the limit are all that there are so far.
+   */
+  page(filter: string, from: Sequence, limit: number): Effect.Effect<ReadonlyArray<StoredEvent>, LogUnavailable>
   /** The sequence of the last event in the log, 0 for none. Asks the log, and so reports its loss. */
   readonly lastSequence: Effect.Effect<Sequence, LogUnavailable>
   /**

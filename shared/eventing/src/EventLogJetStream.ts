@@ -344,27 +344,26 @@ export const attach = Effect.fnUntraced(function*(
       )
     )
 
-  /** What else there is on a subject from this sequence on, so far: as many requests as there are thousands of events. */
-  const readOn = (subject: string, from: number) =>
+  const page: EventLogShape["page"] = (filter, from, limit) =>
     known(
-      "read",
-      request("read", async () => {
+      "page",
+      request("page", async () => {
         const { name, num_pending } = await manager.consumers.add(stream, {
-          filter_subject: `${prefix}.${subject}`,
+          filter_subject: `${prefix}.${filter}`,
           deliver_policy: DeliverPolicy.StartSequence,
-          opt_start_seq: from,
+          opt_start_seq: Math.max(1, from),
           ack_policy: AckPolicy.None,
           mem_storage: true,
           num_replicas: 1,
           inactive_threshold: nanos(pullExpiry)
         })
-        if (num_pending > maxEvents) throw new Error(`${subject} has more than ${maxEvents} events`)
         const consumer = await client.consumers.get(stream, name)
         const events: Array<StoredEvent> = []
-        while (events.length < num_pending) {
+        const count = Math.min(limit, num_pending)
+        while (events.length < count) {
           const before = events.length
           const batch = await consumer.fetch({
-            max_messages: Math.min(prefetch, num_pending - before),
+            max_messages: Math.min(prefetch, count - before),
             expires: Duration.toMillis(requestTimeout)
           })
           for await (const { data, headers, seq, subject } of batch) events.push(toStored(seq, subject, headers, data))
@@ -383,7 +382,12 @@ export const attach = Effect.fnUntraced(function*(
       const next = yield* findNext({ seq: revision + 1, next_by_subj: `${prefix}.${subject}` })
       if (Option.isNone(next)) return { events, revision }
       events.push(next.value)
-      if (events.length % singleReads === 0) events.push(...yield* readOn(subject, next.value.sequence + 1))
+      if (events.length % singleReads === 0) {
+        events.push(...yield* page(subject, next.value.sequence + 1, maxEvents))
+        if (events.length > maxEvents) {
+          return yield* new LogUnavailable({ operation: "read", cause: `${subject} has more than ${maxEvents} events` })
+        }
+      }
       revision = events.at(-1)?.sequence ?? 0
     }
   })
@@ -525,6 +529,7 @@ export const attach = Effect.fnUntraced(function*(
     // Asked of the stream's leader: a replica may not have the last one yet, and writers decide on this.
     last: (subject) => fromLeader({ last_by_subj: `${prefix}.${subject}` }),
     get: (sequence) => find({ seq: sequence }),
+    page,
     nextUnder: (tokens, from) => find({ seq: Math.max(1, from), next_by_subj: `${prefix}.${tokens}.>` }),
     lastSequence: look,
     subscribe,

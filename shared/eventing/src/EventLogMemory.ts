@@ -161,6 +161,12 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
             events.find(({ sequence, subject }) => sequence >= from && isMatch(subject, `${tokens}.>`))
           )
       ),
+    page: (filter, from, limit) =>
+      Effect.map(
+        known("page"),
+        (events) =>
+          events.filter(({ sequence, subject }) => sequence >= from && isMatch(subject, filter)).slice(0, limit)
+      ),
     lastSequence: Effect.map(known("look"), (events) => events.length),
     subscribe,
     consume

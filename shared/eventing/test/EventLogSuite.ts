@@ -140,6 +140,21 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         yield* log.append("a", { revision: read.revision }, event("after"))
       }))
 
+    test("gives a page of what a filter matches, from any sequence on", ({ log }) =>
+      Effect.gen(function*() {
+        const subjects = ["k.a.1", "k.b.1", "k.a.2", "l.a.1", "k.a.1.2", "other"]
+        for (const subject of subjects) yield* log.append(subject, { revision: 0 }, event(subject))
+        const page = (filter: string, from: number, limit: number) =>
+          Effect.map(log.page(filter, from, limit), (events) => events.map(({ sequence }) => sequence))
+        assert.deepStrictEqual(yield* page("*.a.>", 1, 100), [1, 3, 4, 5])
+        assert.deepStrictEqual(yield* page("*.a.>", 0, 2), [1, 3])
+        assert.deepStrictEqual(yield* page("*.a.>", 4, 100), [4, 5])
+        assert.deepStrictEqual(yield* page("k.a.1", 1, 100), [1])
+        assert.deepStrictEqual(yield* page(">", 5, 100), [5, 6])
+        assert.deepStrictEqual(yield* page("*.a.>", 6, 100), [])
+        assert.deepStrictEqual(yield* page("*.nobody.>", 1, 100), [])
+      }))
+
     test("reports the absence of a subject and of a sequence", ({ log }) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* log.read("nothing"), { events: [], revision: 0 })
