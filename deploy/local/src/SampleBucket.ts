@@ -41,12 +41,21 @@ const show = Effect.gen(function*() {
   })
 
   yield* Console.log(`\nSample bucket ${name}:`)
-  let { body: job } = yield* buckets.create({ headers: {}, payload: { name: BucketName.make(name) } })
+  let { body: job, headers: { etag } } = yield* buckets.create({
+    headers: {},
+    payload: { name: BucketName.make(name) }
+  })
   yield* print(job)
   while (!["completed", "failed", "cancelled"].includes(job.status)) {
-    yield* Effect.sleep("25 millis")
-    const next = yield* jobs.get({ params: { job_id: job.job_id } })
-    if (next.status !== job.status || next.tx_hash !== job.tx_hash) yield* print(next)
-    job = next
+    const next = yield* jobs.get({
+      params: { job_id: job.job_id },
+      query: { wait: 30 },
+      headers: { "if-none-match": etag }
+    })
+    // Nothing has changed.
+    if (next === undefined) continue
+    if (next.body.status !== job.status || next.body.tx_hash !== job.tx_hash) yield* print(next.body)
+    job = next.body
+    etag = next.headers.etag
   }
 })

@@ -47,17 +47,19 @@ const aggregate: Aggregate.Aggregate<Job.Jobs, Event> = {
 }
 export const { execute, load } = Aggregate.make(aggregate)
 
-export const kind = Kind.withJobs("pair", aggregate, {
+const name = "pair"
+export const subject = (owner: Address, bucket: BucketName.BucketName): string =>
+  `${name}.${owner.toLowerCase()}.${BucketName.toToken(bucket)}`
+
+export const kind = Kind.withJobs(name, aggregate, {
   onJob,
   stepOf,
   schema: Job.schema(operations),
-  about: ({ request }) => ({ bucketName: request.name })
+  about: ({ request }) => ({ bucketName: request.name }),
+  subjectOf: ({ owner, request }) => subject(owner, request.name)
 })
 /** The product's kinds and this one. */
 export const registry = Registry.of([...Registry.kinds, kind])
-
-export const subject = (owner: Address, name: BucketName.BucketName): string =>
-  `${kind.name}.${owner.toLowerCase()}.${BucketName.toToken(name)}`
 
 /** Asks for a pair; its name must be free. */
 export const request =

@@ -5,7 +5,7 @@ import type { BucketName } from "@akave-async/domain/BucketName"
 import type * as IdempotencyKey from "@akave-async/domain/IdempotencyKey"
 import * as Job from "@akave-async/domain/Job"
 import type { Decision } from "@akave-async/eventing/Aggregate"
-import { execute, findJob, load, type Loaded } from "@akave-async/eventing/BucketEvents"
+import { type Current, evolveJob, execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { Failpoint } from "@akave-async/platform/Failpoint"
 import { Context, Effect, Layer } from "effect"
@@ -23,18 +23,18 @@ export class Buckets extends Context.Service<Buckets, {
     caller: By,
     name: BucketName,
     key?: string
-  ): Effect.Effect<Bucket.BucketJob, Bucket.BucketBusy | Bucket.BucketExists | KeyReused | LogUnavailable>
+  ): Effect.Effect<Current, Bucket.BucketBusy | Bucket.BucketExists | KeyReused | LogUnavailable>
   /** Stores the request for the deletion of a bucket of the caller, and gives the job that will delete it; keys as above. */
   requestDeletion(
     caller: By,
     name: BucketName,
     key?: string
-  ): Effect.Effect<Bucket.BucketJob, Bucket.BucketBusy | Bucket.BucketMissing | KeyReused | LogUnavailable>
+  ): Effect.Effect<Current, Bucket.BucketBusy | Bucket.BucketMissing | KeyReused | LogUnavailable>
   /** Cancels a job that no executor has started, and gives it as it is then. */
   cancel(
     caller: By,
     job: Bucket.BucketJob
-  ): Effect.Effect<Bucket.BucketJob, Job.JobOver | Job.TooLateToCancel | LogUnavailable>
+  ): Effect.Effect<Current, Job.JobOver | Job.TooLateToCancel | LogUnavailable>
 }>()("@akave-async/gateway/Buckets") {
   static readonly layer = Layer.effect(
     Buckets,
@@ -49,8 +49,11 @@ export class Buckets extends Context.Service<Buckets, {
         known: Loaded,
         decide: Decision<Bucket.State, Bucket.Event, Rejection>
       ) {
-        const { state } = yield* execute(log, subject, known, decide, { source: "/akave/gateway", traceparent })
-        return yield* Effect.orDie(Effect.fromNullishOr(state.job))
+        const { revision, state } = yield* execute(log, subject, known, decide, {
+          source: "/akave/gateway",
+          traceparent
+        })
+        return { job: yield* Effect.orDie(Effect.fromNullishOr(state.job)), revision }
       })
 
       /** Asks for the job of a request; one that its key was used for before is given as it is now. */
@@ -70,7 +73,11 @@ export class Buckets extends Context.Service<Buckets, {
         return yield* run(caller, subject, yield* known(subject), decide({ jobId, name, owner })).pipe(
           Effect.catchIf(
             (error) => error instanceof Job.JobOver,
-            () => Effect.flatMap(findJob(log, subject, jobId), (job) => Effect.orDie(Effect.fromNullishOr(job)))
+            () =>
+              Effect.flatMap(
+                log.read(subject),
+                ({ events }) => Effect.orDie(Effect.fromNullishOr(evolveJob(jobId, undefined, events)))
+              )
           )
         )
       })

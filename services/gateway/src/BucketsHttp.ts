@@ -2,18 +2,16 @@
 import { Api } from "@akave-async/api/Api"
 import { Caller } from "@akave-async/api/Caller"
 import * as Problems from "@akave-async/api/Problems"
-import { jobResource } from "@akave-async/api/Resources"
 import type * as Bucket from "@akave-async/domain/Bucket"
+import type { Current } from "@akave-async/eventing/BucketEvents"
 import { Effect, Option } from "effect"
-import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
+import { HttpApiBuilder } from "effect/http-api"
+import * as Answers from "./Answers.ts"
 import { Buckets } from "./Buckets.ts"
+import { Jobs } from "./Jobs.ts"
 import { getJob } from "./JobsHttp.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { logUnavailable, lookupFailures } from "./Unavailable.ts"
-
-/** The answer to a request that was stored. */
-const accepted = (job: Bucket.BucketJob) =>
-  HttpApiSchema.withHeaders({ body: jobResource(job), headers: { location: `/jobs/${job.id}` } })
 
 const bucketBusy = ({ jobId, message }: Bucket.BucketBusy) =>
   new Problems.BucketBusy({ detail: message, job_id: jobId })
@@ -32,12 +30,23 @@ export const BucketsHttp = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const buckets = yield* Buckets
     const readModel = yield* ReadModel
-    const context = yield* Effect.context<ReadModel>()
+    const jobs = yield* Jobs
+    const context = yield* Effect.context<Jobs>()
+
+    /** The answer to a request that was stored, after the wait that it prefers. */
+    const accepted = (asked: Current, prefer: string | undefined, created?: string) => {
+      const waited = Answers.waitOf(prefer)
+      return Effect.map(
+        waited === undefined ? Effect.succeed(asked) : jobs.wait(asked, () => false, `${waited} seconds`),
+        (current) => Answers.accepted(current, { created, waited })
+      )
+    }
 
     return handlers.handleAll({
       create: Effect.fnUntraced(
         function*({ headers, payload }) {
-          return accepted(yield* buckets.request(yield* Caller, payload.name, headers["idempotency-key"]))
+          const asked = yield* buckets.request(yield* Caller, payload.name, headers["idempotency-key"])
+          return yield* accepted(asked, headers.prefer, `/buckets/${payload.name}`)
         },
         Effect.catchTags({
           BucketExists: ({ bucketId, jobId, message }) =>
@@ -49,7 +58,8 @@ export const BucketsHttp = HttpApiBuilder.group(
       ),
       delete: Effect.fnUntraced(
         function*({ headers, params }) {
-          return accepted(yield* buckets.requestDeletion(yield* Caller, params.name, headers["idempotency-key"]))
+          const asked = yield* buckets.requestDeletion(yield* Caller, params.name, headers["idempotency-key"])
+          return yield* accepted(asked, headers.prefer)
         },
         Effect.catchTags({
           BucketMissing: bucketNotFound,
@@ -66,7 +76,7 @@ export const BucketsHttp = HttpApiBuilder.group(
         const page = yield* readModel.buckets(yield* Caller, query)
         return { buckets: page, next: page.length < query.limit ? null : page.at(-1)?.name ?? null }
       }, Effect.catchTags({ SqlError: lookupFailures.SqlError })),
-      job: ({ params }) => Effect.provideContext(getJob(params.job_id), context)
+      job: (request) => Effect.provideContext(getJob(request), context)
     })
   })
 )

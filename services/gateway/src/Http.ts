@@ -5,6 +5,7 @@ import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { BucketsHttp } from "./BucketsHttp.ts"
 import { DeadLettersHttp } from "./DeadLettersHttp.ts"
 import { Edge, ValidationHttp } from "./Edge.ts"
+import { EventsHttp } from "./EventsHttp.ts"
 import { Front } from "./Front.ts"
 import { HealthHttp } from "./HealthHttp.ts"
 import { JobsHttp } from "./JobsHttp.ts"
@@ -26,6 +27,6 @@ export const routes = Layer.mergeAll(
   Front,
   Edge
 ).pipe(
-  Layer.provide([BucketsHttp, JobsHttp, DeadLettersHttp, HealthHttp]),
+  Layer.provide([BucketsHttp, JobsHttp, EventsHttp, DeadLettersHttp, HealthHttp]),
   Layer.provide([ValidationHttp, LocalCaller.layer])
 )

@@ -5,6 +5,7 @@ import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import type * as Job from "@akave-async/domain/Job"
+import type { Current } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { readModelTable } from "@akave-async/platform/Postgres"
 import * as Retry from "@akave-async/platform/Retry"
@@ -52,7 +53,9 @@ export type LookupError = SqlError.SqlError | LogUnavailable | ReadModelBehind
 
 export class ReadModel extends Context.Service<ReadModel, {
   /** A job of the caller. None is certain: whatever the log held when this was called has been looked at. */
-  job(caller: By, id: Job.Id): Effect.Effect<Option.Option<Bucket.BucketJob>, LookupError>
+  job(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, LookupError>
+  /** A job of the caller, as far as the read model has come. */
+  storedJob(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, SqlError.SqlError>
   /** A bucket of the caller. None is as certain as for {@link job}. */
   bucket(caller: By, name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets of the caller after a name, by name. */
@@ -68,6 +71,7 @@ export class ReadModel extends Context.Service<ReadModel, {
 }>()("@akave-async/gateway/ReadModel") {
   static readonly layer = Layer.effect(
     ReadModel,
+    // oxlint-disable-next-line max-lines-per-function -- its queries share the tables
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const table = yield* readModelTable
@@ -96,13 +100,16 @@ export class ReadModel extends Context.Service<ReadModel, {
         return yield* find
       }, inTime)
 
-      const job = Effect.fn("ReadModel.job")(({ owner }: By, id: Job.Id) =>
-        certain(Effect.gen(function*() {
-          const [row] = yield* sql<{ job: unknown }>`
-            select job from ${table("bucket_jobs")} where id = ${id} and lower(owner) = ${owner.toLowerCase()}`
-          return row === undefined ? Option.none() : Option.some(yield* Effect.orDie(decodeJob(row.job)))
-        }))
-      )
+      const storedJob = Effect.fn("ReadModel.storedJob")(({ owner }: By, id: Job.Id) =>
+        Effect.gen(function*() {
+          const [row] = yield* sql<{ job: unknown; revision: number }>`
+            select job, revision from ${
+            table("bucket_jobs")
+          } where id = ${id} and lower(owner) = ${owner.toLowerCase()}`
+          if (row === undefined) return Option.none()
+          return Option.some({ job: yield* Effect.orDie(decodeJob(row.job)), revision: row.revision })
+        }), inTime)
+      const job = (caller: By, id: Job.Id) => certain(storedJob(caller, id))
 
       const bucket = Effect.fn("ReadModel.bucket")(({ owner }: By, name: BucketName) =>
         certain(Effect.gen(function*() {
@@ -145,7 +152,7 @@ export class ReadModel extends Context.Service<ReadModel, {
         inTime
       )
 
-      return ReadModel.of({ job, bucket, buckets, deadLetter, deadLetters, caughtUp, checkpoint })
+      return ReadModel.of({ job, storedJob, bucket, buckets, deadLetter, deadLetters, caughtUp, checkpoint })
     })
   )
 }

@@ -15,6 +15,9 @@ export const logUnavailable = ({ cause, message }: LogUnavailable) => {
     detail: `The request was not stored.${reason} Try again after the time in Retry-After`
   })
 }
+/** The log does not give its events. */
+export const eventsUnavailable = ({ message }: LogUnavailable) =>
+  new Problems.EventLogUnavailable({ detail: `${message}. Ask again after the time in Retry-After` })
 const modelUnavailable = (error: { readonly message: string }) =>
   new Problems.ReadModelUnavailable({
     detail: `${error.message}. Requests are still accepted; ask again after the time in Retry-After`

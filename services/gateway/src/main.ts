@@ -13,7 +13,9 @@ import { DeadLetters } from "./DeadLetters.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
 import { IdempotencyKeys } from "./IdempotencyKeys.ts"
+import { Jobs } from "./Jobs.ts"
 import { queryPatience, ReadModel } from "./ReadModel.ts"
+import { Tail } from "./Tail.ts"
 
 const Server = Layer.unwrap(Effect.map(
   Config.all({
@@ -31,8 +33,8 @@ Service.main(
     Layer.provide(Server),
     Layer.provide(Health.layer),
     Layer.provide(DeadLetters.layer),
-    Layer.provide([Buckets.layer, ReadModel.layer]),
-    Layer.provide([IdempotencyKeys.layer, Failpoint.layerConfig]),
+    Layer.provide([Buckets.layer, Jobs.layer]),
+    Layer.provide([ReadModel.layer, Tail.layer, IdempotencyKeys.layer, Failpoint.layerConfig]),
     Layer.provide([
       EventLogJetStream.layerConfig,
       Postgres.layerConfig(queryPatience),

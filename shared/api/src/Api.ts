@@ -14,6 +14,7 @@ import {
   OpenApi
 } from "effect/http-api"
 import { Identification } from "./Caller.ts"
+import { EventPage, EventResource, Sequence } from "./Events.ts"
 import * as Examples from "./Examples.ts"
 import * as Problems from "./Problems.ts"
 import {
@@ -44,17 +45,49 @@ const page = {
   )
 }
 const jobErrors = [Problems.JobNotFound, Problems.ReadModelUnavailable, Problems.EventLogUnavailable] as const
-/** The job that was accepted, and where it can be followed. */
-const accepted = HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), { location: Schema.String })
+/** Names the state of a job; `If-None-Match` gives it back. */
+const etag = Schema.String
+const preference = { "preference-applied": Schema.optionalKey(Schema.String) }
+/** The job that was accepted, and where it can be followed; if it was waited for, how it has ended. */
+const accepted = [
+  HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), {
+    location: Schema.String,
+    etag,
+    ...preference
+  }),
+  HttpApiSchema.WithHeaders(JobResource, { location: Schema.String, etag, ...preference })
+] as const
+/** The same of a job that has created what is at the location. */
+const created = HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(201)), {
+  location: Schema.String,
+  etag,
+  ...preference
+})
 /** What a request for a job may say beside its body. */
-const asking = { "idempotency-key": Schema.optionalKey(IdempotencyKey) }
-const getJob = { params: { job_id: Job.Id }, success: JobResource, error: jobErrors }
+const asking = {
+  "idempotency-key": Schema.optionalKey(IdempotencyKey),
+  prefer: Schema.optionalKey(Schema.String.annotate({
+    description: "`wait=N` (RFC 7240): answer when the job has ended, after N seconds at the latest, of which 60 count"
+  }))
+}
+const jobParams = { job_id: Job.Id }
+const getJob = {
+  params: jobParams,
+  headers: { "if-none-match": Schema.optionalKey(Schema.String) },
+  query: {
+    wait: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })).annotate({
+      description: "Seconds to wait at most until the job is not as `If-None-Match` names it, or not as it is now"
+    }).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
+  },
+  success: [HttpApiSchema.WithHeaders(JobResource, { etag }), HttpApiSchema.Empty(304)] as const,
+  error: jobErrors
+}
 
 export class BucketsGroup extends HttpApiGroup.make("buckets").add(
   HttpApiEndpoint.post("create", "/buckets", {
     headers: asking,
     payload: BucketRequest,
-    success: accepted,
+    success: [...accepted, created],
     error: [
       Problems.IdempotencyKeyReused,
       Problems.BucketExists,
@@ -88,8 +121,30 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
 
 export class JobsGroup extends HttpApiGroup.make("jobs").add(
   HttpApiEndpoint.get("get", "/jobs/:job_id", getJob).annotate(OpenApi.Summary, "A job"),
-  HttpApiEndpoint.delete("cancel", "/jobs/:job_id", { ...getJob, error: [...jobErrors, Problems.JobNotCancellable] })
-    .annotate(OpenApi.Summary, "Cancel a job that is still queued")
+  HttpApiEndpoint.delete("cancel", "/jobs/:job_id", {
+    params: jobParams,
+    success: HttpApiSchema.WithHeaders(JobResource, { etag }),
+    error: [...jobErrors, Problems.JobNotCancellable]
+  }).annotate(OpenApi.Summary, "Cancel a job that is still queued")
+).middleware(Validation).middleware(Identification) {}
+
+const events = {
+  headers: {
+    accept: Schema.optionalKey(Schema.String),
+    "last-event-id": Schema.optionalKey(Sequence)
+  },
+  query: { after: Schema.optionalKey(Sequence), limit: page.limit },
+  success: [EventPage, HttpApiSchema.StreamSse({ data: EventResource })] as const
+}
+export class EventsGroup extends HttpApiGroup.make("events").add(
+  HttpApiEndpoint.get("list", "/events", { ...events, error: [Problems.EventLogUnavailable] })
+    .annotate(OpenApi.Summary, "The events of all jobs: a page, or as they come"),
+  HttpApiEndpoint.get("ofJob", "/jobs/:job_id/events", {
+    ...events,
+    params: jobParams,
+    success: [...events.success, HttpApiSchema.Empty(204)],
+    error: jobErrors
+  }).annotate(OpenApi.Summary, "The events of a job: a page, or as they come")
 ).middleware(Validation).middleware(Identification) {}
 
 const deadLetterParams = { sequence: DeadLetter.Sequence }
@@ -129,14 +184,15 @@ export class HealthGroup extends HttpApiGroup.make("health").add(
   }).annotate(OpenApi.Summary, "Whether the gateway can do its work, dependency by dependency")
 ) {}
 
-export class Api extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, DeadLettersGroup, HealthGroup)
-  .annotate(OpenApi.Title, "Akave Async Gateway")
-  .annotate(OpenApi.Version, "0.1.0")
-  .annotate(OpenApi.License, { name: "Apache-2.0" })
-  .annotate(OpenApi.Transform, Examples.add)
-  // A misspelt field must not be passed over in silence, and one answer names all that is wrong.
-  .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
-  .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error", errors: "all" })
+export class Api
+  extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, EventsGroup, DeadLettersGroup, HealthGroup)
+    .annotate(OpenApi.Title, "Akave Async Gateway")
+    .annotate(OpenApi.Version, "0.1.0")
+    .annotate(OpenApi.License, { name: "Apache-2.0" })
+    .annotate(OpenApi.Transform, Examples.add)
+    // A misspelt field must not be passed over in silence, and one answer names all that is wrong.
+    .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
+    .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error", errors: "all" })
 {}
 
 export class ApiClient

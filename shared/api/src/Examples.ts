@@ -4,6 +4,7 @@ import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { DateTime, Schema } from "effect"
+import { EventPage, EventResource } from "./Events.ts"
 import * as Problems from "./Problems.ts"
 import {
   BucketPage,
@@ -79,6 +80,18 @@ const bucket: BucketResource = {
   job_id: jobId,
   created_at: createdAt
 }
+const requested: EventResource = {
+  specversion: "1.0",
+  id: `${jobId}.requested`,
+  source: "/akave/gateway",
+  type: "akave.BucketRequested.v1",
+  subject: `bucket.${owner.toLowerCase()}.${name}`,
+  time: createdAt,
+  datacontenttype: "application/json",
+  sequence: "4711",
+  correlationid: jobId,
+  data: { jobId, occurredAt: "2026-11-21T10:10:55.853Z", owner, name }
+}
 const dead: DeadLetterResource = {
   sequence: DeadLetter.Sequence.make(4711),
   subject: `akave.events.bucket.${owner}.${name}`,
@@ -151,18 +164,25 @@ const bySchema: Readonly<Record<string, Examples>> = {
   },
   Redriven: { redriven: encode(Redriven, { redriven: 1, sequences: [dead.sequence], more: false }) },
   Readiness: { ready: encode(Readiness, readiness) },
+  Event: { requested: encode(EventResource, requested) },
+  EventPage: { page: encode(EventPage, { events: [requested], next: null }) },
   ...Object.fromEntries(
     problems.map((problem) => [`${problem._tag}Encoded`, { [problem.code]: Problems.toJson(problem) }])
   )
 }
 
-/** Where an operation's success is not shown by any example of its schema. */
-const byOperation: Readonly<Record<string, Examples>> = {
-  "buckets.create": { queued: encode(JobResource, queued) },
-  "buckets.delete": { queued: encode(JobResource, deletion) },
-  "jobs.cancel": { cancelled: encode(JobResource, cancelled) },
-  "deadLetters.redrive": { redriven: encode(DeadLetterResource, redriven) },
-  "health.live": { up: { status: "ok" } }
+const frame = `id: ${requested.sequence}\ndata: ${JSON.stringify(encode(EventResource, requested))}\n\n`
+
+/** Where an answer is not shown by any example of its schema: by operation and status. */
+const byAnswer: Readonly<Record<string, Examples>> = {
+  "buckets.create 202": { queued: encode(JobResource, queued) },
+  "buckets.create 201": { completed: encode(JobResource, completed) },
+  "buckets.create 200": { failed: encode(JobResource, { ...failed, operation: "bucket.create" }) },
+  "buckets.delete 202": { queued: encode(JobResource, deletion) },
+  "buckets.delete 200": { failed: encode(JobResource, failed) },
+  "jobs.cancel 200": { cancelled: encode(JobResource, cancelled) },
+  "deadLetters.redrive 202": { redriven: encode(DeadLetterResource, redriven) },
+  "health.live 200": { up: { status: "ok" } }
 }
 
 const Media = Schema.Record(Schema.String, Schema.Unknown)
@@ -182,8 +202,10 @@ const namesOf = (schema: typeof Media.Type): ReadonlyArray<string> => {
 /** Gives every body of the document its examples. */
 export const add = (document: Record<string, unknown>): Record<string, unknown> => {
   const withExamples = (content: unknown, own: Examples | undefined) => {
-    for (const media of Object.values(objectAt(content))) {
-      const examples = own ?? Object.assign({}, ...namesOf(objectAt(media, "schema")).map((name) => bySchema[name]))
+    for (const [type, media] of Object.entries(objectAt(content))) {
+      const examples = type === "text/event-stream"
+        ? { event: frame }
+        : own ?? Object.assign({}, ...namesOf(objectAt(media, "schema")).map((name) => bySchema[name]))
       Object.assign(objectAt(media), {
         examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
       })
@@ -194,7 +216,7 @@ export const add = (document: Record<string, unknown>): Record<string, unknown> 
       const { operationId, requestBody, responses } = objectAt(operation)
       withExamples(objectAt(requestBody)["content"], undefined)
       for (const [status, response] of Object.entries(objectAt(responses))) {
-        withExamples(objectAt(response)["content"], status < "300" ? byOperation[String(operationId)] : undefined)
+        withExamples(objectAt(response)["content"], byAnswer[`${operationId} ${status}`])
       }
     }
   }

@@ -46,6 +46,8 @@ export interface JobsOf {
   /** A job of this kind as plain JSON. */
   readonly toJson: (job: Job.Job) => unknown
   readonly about: (job: Job.Job) => About
+  /** The subject of the aggregate that a job works on. */
+  readonly subjectOf: (job: Job.Job) => string
   readonly load: (log: EventLogShape, subject: string) => Effect.Effect<Loaded, LogUnavailable>
   /** The aggregate as it is if nothing but this event has happened to it. */
   readonly since: (first: StoredEvent) => Result.Result<Loaded, UndecodableEvent>
@@ -73,13 +75,14 @@ export const make = <State, Event extends AnyEvent>(
 export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob extends Job.Job>(
   name: string,
   aggregate: Aggregate.Aggregate<State, Event>,
-  { about, onJob, schema, stepOf }: {
+  { about, onJob, schema, stepOf, subjectOf }: {
     readonly stepOf: (event: Event) => Job.Step
     readonly onJob: <Name extends Job.StepName, Rejection>(
       decide: Job.Decision<Name, Rejection>
     ) => Aggregate.Decision<Job.Jobs, Event, Rejection>
     readonly schema: Schema.Codec<AJob, unknown>
     readonly about: (job: AJob) => About
+    readonly subjectOf: (job: AJob) => string
   }
 ): Kind<Event> => {
   const { execute, load } = Aggregate.make(aggregate)
@@ -88,6 +91,7 @@ export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob ex
     schema: ofAnyJob,
     toJson: Schema.encodeSync(Schema.toCodecJson(ofAnyJob)),
     about: (job) => about(job as AJob),
+    subjectOf: (job) => subjectOf(job as AJob),
     load,
     since: (first) =>
       Result.map(aggregate.codec.decode(first), (event) => ({

@@ -1,0 +1,82 @@
+/** The routes of events: pages as JSON, and live streams. */
+import { Api } from "@akave-async/api/Api"
+import { Caller } from "@akave-async/api/Caller"
+import * as Job from "@akave-async/domain/Job"
+import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
+import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { Effect } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import * as CloudEventJson from "./CloudEventJson.ts"
+import * as EventStream from "./EventStream.ts"
+import type { Jobs } from "./Jobs.ts"
+import { findJob } from "./JobsHttp.ts"
+import { ofOwner } from "./Recent.ts"
+import { Tail } from "./Tail.ts"
+import { eventsUnavailable } from "./Unavailable.ts"
+
+interface Asked {
+  readonly query: { readonly after?: number; readonly limit: number }
+  readonly headers: { readonly accept?: string; readonly "last-event-id"?: number }
+}
+
+const isLive = ({ headers }: Asked) => headers.accept?.toLowerCase().includes("text/event-stream") === true
+
+/** The last event that the client has, if it says so. */
+const lastSeen = ({ headers, query }: Asked) => headers["last-event-id"] ?? query.after
+
+const page = (events: ReadonlyArray<StoredEvent>, isLast: boolean) => {
+  const next = isLast ? null : events.at(-1)?.sequence ?? null
+  return HttpServerResponse.text(`{"events":[${events.map(CloudEventJson.toJson).join(",")}],"next":${next}}`, {
+    contentType: "application/json",
+    headers: { vary: "accept" }
+  })
+}
+
+/** Of the events of a subject those of one job, up to its end. */
+const ofJob = (known: Current): EventStream.Select => {
+  let current = known
+  return (events) => {
+    const own = events.filter(({ headers }) => headers["ce-correlationid"] === current.job.id)
+    current = evolveJob(current.job.id, current, own) ?? current
+    const isLatest = (own.at(-1)?.sequence ?? 0) >= current.revision
+    return { events: own, isEnd: isLatest && Job.isTerminal(current.job.status) }
+  }
+}
+
+export const EventsHttp = HttpApiBuilder.group(
+  Api,
+  "events",
+  Effect.fnUntraced(function*(handlers) {
+    const log = yield* EventLog
+    const tail = yield* Tail
+    const context = yield* Effect.context<Jobs>()
+
+    return handlers.handleAll({
+      list: Effect.fnUntraced(function*(request) {
+        const { owner } = yield* Caller
+        const last = lastSeen(request)
+        if (isLive(request)) {
+          return EventStream.answer(tail, ofOwner(owner), last === undefined ? yield* tail.next : last + 1)
+        }
+        const { limit } = request.query
+        const events = yield* log.page(ofOwner(owner), (last ?? 0) + 1, limit)
+        return page(events, events.length < limit)
+      }, Effect.catchTags({ LogUnavailable: eventsUnavailable })),
+      ofJob: Effect.fnUntraced(function*(request) {
+        const current = yield* Effect.provideContext(findJob(request.params.job_id), context)
+        const { job: { id, status }, revision } = current
+        const last = lastSeen(request) ?? 0
+        if (isLive(request)) {
+          // A client that has the last event would come back for ever.
+          if (Job.isTerminal(status) && last >= revision) return HttpServerResponse.empty({ status: 204 })
+          return EventStream.answer(tail, subjectOf(current.job), last + 1, ofJob(current))
+        }
+        const { events } = yield* log.read(subjectOf(current.job))
+        const wanted = events.filter(({ headers, sequence }) => headers["ce-correlationid"] === id && sequence > last)
+        const { limit } = request.query
+        return page(wanted.slice(0, limit), wanted.length <= limit)
+      }, Effect.catchTags({ LogUnavailable: eventsUnavailable }))
+    })
+  })
+)

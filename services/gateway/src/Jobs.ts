@@ -1,0 +1,66 @@
+/** Jobs as they are now: what the read model holds of them, and what has happened since. */
+import type { Caller } from "@akave-async/api/Caller"
+import * as Job from "@akave-async/domain/Job"
+import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
+import { Context, type Duration, Effect, Layer, Option, Result } from "effect"
+import { type LookupError, ReadModel } from "./ReadModel.ts"
+import { Tail } from "./Tail.ts"
+
+type By = Caller["Service"]
+
+const onlyOf = ({ owner }: By, current: Current) =>
+  current.job.owner.toLowerCase() === owner.toLowerCase() ? Option.some(current) : Option.none()
+
+export class Jobs extends Context.Service<Jobs, {
+  /** A job of the caller. None is certain: whatever the log held when this was called has been looked at. */
+  find(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, LookupError>
+  /** The job as soon as it is as wanted, or as it is after this time. */
+  wait(current: Current, isWanted: (job: Current) => boolean, time: Duration.Input): Effect.Effect<Current>
+}>()("@akave-async/gateway/Jobs") {
+  static readonly layer = Layer.effect(
+    Jobs,
+    Effect.gen(function*() {
+      const readModel = yield* ReadModel
+      const tail = yield* Tail
+
+      const find = Effect.fn("Jobs.find")(function*(caller: By, id: Job.Id) {
+        // A job whose request is remembered needs no database.
+        const remembered = () => evolveJob(id, undefined, tail.recent(id))
+        const recent = remembered()
+        if (recent !== undefined) return onlyOf(caller, recent)
+        const stored = yield* Effect.result(readModel.storedJob(caller, id))
+        if (Result.isSuccess(stored) && Option.isSome(stored.success)) {
+          const known = stored.success.value
+          return Option.some(evolveJob(id, known, tail.recent(id)) ?? known)
+        }
+        // It may be so new that neither has seen it.
+        yield* tail.caughtUp
+        const found = remembered()
+        if (found !== undefined) return onlyOf(caller, found)
+        yield* Effect.fromResult(stored)
+        return yield* readModel.job(caller, id)
+      })
+
+      const wait = Effect.fn("Jobs.wait")(
+        function*(current: Current, isWanted: (job: Current) => boolean, time: Duration.Input) {
+          let latest = current
+          if (isWanted(latest)) return latest
+          yield* Effect.gen(function*() {
+            const { take } = yield* tail.follow(subjectOf(latest.job), latest.revision + 1)
+            while (!isWanted(latest) && !Job.isTerminal(latest.job.status)) {
+              latest = evolveJob(latest.job.id, latest, yield* take(time)) ?? latest
+            }
+          }).pipe(
+            Effect.scoped,
+            // What can't be followed is answered as it is: the client asks again.
+            Effect.ignore,
+            Effect.timeoutOption(time)
+          )
+          return latest
+        }
+      )
+
+      return Jobs.of({ find, wait })
+    })
+  )
+}
