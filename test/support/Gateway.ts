@@ -18,7 +18,7 @@ export const request = (url: string, init?: RequestInit): Effect.Effect<Answer> 
     const response = await fetch(url, { signal, ...init })
     const text = await response.text()
     const isJson = /json/.test(response.headers.get("content-type") ?? "")
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+    return { status: response.status, headers: response.headers, body: isJson && text !== "" ? JSON.parse(text) : text }
   })
 
 /** `request` for a gateway that may be down: no answer is status 0. */

@@ -2,11 +2,13 @@
 import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execFileSync, spawnSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ended } from "../support/Gateway.ts"
+import { createInterface } from "node:readline"
+import { createBucket, ended, freshName } from "../support/Gateway.ts"
 
 const { repository } = Stack
 const read = (file: string) => readFileSync(join(repository, file), "utf8")
@@ -85,6 +87,39 @@ describe("the documents", () => {
     assert.strictEqual(status, 0, stdout)
     assert.match(stdout, /most jobs in flight: 50, of 50 that may be; 0 began too early/)
   })
+})
+
+describe("the guide to the API", () => {
+  const guide = read("docs/http-api.md")
+  const [waiting = "", following = ""] = blocks(guide, "sh")
+  const [script = ""] = blocks(guide, "js")
+
+  it.live.skipIf(!hasCurl)("shows how to wait for a job, and how to follow events", () =>
+    Effect.gen(function*() {
+      const { gatewayUrl } = yield* Stack.started({})
+      const at = (text: string) => text.replaceAll("http://127.0.0.1:8000", gatewayUrl)
+      const created = spawnSync("sh", ["-c", at(waiting)], { encoding: "utf8" })
+      assert.match(created.stdout, /^HTTP\/1.1 201 Created[^]*location: \/buckets\/waited-for/i)
+      // Streams have no end of their own.
+      const stream = spawnSync("sh", ["-c", at(following).replace("curl", "curl --max-time 2")], { encoding: "utf8" })
+      assert.match(
+        stream.stdout,
+        /^retry: \d+\n\nid: 1\ndata: {.*akave\.BucketRequested\.v1[^]*akave\.BucketCreated\.v1/
+      )
+
+      const follower = spawn(process.execPath, ["--experimental-eventsource", "--input-type=module", "-e", at(script)])
+      const lines = createInterface(follower.stdout)
+      const printed = once(lines, "line")
+      try {
+        yield* Effect.repeat(createBucket(gatewayUrl, freshName()), {
+          until: () =>
+            Effect.race(Effect.as(Effect.promise(() => printed), true), Effect.delay(Effect.succeed(false), 200))
+        })
+        assert.match(String((yield* Effect.promise(() => printed))[0]), /^akave\.Bucket\w+\.v1$/)
+      } finally {
+        follower.kill()
+      }
+    }).pipe(Effect.scoped))
 })
 
 describe("the README", () => {

@@ -10,12 +10,14 @@ const encode = Schema.encodeSync(Schema.toCodecJson(JobResource))
 /** The entity tag of a job: it changes with each of its events. */
 const etagOf = ({ revision }: Current): string => `"${revision}"`
 
-/** Whether an `If-None-Match` (RFC 9110, section 13.1.2) names the job as it is. */
-export const isKnown = (ifNoneMatch: string | undefined, current: Current): boolean =>
+/** Whether an `If-None-Match` (RFC 9110, section 13.1.2) names this entity tag. */
+export const names = (ifNoneMatch: string | undefined, etag: string): boolean =>
   ifNoneMatch !== undefined
-  && ifNoneMatch.split(",").map((tag) => tag.trim().replace(/^W\//, "")).some((tag) =>
-    tag === "*" || tag === etagOf(current)
-  )
+  && ifNoneMatch.split(",").map((tag) => tag.trim().replace(/^W\//, "")).some((tag) => tag === "*" || tag === etag)
+
+/** Whether an `If-None-Match` names the job as it is. */
+export const isKnown = (ifNoneMatch: string | undefined, current: Current): boolean =>
+  names(ifNoneMatch, etagOf(current))
 
 /** The job as it is. */
 export const job = (
@@ -32,7 +34,7 @@ export const notModified = (current: Current): HttpServerResponse.HttpServerResp
   HttpServerResponse.empty({ status: 304, headers: { etag: etagOf(current) } })
 
 /** The longest wait that a request can ask for, in seconds. */
-const maxWait = 60
+export const maxWait = 60
 
 /** The seconds that a `Prefer` header (RFC 7240, section 4.3) asks to wait; undefined where it does not. Others are ignored. */
 export const waitOf = (prefer: string | undefined): number | undefined => {

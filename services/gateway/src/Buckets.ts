@@ -1,18 +1,22 @@
 /** Commands on buckets and their jobs. */
 import type { Caller } from "@akave-async/api/Caller"
 import * as Bucket from "@akave-async/domain/Bucket"
-import type { BucketName } from "@akave-async/domain/BucketName"
+import { BucketName } from "@akave-async/domain/BucketName"
 import type * as IdempotencyKey from "@akave-async/domain/IdempotencyKey"
 import * as Job from "@akave-async/domain/Job"
 import type { Decision } from "@akave-async/eventing/Aggregate"
 import { type Current, evolveJob, execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
-import { Failpoint } from "@akave-async/platform/Failpoint"
-import { Context, Effect, Layer } from "effect"
-import { IdempotencyKeys } from "./IdempotencyKeys.ts"
+import { Context, Effect, Layer, type Result, Schema } from "effect"
+import { IdempotencyKeys, nthOf } from "./IdempotencyKeys.ts"
 
 type By = Caller["Service"]
 type KeyReused = IdempotencyKey.KeyReused
+/** Why a bucket of a batch is not accepted. */
+export type Refusal = Schema.SchemaError | Bucket.BucketBusy | Bucket.BucketExists | LogUnavailable
+
+/** How many requests of one batch are stored at the same time. */
+const concurrency = 32
 
 export class Buckets extends Context.Service<Buckets, {
   /**
@@ -24,6 +28,12 @@ export class Buckets extends Context.Service<Buckets, {
     name: BucketName,
     key?: string
   ): Effect.Effect<Current, Bucket.BucketBusy | Bucket.BucketExists | KeyReused | LogUnavailable>
+  /** As {@link request} for many buckets: what each name is answered with, in their order. */
+  requestAll(
+    caller: By,
+    names: ReadonlyArray<string>,
+    key?: string
+  ): Effect.Effect<ReadonlyArray<Result.Result<Current, Refusal>>, KeyReused | LogUnavailable>
   /** Stores the request for the deletion of a bucket of the caller, and gives the job that will delete it; keys as above. */
   requestDeletion(
     caller: By,
@@ -41,7 +51,6 @@ export class Buckets extends Context.Service<Buckets, {
     Effect.gen(function*() {
       const log = yield* EventLog
       const keys = yield* IdempotencyKeys
-      const failpoint = yield* Failpoint
 
       const run = Effect.fnUntraced(function*<Rejection>(
         { traceparent }: By,
@@ -59,16 +68,13 @@ export class Buckets extends Context.Service<Buckets, {
       /** Asks for the job of a request; one that its key was used for before is given as it is now. */
       const ask = Effect.fnUntraced(function*<Event extends Bucket.Event, Rejection>(
         caller: By,
-        operation: Bucket.BucketJob["operation"],
         name: BucketName,
-        key: string | undefined,
+        jobId: Job.Id,
         known: (subject: string) => Effect.Effect<Loaded, LogUnavailable>,
         decide: (request: Bucket.Request) => Decision<Bucket.State, Event, Rejection>
       ) {
         const { owner } = caller
-        const jobId = yield* keys.jobFor(caller, key, [operation, { name }])
         yield* Effect.annotateCurrentSpan({ "job.id": jobId, "bucket.name": name })
-        if (key !== undefined) yield* failpoint.hit("key-used")
         const subject = Bucket.subject(owner, name)
         return yield* run(caller, subject, yield* known(subject), decide({ jobId, name, owner })).pipe(
           Effect.catchIf(
@@ -82,13 +88,31 @@ export class Buckets extends Context.Service<Buckets, {
         )
       })
 
-      const request = Effect.fn("Buckets.request")((caller: By, name: BucketName, key?: string) =>
+      const create = (caller: By, name: BucketName, jobId: Job.Id) =>
         // A name that was never asked for is the usual case, and then one append is all there is to do.
-        ask(caller, "bucket.create", name, key, () => Effect.succeed(unknown), Bucket.requestCreation)
+        ask(caller, name, jobId, () => Effect.succeed(unknown), Bucket.requestCreation)
+
+      const request = Effect.fn("Buckets.request")(function*(caller: By, name: BucketName, key?: string) {
+        return yield* create(caller, name, yield* keys.jobFor(caller, key, ["bucket.create", { name }]))
+      })
+
+      const requestAll = Effect.fn("Buckets.requestAll")(
+        function*(caller: By, names: ReadonlyArray<string>, key?: string) {
+          const batch = yield* keys.jobFor(caller, key, ["bucket.create", { names }])
+          return yield* Effect.forEach(
+            names,
+            (name, n) =>
+              Effect.flatMap(decodeName(name), (name) => create(caller, name, nthOf(batch, n))).pipe(Effect.result),
+            { concurrency }
+          )
+        }
       )
 
-      const requestDeletion = Effect.fn("Buckets.requestDeletion")((caller: By, name: BucketName, key?: string) =>
-        ask(caller, "bucket.delete", name, key, (subject) => load(log, subject), Bucket.requestDeletion)
+      const requestDeletion = Effect.fn("Buckets.requestDeletion")(
+        function*(caller: By, name: BucketName, key?: string) {
+          const jobId = yield* keys.jobFor(caller, key, ["bucket.delete", { name }])
+          return yield* ask(caller, name, jobId, (subject) => load(log, subject), Bucket.requestDeletion)
+        }
       )
 
       const cancel = Effect.fn("Buckets.cancel")(
@@ -100,9 +124,10 @@ export class Buckets extends Context.Service<Buckets, {
         }
       )
 
-      return Buckets.of({ request, requestDeletion, cancel })
+      return Buckets.of({ request, requestAll, requestDeletion, cancel })
     })
   )
 }
 
 const unknown: Loaded = { state: Bucket.initial, revision: 0 }
+const decodeName = Schema.decodeEffect(BucketName)

@@ -2,17 +2,20 @@
 import { Api } from "@akave-async/api/Api"
 import { Caller } from "@akave-async/api/Caller"
 import * as Problems from "@akave-async/api/Problems"
+import { type BatchResult, jobResource } from "@akave-async/api/Resources"
 import type * as Bucket from "@akave-async/domain/Bucket"
 import type { Current } from "@akave-async/eventing/BucketEvents"
-import { Effect, Option } from "effect"
+import { Effect, Option, Result, type Schema, SchemaIssue } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Answers from "./Answers.ts"
-import { Buckets } from "./Buckets.ts"
+import { Buckets, type Refusal } from "./Buckets.ts"
 import { Jobs } from "./Jobs.ts"
 import { getJob } from "./JobsHttp.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { logUnavailable, lookupFailures } from "./Unavailable.ts"
 
+const bucketExists = ({ bucketId, jobId, message }: Bucket.BucketExists) =>
+  new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId })
 const bucketBusy = ({ jobId, message }: Bucket.BucketBusy) =>
   new Problems.BucketBusy({ detail: message, job_id: jobId })
 const keyReused = () =>
@@ -23,6 +26,31 @@ const bucketNotFound = ({ name }: { readonly name: string }) =>
   new Problems.BucketNotFound({
     detail: `No bucket ${name} was created by a job, or it was deleted. GET /buckets lists those that are there`
   })
+
+/** What a name of a batch is answered with. */
+const batchAnswer = (
+  name: string,
+  n: number,
+  result: Result.Result<Current, Refusal>
+): BatchResult["answers"][number] => {
+  if (Result.isSuccess(result)) return { name, status: 202, job: jobResource(result.success.job), problem: null }
+  const refused = result.failure
+  switch (refused._tag) {
+    case "SchemaError":
+      return { name, status: 400, job: null, problem: invalidName(n, refused) }
+    case "BucketExists":
+      return { name, status: 409, job: null, problem: bucketExists(refused) }
+    case "BucketBusy":
+      return { name, status: 409, job: null, problem: bucketBusy(refused) }
+    case "LogUnavailable":
+      return { name, status: 503, job: null, problem: logUnavailable(refused) }
+  }
+}
+const invalidName = (n: number, { issue }: Schema.SchemaError) => {
+  const errors = formatIssues(issue).issues.map(({ message }) => ({ path: ["names", n], message }))
+  return new Problems.InvalidRequest({ detail: errors.map(({ message }) => message).join("; "), errors })
+}
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 export const BucketsHttp = HttpApiBuilder.group(
   Api,
@@ -49,12 +77,20 @@ export const BucketsHttp = HttpApiBuilder.group(
           return yield* accepted(asked, headers.prefer, `/buckets/${payload.name}`)
         },
         Effect.catchTags({
-          BucketExists: ({ bucketId, jobId, message }) =>
-            new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId }),
+          BucketExists: bucketExists,
           BucketBusy: bucketBusy,
           KeyReused: keyReused,
           LogUnavailable: logUnavailable
         })
+      ),
+      createAll: Effect.fnUntraced(
+        function*({ headers, payload: { names } }) {
+          const asked = yield* buckets.requestAll(yield* Caller, names, headers["idempotency-key"])
+          const answers = asked.map((result, n) => batchAnswer(names[n] ?? "", n, result))
+          const accepted = answers.filter(({ job }) => job !== null).length
+          return { accepted, refused: answers.length - accepted, answers }
+        },
+        Effect.catchTags({ KeyReused: keyReused, LogUnavailable: logUnavailable })
       ),
       delete: Effect.fnUntraced(
         function*({ headers, params }) {

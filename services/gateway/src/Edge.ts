@@ -11,6 +11,7 @@ import {
   HttpTraceContext
 } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
+import * as Methods from "./Methods.ts"
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -32,7 +33,7 @@ export const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Valida
 })
 
 /** The largest body, in bytes. */
-const maxBody = 64 * 1024
+export const maxBody = 128 * 1024
 /** Bodies are JSON. These types are taken for it too: what clients send when nobody gave them a type (curl's default). */
 const jsonTypes = new Set(["", "application/json", "application/x-www-form-urlencoded", "text/plain"])
 
@@ -52,14 +53,26 @@ const withBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServ
   return Option.isSome(text) ? json : yield* tooLarge
 }, Effect.provideService(HttpServerRequest.MaxBodySize, BigInt(maxBody)))
 
+/** The answer where no route has this method and path. */
+const notServed = Effect.fnUntraced(function*(method: string, url: string) {
+  const allow = Methods.allowedAt(url)
+  if (allow === undefined) {
+    const detail = `${method} ${url} is not served; /docs shows what is`
+    return yield* HttpServerRespondable.toResponse(new Problems.RouteNotFound({ detail }))
+  }
+  if (method === "OPTIONS") return HttpServerResponse.empty({ status: 204, headers: { allow } })
+  const detail = `${method} is not served at this path, ${allow} are; /docs shows what they do`
+  const problem = yield* HttpServerRespondable.toResponse(new Problems.MethodNotAllowed({ detail }))
+  return HttpServerResponse.setHeader(problem, "allow", allow)
+})
+
 /** Every failure that the routes left, and every defect, as a problem. */
 const toProblem = Effect.fnUntraced(function*(cause: Cause.Cause<unknown>) {
   const failure = Cause.squash(cause)
   if (Problems.isProblem(failure)) return yield* HttpServerRespondable.toResponse(failure)
   const { method, url } = yield* HttpServerRequest.HttpServerRequest
   if (failure instanceof HttpServerError.HttpServerError && failure.reason._tag === "RouteNotFound") {
-    const detail = `${method} ${url} is not served; /docs shows what is`
-    return yield* HttpServerRespondable.toResponse(new Problems.RouteNotFound({ detail }))
+    return yield* notServed(method, url)
   }
   if (!Cause.hasInterruptsOnly(cause)) yield* Effect.logError("request failed", cause)
   const detail = "This is a defect of the gateway; its log has the cause"

@@ -10,6 +10,7 @@ import { Front } from "./Front.ts"
 import { HealthHttp } from "./HealthHttp.ts"
 import { JobsHttp } from "./JobsHttp.ts"
 import * as LocalCaller from "./LocalCaller.ts"
+import { SystemHttp } from "./SystemHttp.ts"
 
 /** The page talks to this gateway alone: no fonts from elsewhere, nothing of its maker's cloud. */
 const docs = {
@@ -27,6 +28,6 @@ export const routes = Layer.mergeAll(
   Front,
   Edge
 ).pipe(
-  Layer.provide([BucketsHttp, JobsHttp, EventsHttp, DeadLettersHttp, HealthHttp]),
+  Layer.provide([BucketsHttp, JobsHttp, EventsHttp, DeadLettersHttp, SystemHttp, HealthHttp]),
   Layer.provide([ValidationHttp, LocalCaller.layer])
 )

@@ -4,12 +4,20 @@ import * as IdempotencyKey from "@akave-async/domain/IdempotencyKey"
 import * as Job from "@akave-async/domain/Job"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { execute, unused } from "@akave-async/eventing/IdempotencyKeyEvents"
+import { Failpoint } from "@akave-async/platform/Failpoint"
 import { Context, Effect, Layer } from "effect"
 import { createHash } from "node:crypto"
 import { v7 as uuidv7 } from "uuid"
 
 /** What is asked for: an operation, and what it is asked with as plain JSON whose fields have an order. */
 export type Asked = readonly [operation: string, request: unknown]
+
+/** The id of one of many jobs that a request becomes, all of which follow from the first use of its key. */
+export const nthOf = (jobId: Job.Id, n: number): Job.Id => {
+  const bits = hashOf(`${jobId}.${n}`)
+  // The time of the request, and 74 other bits that are as good as random (RFC 9562, section 5.7).
+  return Job.Id.make(`${jobId.slice(0, 14)}7${bits.slice(0, 3)}-a${bits.slice(3, 6)}-${bits.slice(6, 18)}`)
+}
 
 export class IdempotencyKeys extends Context.Service<IdempotencyKeys, {
   /**
@@ -26,6 +34,7 @@ export class IdempotencyKeys extends Context.Service<IdempotencyKeys, {
     IdempotencyKeys,
     Effect.gen(function*() {
       const log = yield* EventLog
+      const failpoint = yield* Failpoint
       const jobFor = Effect.fn("IdempotencyKeys.jobFor")(
         function*({ account, traceparent }: Caller["Service"], key: string | undefined, asked: Asked) {
           const jobId = Job.Id.make(uuidv7())
@@ -35,6 +44,7 @@ export class IdempotencyKeys extends Context.Service<IdempotencyKeys, {
             source: "/akave/gateway",
             traceparent
           })
+          yield* failpoint.hit("key-used")
           return state?.jobId ?? jobId
         }
       )

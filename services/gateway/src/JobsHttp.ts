@@ -2,12 +2,14 @@
 import { Api } from "@akave-async/api/Api"
 import { Caller } from "@akave-async/api/Caller"
 import * as Problems from "@akave-async/api/Problems"
+import { jobResource } from "@akave-async/api/Resources"
 import type * as Job from "@akave-async/domain/Job"
 import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Answers from "./Answers.ts"
 import { Buckets } from "./Buckets.ts"
 import { Jobs } from "./Jobs.ts"
+import { ReadModel } from "./ReadModel.ts"
 import { logUnavailable, lookupFailures } from "./Unavailable.ts"
 
 /** A job of the caller. */
@@ -49,7 +51,13 @@ export const JobsHttp = HttpApiBuilder.group(
     const buckets = yield* Buckets
     const context = yield* Effect.context<Jobs>()
 
+    const readModel = yield* ReadModel
+
     return handlers.handleAll({
+      list: Effect.fnUntraced(function*({ query }) {
+        const page = yield* readModel.jobs(yield* Caller, query)
+        return { jobs: page.map(jobResource), next: page.length < query.limit ? null : page.at(-1)?.id ?? null }
+      }, Effect.catchTags({ SqlError: lookupFailures.SqlError })),
       get: (request) => Effect.provideContext(getJob(request), context),
       cancel: Effect.fnUntraced(
         function*({ params }) {

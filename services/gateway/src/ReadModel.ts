@@ -1,6 +1,7 @@
 /** Queries on the tables that the projector keeps. */
 import type { Caller } from "@akave-async/api/Caller"
 import * as Resources from "@akave-async/api/Resources"
+import { Stats } from "@akave-async/api/System"
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
@@ -10,7 +11,7 @@ import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { readModelTable } from "@akave-async/platform/Postgres"
 import * as Retry from "@akave-async/platform/Retry"
 import { bucketId } from "@akave-async/sdk/Buckets"
-import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import { Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 
 /** A query without an answer is given up after this. */
@@ -42,6 +43,17 @@ export interface Page {
   readonly limit: number
 }
 
+export interface JobQuery {
+  readonly status?: Job.Status
+  readonly operation?: string
+  readonly bucket?: string
+  readonly prefix?: string
+  readonly since?: DateTime.Utc
+  readonly until?: DateTime.Utc
+  readonly after?: Job.Id
+  readonly limit: number
+}
+
 export interface DeadLetterQuery extends Resources.DeadLetterFilter {
   readonly status: DeadLetter.Status
   readonly after?: DeadLetter.Sequence
@@ -56,6 +68,10 @@ export class ReadModel extends Context.Service<ReadModel, {
   job(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, LookupError>
   /** A job of the caller, as far as the read model has come. */
   storedJob(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, SqlError.SqlError>
+  /** Jobs of the caller before this one, the latest first. */
+  jobs(caller: By, query: JobQuery): Effect.Effect<ReadonlyArray<Bucket.BucketJob>, SqlError.SqlError>
+  /** How the caller's jobs got on that were asked for within this time. */
+  stats(caller: By, minutes: number): Effect.Effect<Stats["operations"], SqlError.SqlError>
   /** A bucket of the caller. None is as certain as for {@link job}. */
   bucket(caller: By, name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets of the caller after a name, by name. */
@@ -111,6 +127,47 @@ export class ReadModel extends Context.Service<ReadModel, {
         }), inTime)
       const job = (caller: By, id: Job.Id) => certain(storedJob(caller, id))
 
+      const jobs = Effect.fn("ReadModel.jobs")(function*({ owner }: By, query: JobQuery) {
+        const { after, bucket, limit, operation, prefix, since, status, until } = query
+        const rows = yield* sql<{ job: unknown }>`
+          select job from ${table("bucket_jobs")} where ${
+          sql.and([
+            sql`lower(owner) = ${owner.toLowerCase()}`,
+            ...after === undefined ? [] : [sql`id < ${after}`],
+            ...status === undefined ? [] : [sql`status = ${status}`],
+            ...operation === undefined ? [] : [sql`operation = ${operation}`],
+            ...bucket === undefined ? [] : [sql`bucket_name = ${bucket}`],
+            // A prefix has no character that `like` gives a meaning to.
+            ...prefix === undefined ? [] : [sql`bucket_name like ${`${prefix}%`}`],
+            ...since === undefined ? [] : [sql`created_at >= ${DateTime.formatIso(since)}::timestamptz`],
+            ...until === undefined ? [] : [sql`created_at < ${DateTime.formatIso(until)}::timestamptz`]
+          ])
+        } order by id desc limit ${limit}`
+        return yield* Effect.orDie(decodeJobs(rows.map(({ job }) => job)))
+      }, inTime)
+
+      const stats = Effect.fn("ReadModel.stats")(function*({ owner }: By, minutes: number) {
+        const rows = yield* sql`
+          select operation, requested, completed, failed, cancelled,
+            completed::float8 / nullif(completed + failed, 0) as success_share,
+            requested::float8 / ${minutes}::float8 as requested_per_minute,
+            case when completed > 0 then jsonb_build_object('mean', mean, 'p95', p95) end as seconds_to_completion
+          from (
+            select operation, count(*)::int as requested,
+              count(*) filter (where status = 'completed')::int as completed,
+              count(*) filter (where status = 'failed')::int as failed,
+              count(*) filter (where status = 'cancelled')::int as cancelled,
+              avg(seconds) filter (where status = 'completed') as mean,
+              percentile_cont(0.95) within group (order by seconds) filter (where status = 'completed') as p95
+            from (
+              select operation, status, extract(epoch from updated_at - created_at)::float8 as seconds
+              from ${table("bucket_jobs")}
+              where lower(owner) = ${owner.toLowerCase()} and created_at > now() - make_interval(mins => ${minutes})
+            ) as job group by operation
+          ) as counted order by operation`
+        return yield* Effect.orDie(decodeStats(rows))
+      }, inTime)
+
       const bucket = Effect.fn("ReadModel.bucket")(({ owner }: By, name: BucketName) =>
         certain(Effect.gen(function*() {
           const rows = yield* sql`
@@ -152,7 +209,18 @@ export class ReadModel extends Context.Service<ReadModel, {
         inTime
       )
 
-      return ReadModel.of({ job, storedJob, bucket, buckets, deadLetter, deadLetters, caughtUp, checkpoint })
+      return ReadModel.of({
+        job,
+        storedJob,
+        jobs,
+        stats,
+        bucket,
+        buckets,
+        deadLetter,
+        deadLetters,
+        caughtUp,
+        checkpoint
+      })
     })
   )
 }
@@ -161,6 +229,8 @@ export class ReadModel extends Context.Service<ReadModel, {
 const catchUp = Retry.within("2 seconds", "20 millis")
 
 const decodeJob = Schema.decodeUnknownEffect(Schema.toCodecJson(Bucket.BucketJob))
+const decodeJobs = Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson(Bucket.BucketJob)))
+const decodeStats = Schema.decodeUnknownEffect(Stats.fields.operations)
 const decodeLetters = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ letter: Schema.toCodecJson(DeadLetter.DeadLetter) }))
 )

@@ -34,7 +34,8 @@ Service.main(
     Layer.provide(Health.layer),
     Layer.provide(DeadLetters.layer),
     Layer.provide([Buckets.layer, Jobs.layer]),
-    Layer.provide([ReadModel.layer, Tail.layer, IdempotencyKeys.layer, Failpoint.layerConfig]),
+    Layer.provide([ReadModel.layer, Tail.layer, IdempotencyKeys.layer]),
+    Layer.provide(Failpoint.layerConfig),
     Layer.provide([
       EventLogJetStream.layerConfig,
       Postgres.layerConfig(queryPatience),

@@ -110,6 +110,13 @@ const bucketsOfOwner = Effect.gen(function*() {
   yield* sql`create index buckets_owner on ${table("buckets")} (lower(owner), name)`
 })
 
+/** Jobs are listed by their owner, the latest first. */
+const jobsOfOwner = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  yield* sql`create index bucket_jobs_owner on ${table("bucket_jobs")} (lower(owner), id)`
+})
+
 /** The migrator says which migration failed, and the database's error within says why. */
 const reasonOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "for an unknown reason"
@@ -137,7 +144,8 @@ export const migrate = Effect.gen(function*() {
           "0001_read_model": readModel,
           "0002_dead_letters": deadLetters,
           "0003_jobs_of_all_kinds": jobsOfAllKinds,
-          "0004_buckets_of_owner": bucketsOfOwner
+          "0004_buckets_of_owner": bucketsOfOwner,
+          "0005_jobs_of_owner": jobsOfOwner
         },
         (migration) => Effect.provideService(migration, ReadModelSchema, schema)
       )

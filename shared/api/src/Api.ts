@@ -18,6 +18,8 @@ import { EventPage, EventResource, Sequence } from "./Events.ts"
 import * as Examples from "./Examples.ts"
 import * as Problems from "./Problems.ts"
 import {
+  BatchRequest,
+  BatchResult,
   BucketPage,
   BucketRequest,
   BucketResource,
@@ -26,21 +28,29 @@ import {
   deadLetterQuery,
   DeadLetterResource,
   IdempotencyKey,
+  JobPage,
+  jobQuery,
   JobResource,
   Readiness,
   Redriven,
   RedriveRequest
 } from "./Resources.ts"
+import { Capabilities, Stats, statsQuery } from "./System.ts"
 
 /** Turns a request that does not decode into {@link Problems.InvalidRequest}, with the path of each wrong value. */
 export class Validation extends HttpApiMiddleware.Service<Validation>()("@akave-async/api/Validation", {
   error: [Problems.InvalidRequest, Problems.InternalError]
 }) {}
 
+/** Of this release. */
+export const version = "0.1.0"
+
+/** The largest page. */
+export const maxPage = 1_000
 const page = {
   /** Where the page starts: `next` of the page before. */
   after: Schema.optionalKey(Comparable),
-  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 })).pipe(
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxPage })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(100))
   )
 }
@@ -97,6 +107,17 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
       Problems.EventLogUnavailable
     ]
   }).annotate(OpenApi.Summary, "Ask for a bucket; answers at once with the job that creates it"),
+  HttpApiEndpoint.post("createAll", "/buckets/batch", {
+    headers: { "idempotency-key": asking["idempotency-key"] },
+    payload: BatchRequest,
+    success: BatchResult,
+    error: [
+      Problems.IdempotencyKeyReused,
+      Problems.BodyTooLarge,
+      Problems.UnsupportedMediaType,
+      Problems.EventLogUnavailable
+    ]
+  }).annotate(OpenApi.Summary, "Ask for up to 1,000 buckets; answers with one answer for each name"),
   HttpApiEndpoint.get("list", "/buckets", { query: page, success: BucketPage, error: [Problems.ReadModelUnavailable] })
     .annotate(OpenApi.Summary, "The buckets on chain, by name"),
   HttpApiEndpoint.get("get", "/buckets/:name", {
@@ -120,6 +141,11 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
 ).middleware(Validation).middleware(Identification) {}
 
 export class JobsGroup extends HttpApiGroup.make("jobs").add(
+  HttpApiEndpoint.get("list", "/jobs", {
+    query: { ...jobQuery, ...page, after: Schema.optionalKey(Job.Id) },
+    success: JobPage,
+    error: [Problems.ReadModelUnavailable]
+  }).annotate(OpenApi.Summary, "Jobs, the latest first"),
   HttpApiEndpoint.get("get", "/jobs/:job_id", getJob).annotate(OpenApi.Summary, "A job"),
   HttpApiEndpoint.delete("cancel", "/jobs/:job_id", {
     params: jobParams,
@@ -176,6 +202,18 @@ export class DeadLettersGroup extends HttpApiGroup.make("deadLetters").add(
   }).annotate(OpenApi.Summary, "Have all dead letters processed again that a filter names, at most 1,000 at a time")
 ).middleware(Validation).middleware(Identification) {}
 
+export class SystemGroup extends HttpApiGroup.make("system").add(
+  HttpApiEndpoint.get("capabilities", "/capabilities", {
+    headers: { "if-none-match": Schema.optionalKey(Schema.String) },
+    success: [HttpApiSchema.WithHeaders(Capabilities, { etag }), HttpApiSchema.Empty(304)]
+  }).annotate(OpenApi.Summary, "What the gateway can do: operations with their inputs, limits, error categories"),
+  HttpApiEndpoint.get("stats", "/stats", {
+    query: { minutes: statsQuery.minutes.pipe(Schema.withDecodingDefaultKey(Effect.succeed(60))) },
+    success: Stats,
+    error: [Problems.ReadModelUnavailable]
+  }).annotate(OpenApi.Summary, "How the jobs of the last minutes got on, by operation")
+).middleware(Validation).middleware(Identification) {}
+
 export class HealthGroup extends HttpApiGroup.make("health").add(
   HttpApiEndpoint.get("live", "/health", { success: Schema.Struct({ status: Schema.Literal("ok") }) })
     .annotate(OpenApi.Summary, "Whether the gateway runs"),
@@ -185,9 +223,9 @@ export class HealthGroup extends HttpApiGroup.make("health").add(
 ) {}
 
 export class Api
-  extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, EventsGroup, DeadLettersGroup, HealthGroup)
+  extends HttpApi.make("gateway").add(BucketsGroup, JobsGroup, EventsGroup, DeadLettersGroup, SystemGroup, HealthGroup)
     .annotate(OpenApi.Title, "Akave Async Gateway")
-    .annotate(OpenApi.Version, "0.1.0")
+    .annotate(OpenApi.Version, version)
     .annotate(OpenApi.License, { name: "Apache-2.0" })
     .annotate(OpenApi.Transform, Examples.add)
     // A misspelt field must not be passed over in silence, and one answer names all that is wrong.

@@ -7,16 +7,20 @@ import { DateTime, Schema } from "effect"
 import { EventPage, EventResource } from "./Events.ts"
 import * as Problems from "./Problems.ts"
 import {
+  BatchRequest,
+  BatchResult,
   BucketPage,
   BucketRequest,
   BucketResource,
   DeadLetterPage,
   DeadLetterResource,
+  JobPage,
   JobResource,
   Readiness,
   Redriven,
   RedriveRequest
 } from "./Resources.ts"
+import { Capabilities, Stats } from "./System.ts"
 
 const encode = <S extends Schema.ConstraintEncoder<unknown>>(schema: S, value: S["Type"]): unknown =>
   Schema.encodeSync(Schema.toCodecJson(schema))(value)
@@ -116,6 +120,60 @@ const readiness: typeof Readiness.Type = {
   projection_lag_ms: 0
 }
 
+const capabilities: Capabilities = {
+  version: "0.1.0",
+  operations: [{
+    operation: "bucket.create",
+    method: "POST",
+    path: "/buckets",
+    input: { type: "object", properties: { name: { type: "string" } }, required: ["name"] }
+  }],
+  limits: {
+    body_bytes: 131_072,
+    batch_names: 1_000,
+    page_size: 1_000,
+    wait_seconds: 60,
+    idempotency_key_characters: 255
+  },
+  error_categories: [...Job.ErrorCategory.literals],
+  signing_schemes: [],
+  durability: "nats-server 2.12.1, fsync every 2m"
+}
+const stats: Stats = {
+  window_minutes: 60,
+  operations: [{
+    operation: "bucket.create",
+    requested: 120,
+    completed: 117,
+    failed: 1,
+    cancelled: 0,
+    success_share: 117 / 118,
+    requested_per_minute: 2,
+    seconds_to_completion: { mean: 1.3, p95: 2.1 }
+  }],
+  executors: 3
+}
+const batch: BatchResult = {
+  accepted: 1,
+  refused: 1,
+  answers: [
+    { name, status: 202, job: queued, problem: null },
+    {
+      name: "No-Bucket",
+      status: 400,
+      job: null,
+      problem: new Problems.InvalidRequest({
+        detail: "a bucket name has only lower-case letters a-z, digits, dots and hyphens",
+        errors: [{
+          path: ["names", 1],
+          message: "a bucket name has only lower-case letters a-z, digits, dots and hyphens"
+        }]
+      })
+    }
+  ]
+}
+const frame = `id: ${requested.sequence}\ndata: ${JSON.stringify(encode(EventResource, requested))}\n\n`
+
 type Examples = Readonly<Record<string, unknown>>
 
 const problems: ReadonlyArray<Problems.Problem> = [
@@ -123,8 +181,9 @@ const problems: ReadonlyArray<Problems.Problem> = [
     detail: "body.name: Missing key",
     errors: [{ path: ["name"], message: "Missing key" }]
   }),
-  new Problems.BodyTooLarge({ detail: "Send at most 65536 bytes" }),
+  new Problems.BodyTooLarge({ detail: "Send at most 131072 bytes" }),
   new Problems.UnsupportedMediaType({ detail: "Send the body as application/json, not as text/xml" }),
+  new Problems.MethodNotAllowed({ detail: "PUT is not served at this path; /docs shows what is" }),
   new Problems.BucketExists({
     detail: `Bucket ${name} was created by job ${jobId}`,
     job_id: jobId,
@@ -154,6 +213,11 @@ const bySchema: Readonly<Record<string, Examples>> = {
     failed: encode(JobResource, failed)
   },
   BucketRequest: { bucket: encode(BucketRequest, { name }) },
+  BatchRequest: { buckets: encode(BatchRequest, { names: [name, "No-Bucket"] }) },
+  BatchResult: { some: encode(BatchResult, batch) },
+  JobPage: { page: encode(JobPage, { jobs: [completed], next: null }) },
+  Capabilities: { devnet: encode(Capabilities, capabilities) },
+  Stats: { hour: encode(Stats, stats) },
   Bucket: { bucket: encode(BucketResource, bucket) },
   BucketPage: { page: encode(BucketPage, { buckets: [bucket], next: null }) },
   DeadLetter: { dead: encode(DeadLetterResource, dead) },
@@ -170,8 +234,6 @@ const bySchema: Readonly<Record<string, Examples>> = {
     problems.map((problem) => [`${problem._tag}Encoded`, { [problem.code]: Problems.toJson(problem) }])
   )
 }
-
-const frame = `id: ${requested.sequence}\ndata: ${JSON.stringify(encode(EventResource, requested))}\n\n`
 
 /** Where an answer is not shown by any example of its schema: by operation and status. */
 const byAnswer: Readonly<Record<string, Examples>> = {

@@ -28,7 +28,7 @@ export class BodyTooLarge extends problem<BodyTooLarge>()(
   "BodyTooLarge",
   "body_too_large",
   413,
-  "The body is larger than 64 KiB"
+  "The body is larger than 128 KiB"
 ) {}
 export class UnsupportedMediaType extends problem<UnsupportedMediaType>()(
   "UnsupportedMediaType",
@@ -41,6 +41,12 @@ export class RouteNotFound extends problem<RouteNotFound>()(
   "route_not_found",
   404,
   "There is nothing at this path"
+) {}
+export class MethodNotAllowed extends problem<MethodNotAllowed>()(
+  "MethodNotAllowed",
+  "method_not_allowed",
+  405,
+  "The path does not answer this method"
 ) {}
 /** `job_id` is the job that created it. */
 export class BucketExists extends problem<BucketExists>()(
@@ -113,6 +119,7 @@ const problems = [
   BodyTooLarge,
   UnsupportedMediaType,
   RouteNotFound,
+  MethodNotAllowed,
   BucketExists,
   BucketBusy,
   BucketNotFound,

@@ -5,6 +5,7 @@ import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { Effect, Schema, Struct } from "effect"
+import * as Problems from "./Problems.ts"
 
 /** What the result of an operation on a bucket holds of its own, and how it is shown. */
 const ofBucket = {
@@ -29,9 +30,11 @@ const resultOf = <Of extends Name>(operation: Of) =>
     adopted: Schema.Boolean
   })
 
+export const Operation = Schema.Literals(names)
+
 export const JobResource = Schema.Struct({
   job_id: Job.Id,
-  operation: Schema.Literals(names),
+  operation: Operation,
   bucket_name: Schema.String,
   owner: Address,
   status: Job.Status,
@@ -66,6 +69,31 @@ export const jobResource = (job: Bucket.BucketJob): JobResource => ({
   updated_at: job.updatedAt
 })
 
+export const JobPage = Schema.Struct({
+  jobs: Schema.Array(JobResource),
+  /** Give it as `after` to get the next page; null on the last one. */
+  next: Schema.NullOr(Job.Id)
+}).annotate({ identifier: "JobPage" })
+
+/** Which jobs are meant; all that is given must hold. */
+export const jobQuery = {
+  status: Schema.optionalKey(Job.Status),
+  operation: Schema.optionalKey(Operation),
+  /** The name of the bucket that the job works on. */
+  bucket: Schema.optionalKey(BucketName),
+  /** What the name of that bucket begins with. */
+  prefix: Schema.optionalKey(
+    Schema.String.check(
+      Schema.isPattern(/^[a-z0-9.-]{1,63}$/, { message: "1 to 63 lower-case letters a-z, digits, dots and hyphens" })
+    )
+  ),
+  /** When the job was created: from this time on, and before that one. */
+  since: Schema.optionalKey(Schema.DateTimeUtc),
+  until: Schema.optionalKey(Schema.DateTimeUtc)
+}
+
+/** Characters of the longest idempotency key. */
+export const maxIdempotencyKey = 255
 /** Names a request, so that it can be sent again without being done twice. */
 export const IdempotencyKey = Schema.String.check(
   Schema.isPattern(/^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/, {
@@ -79,6 +107,39 @@ export const IdempotencyKey = Schema.String.check(
 export const BucketRequest = Schema.Struct({
   name: BucketName
 }).annotate({ identifier: "BucketRequest" })
+
+/** The most names that one batch asks for. */
+export const maxBatch = 1_000
+
+export const BatchRequest = Schema.Struct({
+  /** Each is judged on its own: one that breaks a rule harms no other. */
+  names: Schema.Array(Schema.String).check(
+    Schema.isBetweenLength(1, maxBatch, { message: `1 to ${maxBatch} names` })
+  )
+}).annotate({ identifier: "BatchRequest" })
+
+export const BatchAnswer = Schema.Struct({
+  name: Schema.String,
+  /** What a request for this bucket alone would have been answered with. */
+  status: Schema.Literals([202, 400, 409, 503]),
+  job: Schema.NullOr(JobResource),
+  problem: Schema.NullOr(
+    Schema.Union([
+      Problems.InvalidRequest,
+      Problems.BucketExists,
+      Problems.BucketBusy,
+      Problems.EventLogUnavailable
+    ])
+  )
+}).annotate({ identifier: "BatchAnswer" })
+
+export const BatchResult = Schema.Struct({
+  accepted: Schema.Natural,
+  refused: Schema.Natural,
+  /** One for each name, in their order. */
+  answers: Schema.Array(BatchAnswer)
+}).annotate({ identifier: "BatchResult" })
+export type BatchResult = typeof BatchResult.Type
 
 export const BucketResource = Schema.Struct({
   name: Schema.String,

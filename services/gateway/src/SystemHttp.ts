@@ -1,0 +1,76 @@
+/** The routes that are about the gateway itself. */
+import { Api, maxPage, version } from "@akave-async/api/Api"
+import { Caller } from "@akave-async/api/Caller"
+import * as Resources from "@akave-async/api/Resources"
+import { Capabilities } from "@akave-async/api/System"
+import * as Bucket from "@akave-async/domain/Bucket"
+import * as Job from "@akave-async/domain/Job"
+import * as LaneReports from "@akave-async/eventing/LaneReports"
+import { durabilityConfig, Nats } from "@akave-async/platform/Nats"
+import { Effect, Schema, Struct } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { createHash } from "node:crypto"
+import * as Answers from "./Answers.ts"
+import { maxBody } from "./Edge.ts"
+import { ReadModel } from "./ReadModel.ts"
+import { lookupFailures } from "./Unavailable.ts"
+
+/** How each operation is asked for. */
+const asked: Readonly<Record<keyof typeof Bucket.operations, { readonly method: string; readonly path: string }>> = {
+  "bucket.create": { method: "POST", path: "/buckets" },
+  "bucket.delete": { method: "DELETE", path: "/buckets/{name}" }
+}
+
+const capabilities = {
+  version,
+  operations: Struct.keys(asked).map((operation) => ({
+    operation,
+    ...asked[operation],
+    input: Schema.toJsonSchemaDocument(Schema.Struct(Bucket.operations[operation].request)).schema as Schema.Json
+  })),
+  limits: {
+    body_bytes: maxBody,
+    batch_names: Resources.maxBatch,
+    page_size: maxPage,
+    wait_seconds: Answers.maxWait,
+    idempotency_key_characters: Resources.maxIdempotencyKey
+  },
+  error_categories: Job.ErrorCategory.literals,
+  signing_schemes: []
+}
+const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Capabilities)))
+
+export const SystemHttp = HttpApiBuilder.group(
+  Api,
+  "system",
+  Effect.fnUntraced(function*(handlers) {
+    const readModel = yield* ReadModel
+    const durability = yield* durabilityConfig
+    const nats = yield* Nats
+
+    return handlers.handleAll({
+      capabilities: Effect.fnUntraced(function*({ headers }) {
+        const text = encode({ ...capabilities, durability: yield* durability })
+        const etag = `"${createHash("sha256").update(text).digest("hex").slice(0, 32)}"`
+        return Answers.names(headers["if-none-match"], etag)
+          ? HttpServerResponse.empty({ status: 304, headers: { etag } })
+          : HttpServerResponse.text(text, { contentType: "application/json", headers: { etag } })
+      }),
+      stats: Effect.fnUntraced(function*({ query: { minutes } }) {
+        const caller = yield* Caller
+        const executors = LaneReports.ask.pipe(
+          Effect.map((reports) =>
+            reports.filter(({ owner }) => owner.toLowerCase() === caller.owner.toLowerCase()).length
+          ),
+          Effect.provideService(Nats, nats),
+          Effect.orElseSucceed(() => null)
+        )
+        const [operations, alive] = yield* Effect.all([readModel.stats(caller, minutes), executors], {
+          concurrency: "unbounded"
+        })
+        return { window_minutes: minutes, operations, executors: alive }
+      }, Effect.catchTags({ SqlError: lookupFailures.SqlError }))
+    })
+  })
+)
