@@ -58,7 +58,7 @@ it.live("while Postgres is frozen, reads are answered with 503 in time, writes a
     const { jobId, name } = yield* creates(gateway)
     yield* stack.postgres.kill("SIGSTOP")
     const unknown = "019845e1-682f-7b02-a706-3b2422d13aec"
-    const paths = [`buckets`, `buckets/${name}`, `jobs/${jobId}`, `jobs/${unknown}`, `dead-letters`, `dead-letters/1`]
+    const paths = [`buckets`, `buckets/${name}`, `jobs`, `stats`, `jobs/${unknown}`, `dead-letters`, `dead-letters/1`]
     // More at once than there are connections.
     yield* Effect.forEach([...paths, ...paths, ...paths], (path) =>
       Effect.gen(function*() {
@@ -69,6 +69,8 @@ it.live("while Postgres is frozen, reads are answered with 503 in time, writes a
         assert.strictEqual(headers.get("retry-after"), "1")
         assert.notInclude(JSON.stringify(body), "127.0.0.1")
       }), { concurrency: "unbounded" })
+    // A job that the gateway remembers.
+    assert.strictEqual((yield* request(`${gateway}/jobs/${jobId}`)).body.status, "completed")
     const { body: ready } = yield* request(`${gateway}/health/ready`)
     assert.isFalse(ready.read_model.ready)
     const later = yield* createBucket(gateway, freshName())

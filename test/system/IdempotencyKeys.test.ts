@@ -46,6 +46,7 @@ describe("an idempotency key", () => {
       yield* ended(stack.gatewayUrl, jobOf(first))
 
       const third = yield* create(other(), key, name)
+      assert.strictEqual(third.status, 202)
       assert.deepInclude(third.body, { job_id: jobOf(first), status: "completed" })
       const remove = (gateway: string) => request(`${gateway}/buckets/${name}`, withKey(deletionKey, "DELETE"))
       const deletion = yield* remove(stack.gatewayUrl)

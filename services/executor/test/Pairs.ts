@@ -51,7 +51,7 @@ const name = "pair"
 export const subject = (owner: Address, bucket: BucketName.BucketName): string =>
   `${name}.${owner.toLowerCase()}.${BucketName.toToken(bucket)}`
 
-export const kind = Kind.withJobs(name, aggregate, {
+export const kind = Kind.withJobs(name, ["owner", "pair"], aggregate, {
   onJob,
   stepOf,
   schema: Job.schema(operations),

@@ -43,16 +43,17 @@ export const waitOf = (prefer: string | undefined): number | undefined => {
 }
 
 /**
- * The answer to a request that was stored. The status is 202 while the job is under way, 201 once it has created
- * what is then at `created`, and 200 where it has ended in another way.
+ * The answer to a request that was stored: 202, and where it has waited for the end of its job 201 if that has created what is
+ * then at `created`, and 200 with any other end.
  */
 export const accepted = (
   current: Current,
   { created, waited }: { readonly created: string | undefined; readonly waited: number | undefined }
 ): HttpServerResponse.HttpServerResponse => {
-  const isCreated = created !== undefined && current.job.status === "completed"
+  const hasEnded = waited !== undefined && Job.isTerminal(current.job.status)
+  const isCreated = hasEnded && created !== undefined && current.job.status === "completed"
   return job(current, {
-    status: isCreated ? 201 : Job.isTerminal(current.job.status) ? 200 : 202,
+    status: isCreated ? 201 : hasEnded ? 200 : 202,
     headers: {
       location: isCreated ? created : `/jobs/${current.job.id}`,
       ...(waited === undefined ? {} : { "preference-applied": `wait=${waited}` })

@@ -1,5 +1,5 @@
 /** What every request goes through: its body within a limit, its trace, and every failure as a problem. */
-import { Validation } from "@akave-async/api/Api"
+import { Validation } from "@akave-async/api/Conventions"
 import * as Problems from "@akave-async/api/Problems"
 import { Cause, Effect, Option, SchemaIssue, type Types } from "effect"
 import {

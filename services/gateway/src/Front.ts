@@ -5,6 +5,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 const links = {
   docs: "/docs",
   openapi: "/openapi.json",
+  asyncapi: "/asyncapi.json",
   health: "/health",
   ready: "/health/ready"
 }
@@ -21,6 +22,7 @@ const front = HttpServerResponse.html(`<!doctype html>
     <ul>
       <li><a href="${links.docs}">The API</a>, with every route, body and problem</li>
       <li><a href="${links.openapi}">The same as OpenAPI 3.1</a></li>
+      <li><a href="${links.asyncapi}">The events</a>, as AsyncAPI 3</li>
       <li><a href="${links.ready}">Whether its parts are there</a>, and <a href="${links.health}">whether it runs</a></li>
     </ul>
     <p>The guide to it is <code>docs/http-api.md</code> in the repository.</p>

@@ -2,6 +2,7 @@
 import { Api } from "@akave-async/api/Api"
 import { Layer } from "effect"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { AsyncApiHttp } from "./AsyncApiHttp.ts"
 import { BucketsHttp } from "./BucketsHttp.ts"
 import { DeadLettersHttp } from "./DeadLettersHttp.ts"
 import { Edge, ValidationHttp } from "./Edge.ts"
@@ -25,6 +26,7 @@ const docs = {
 export const routes = Layer.mergeAll(
   HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }),
   HttpApiScalar.layer(Api, { path: "/docs", scalar: docs }),
+  AsyncApiHttp,
   Front,
   Edge
 ).pipe(

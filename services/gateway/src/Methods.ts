@@ -11,7 +11,10 @@ interface Route {
 const segmentsOf = (path: string): ReadonlyArray<string> => path.split("/").slice(1)
 
 /** The paths that are served beside the API. */
-const others = ["/", "/docs", "/openapi.json"].map((path): Route => ({ segments: segmentsOf(path), method: "GET" }))
+const others = ["/", "/docs", "/openapi.json", "/asyncapi.json"].map((path): Route => ({
+  segments: segmentsOf(path),
+  method: "GET"
+}))
 
 const routes: ReadonlyArray<Route> = (() => {
   const found: Array<Route> = [...others]

@@ -1,6 +1,7 @@
 /** The routes that are about the gateway itself. */
-import { Api, maxPage, version } from "@akave-async/api/Api"
+import { Api, version } from "@akave-async/api/Api"
 import { Caller } from "@akave-async/api/Caller"
+import { maxPage } from "@akave-async/api/Conventions"
 import * as Resources from "@akave-async/api/Resources"
 import { Capabilities } from "@akave-async/api/System"
 import * as Bucket from "@akave-async/domain/Bucket"

@@ -16,7 +16,7 @@ export const EventResource = Schema.Struct({
   time: Schema.optionalKey(Schema.DateTimeUtc),
   datacontenttype: Schema.Literal("application/json"),
   /** The event's place in the log. */
-  sequence: Schema.String.check(Schema.isPattern(/^[1-9][0-9]*$/)),
+  sequence: Schema.String.check(Schema.isPattern(/^[1-9][0-9]*$/u)),
   /** The job that it belongs to. */
   correlationid: Schema.optionalKey(Job.Id),
   /** The event that it directly follows from. */

@@ -5,6 +5,7 @@ import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum
 import * as Job from "@akave-async/domain/Job"
 import { DateTime, Schema } from "effect"
 import { EventPage, EventResource } from "./Events.ts"
+import { isObject, type Json, objectAt } from "./JsonObject.ts"
 import * as Problems from "./Problems.ts"
 import {
   BatchRequest,
@@ -247,15 +248,7 @@ const byAnswer: Readonly<Record<string, Examples>> = {
   "health.live 200": { up: { status: "ok" } }
 }
 
-const Media = Schema.Record(Schema.String, Schema.Unknown)
-const isObject = Schema.is(Media)
-const objectAt = (value: unknown, ...path: ReadonlyArray<string>): typeof Media.Type =>
-  path.reduce<typeof Media.Type>((object, key) => {
-    const next = object[key]
-    return isObject(next) ? next : {}
-  }, isObject(value) ? value : {})
-
-const namesOf = (schema: typeof Media.Type): ReadonlyArray<string> => {
+const namesOf = (schema: Json): ReadonlyArray<string> => {
   const { $ref, anyOf } = schema
   if (typeof $ref === "string") return [$ref.slice($ref.lastIndexOf("/") + 1)]
   return Array.isArray(anyOf) ? anyOf.flatMap((one) => isObject(one) ? namesOf(one) : []) : []

@@ -84,7 +84,7 @@ export const jobQuery = {
   /** What the name of that bucket begins with. */
   prefix: Schema.optionalKey(
     Schema.String.check(
-      Schema.isPattern(/^[a-z0-9.-]{1,63}$/, { message: "1 to 63 lower-case letters a-z, digits, dots and hyphens" })
+      Schema.isPattern(/^[a-z0-9.-]{1,63}$/u, { message: "1 to 63 lower-case letters a-z, digits, dots and hyphens" })
     )
   ),
   /** When the job was created: from this time on, and before that one. */
@@ -96,7 +96,7 @@ export const jobQuery = {
 export const maxIdempotencyKey = 255
 /** Names a request, so that it can be sent again without being done twice. */
 export const IdempotencyKey = Schema.String.check(
-  Schema.isPattern(/^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/, {
+  Schema.isPattern(/^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/u, {
     message: "1 to 255 printable ASCII characters, without a space at either end"
   })
 ).annotate({
@@ -188,7 +188,7 @@ export const deadLetterResource = (letter: DeadLetter.DeadLetter): DeadLetterRes
 })
 
 /** A text that can be compared with what is stored: Postgres takes none with a NUL. */
-export const Comparable = Schema.String.check(Schema.isPattern(/^[^\0]*$/, { message: "a text without NUL" }))
+export const Comparable = Schema.String.check(Schema.isPattern(/^[^\0]*$/u, { message: "a text without NUL" }))
 const SearchText = Comparable.check(
   Schema.isNonEmpty({ message: "at least 1 character" }),
   Schema.isMaxLength(256, { message: "at most 256 characters" })
@@ -211,9 +211,18 @@ export type DeadLetterFilter = typeof DeadLetterFilter.Type
 
 /** An empty filter may be a slip: that all are meant must be said. */
 export const RedriveRequest = Schema.Struct({ ...filter, all: Schema.optionalKey(Schema.Literal(true)) }).check(
-  Schema.makeFilter(({ all, ...filter }) =>
-    (all === true) === (Object.keys(filter).length === 0) ||
-    { path: ["all"], issue: "either a type, subject or reason, or true for all dead letters" }
+  Schema.makeFilter(
+    ({ all, ...filter }) =>
+      (all === true) === (Object.keys(filter).length === 0) ||
+      { path: ["all"], issue: "either a type, subject or reason, or true for all dead letters" },
+    {
+      toJsonSchema: () => ({
+        oneOf: [
+          { properties: { all: { const: true } }, required: ["all"], maxProperties: 1 },
+          { properties: { all: { not: {} } }, minProperties: 1 }
+        ]
+      })
+    }
   )
 ).annotate({ identifier: "RedriveRequest" })
 

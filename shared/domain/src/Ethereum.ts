@@ -2,19 +2,19 @@ import { Schema } from "effect"
 
 /** An EVM address; upper and lower case mean the same address. */
 export const Address = Schema.String.check(
-  Schema.isPattern(/^0x[0-9a-fA-F]{40}$/, { message: "an address is 0x and 40 hex digits" })
+  Schema.isPattern(/^0x[0-9a-fA-F]{40}$/u, { message: "an address is 0x and 40 hex digits" })
 ).pipe(Schema.brand("Address"))
 export type Address = typeof Address.Type
 
 /** A transaction's keccak256 hash: 0x and 64 lower-case hex digits. */
 export const TransactionHash = Schema.String.check(
-  Schema.isPattern(/^0x[0-9a-f]{64}$/, { message: "a transaction hash is 0x and 64 lower-case hex digits" })
+  Schema.isPattern(/^0x[0-9a-f]{64}$/u, { message: "a transaction hash is 0x and 64 lower-case hex digits" })
 ).pipe(Schema.brand("TransactionHash"))
 export type TransactionHash = typeof TransactionHash.Type
 
 /** A bucket's id in the Storage contract, keccak256(name ‖ owner): 0x and 64 lower-case hex digits. */
 export const BucketId = Schema.String.check(
-  Schema.isPattern(/^0x[0-9a-f]{64}$/, { message: "a bucket id is 0x and 64 lower-case hex digits" })
+  Schema.isPattern(/^0x[0-9a-f]{64}$/u, { message: "a bucket id is 0x and 64 lower-case hex digits" })
 ).pipe(Schema.brand("BucketId"))
 export type BucketId = typeof BucketId.Type
 

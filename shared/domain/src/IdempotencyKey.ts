@@ -6,7 +6,7 @@ import * as Job from "./Job.ts"
 
 /** A SHA-256 hash: 64 lower-case hex digits. */
 export const Hash = Schema.String.check(
-  Schema.isPattern(/^[0-9a-f]{64}$/, { message: "a hash is 64 lower-case hex digits" })
+  Schema.isPattern(/^[0-9a-f]{64}$/u, { message: "a hash is 64 lower-case hex digits" })
 ).pipe(Schema.brand("Hash"))
 export type Hash = typeof Hash.Type
 

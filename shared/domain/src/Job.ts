@@ -40,7 +40,7 @@ export type Failure = typeof Failure.Type
 
 /** A part of a job: one transaction at most. The parts of a job are done in order. */
 export const Part = Schema.String.check(
-  Schema.isPattern(/^[a-z0-9]+([.-][a-z0-9]+)*$/, {
+  Schema.isPattern(/^[a-z0-9]+([.-][a-z0-9]+)*$/u, {
     message: "a part is named by lower-case letters and digits, with single dots or hyphens between them"
   })
 )

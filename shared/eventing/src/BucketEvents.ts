@@ -25,7 +25,7 @@ export const { execute, load } = Aggregate.make(aggregate)
 /** The subject that holds the events of a job. */
 export const subjectOf = ({ owner, request }: Bucket.BucketJob): string => Bucket.subject(owner, request.name)
 
-export const kind = Kind.withJobs(Bucket.kind, aggregate, {
+export const kind = Kind.withJobs(Bucket.kind, ["owner", "bucket"], aggregate, {
   ...Bucket,
   schema: Bucket.BucketJob,
   about: ({ request }) => ({ bucketName: request.name }),

@@ -60,6 +60,8 @@ export interface CloudEvents<Event> {
   toJson(event: Event): Schema.JsonObject
   /** The CloudEvents types that are read, those of earlier versions among them. */
   readonly types: ReadonlyArray<string>
+  /** The types that are written, each with the schema of its events, tag included, as JSON. */
+  readonly schemas: ReadonlyArray<{ readonly type: string; readonly schema: Schema.Top }>
 }
 
 /** Reads an earlier shape of an event: what was stored, without a tag, to the event as it is today. */
@@ -135,7 +137,11 @@ export const make = <Event extends { readonly _tag: string }>(
     encode,
     decode,
     toJson: (event) => encodeJsonSync(event) as Schema.JsonObject,
-    types: Array.from(decoders.keys())
+    types: Array.from(decoders.keys()),
+    schemas: Object.entries(union.cases).map(([tag, member]) => ({
+      type: typeOf(tag),
+      schema: Schema.toCodecJson(member as AnyCase)
+    }))
   }
 }
 

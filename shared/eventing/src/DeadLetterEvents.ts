@@ -24,4 +24,4 @@ const aggregate: Aggregate.Aggregate<DeadLetter.State, DeadLetter.Event> = {
 
 export const { execute, load } = Aggregate.make(aggregate)
 
-export const kind = Kind.make(DeadLetter.kind, aggregate)
+export const kind = Kind.make(DeadLetter.kind, ["sequence"], aggregate)

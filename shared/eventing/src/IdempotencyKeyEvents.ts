@@ -16,4 +16,4 @@ const aggregate: Aggregate.Aggregate<IdempotencyKey.State, IdempotencyKey.Event>
 
 export const { execute } = Aggregate.make(aggregate)
 
-export const kind = Kind.make(IdempotencyKey.kind, aggregate)
+export const kind = Kind.make(IdempotencyKey.kind, ["account", "key"], aggregate)

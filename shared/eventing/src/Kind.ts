@@ -2,7 +2,7 @@
 import type * as Job from "@akave-async/domain/Job"
 import { type DateTime, type Effect, Result, Schema } from "effect"
 import * as Aggregate from "./Aggregate.ts"
-import type { UndecodableEvent } from "./CloudEvent.ts"
+import type { CloudEvents, UndecodableEvent } from "./CloudEvent.ts"
 import type { EventLogShape, LogUnavailable, StoredEvent } from "./EventLog.ts"
 
 /** What every event has. */
@@ -25,8 +25,12 @@ export interface Known<Event extends AnyEvent = AnyEvent> {
 export interface Kind<Event extends AnyEvent = AnyEvent> {
   /** The first token of its subjects. Those of a kind with jobs go on with the owner's address in lower case. */
   readonly name: string
+  /** What the further tokens of its subjects are. */
+  readonly tokens: ReadonlyArray<string>
   /** The CloudEvents types that are read. */
   readonly types: ReadonlyArray<string>
+  /** Those that are written, each with the schema of its events. */
+  readonly schemas: CloudEvents<Event>["schemas"]
   readonly read: (stored: StoredEvent) => Result.Result<Known<Event>, UndecodableEvent>
   /** The state of an aggregate after these events, which are all that it has; those that can't be read are passed over. */
   readonly fold: (stored: ReadonlyArray<StoredEvent>) => unknown
@@ -68,12 +72,14 @@ export const isOf = <Event extends AnyEvent>(kind: Kind<Event>, known: Known): k
 /** A kind without jobs. */
 export const make = <State, Event extends AnyEvent>(
   name: string,
+  tokens: ReadonlyArray<string>,
   aggregate: Aggregate.Aggregate<State, Event>
-): Kind<Event> => build(name, aggregate, () => undefined, undefined)
+): Kind<Event> => build(name, tokens, aggregate, () => undefined, undefined)
 
 /** A kind whose aggregates have jobs. */
 export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob extends Job.Job>(
   name: string,
+  tokens: ReadonlyArray<string>,
   aggregate: Aggregate.Aggregate<State, Event>,
   { about, onJob, schema, stepOf, subjectOf }: {
     readonly stepOf: (event: Event) => Job.Step
@@ -87,7 +93,7 @@ export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob ex
 ): Kind<Event> => {
   const { execute, load } = Aggregate.make(aggregate)
   const ofAnyJob = schema as unknown as Schema.Codec<Job.Job, unknown>
-  return build(name, aggregate, stepOf, {
+  return build(name, tokens, aggregate, stepOf, {
     schema: ofAnyJob,
     toJson: Schema.encodeSync(Schema.toCodecJson(ofAnyJob)),
     about: (job) => about(job as AJob),
@@ -112,13 +118,16 @@ export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob ex
 
 const build = <State, Event extends AnyEvent>(
   name: string,
+  tokens: ReadonlyArray<string>,
   { codec, evolve, initial }: Aggregate.Aggregate<State, Event>,
   stepOf: (event: Event) => Job.Step | undefined,
   jobs: JobsOf | undefined
 ): Kind<Event> => {
   const kind: Kind<Event> = {
     name,
+    tokens,
     types: codec.types,
+    schemas: codec.schemas,
     jobs,
     fold: (stored) =>
       stored.map(codec.decode).filter(Result.isSuccess).map(({ success }) => success).reduce(evolve, initial),

@@ -1,0 +1,77 @@
+/** The OpenAPI document of the API: what Effect derives from the definition, with what it leaves out. */
+import { Schema } from "effect"
+import { HttpApi, type HttpApiEndpoint, type HttpApiGroup } from "effect/http-api"
+import * as Examples from "./Examples.ts"
+import { isObject, type Json, objectAt } from "./JsonObject.ts"
+
+const eventStream = {
+  type: "string",
+  description: "Server-Sent Events: `id` is the sequence of an event, and `data` is the event as JSON"
+}
+
+/** Of each parameter what it is once it is read: a number with its bounds, where the derived schema is a text of digits. */
+const typesOf = ({ headers, params, query }: HttpApiEndpoint.Top): Readonly<Record<string, Json>> => {
+  const propertiesOf = (schema: Schema.Top | undefined) =>
+    schema === undefined ? {} : objectAt(Schema.toJsonSchemaDocument(Schema.toType(schema)).schema, "properties")
+  return { path: propertiesOf(params), query: propertiesOf(query), header: propertiesOf(headers) }
+}
+
+/** Times have no type of their own in JSON. */
+const times = new Set(["since", "until"])
+
+const completeParameter = (types: Readonly<Record<string, Json>>) => (parameter: unknown): unknown => {
+  const { in: place, name, schema, ...rest } = objectAt(parameter)
+  const { description, ...type } = objectAt(types[String(place)], String(name))
+  const isTyped = type["type"] === "integer"
+  return {
+    name,
+    in: place,
+    ...rest,
+    ...(typeof description === "string" ? { description } : {}),
+    schema: times.has(String(name)) ? { type: "string", format: "date-time" } : isTyped ? type : schema
+  }
+}
+
+/** What an `Accept` header chooses is declared by the media types of the answers. */
+const isNegotiation = (parameter: unknown): boolean => objectAt(parameter)["name"] === "accept"
+
+/** Removes the schemas that nothing refers to: what a stream carries is text in the document. */
+const removeUnused = (document: Record<string, unknown>): void => {
+  const schemas = objectAt(document, "components", "schemas")
+  const text = JSON.stringify(document)
+  const unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`))
+  for (const name of unused) Reflect.deleteProperty(schemas, name)
+  // What they alone referred to is unused in turn.
+  if (unused.length > 0) removeUnused(document)
+}
+
+/** Completes a document in place, and gives it back. */
+export const complete = <Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<string, Groups>,
+  document: Record<string, unknown>
+): Record<string, unknown> => {
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint }) => {
+      const path = endpoint.path.replaceAll(/:(\w+)/g, "{$1}")
+      const operation = objectAt(document, "paths", path, endpoint.method.toLowerCase())
+      const { parameters } = operation
+      if (Array.isArray(parameters)) {
+        Object.assign(operation, {
+          parameters: parameters.filter((one) => !isNegotiation(one)).map(completeParameter(typesOf(endpoint)))
+        })
+      }
+      Object.assign(objectAt(operation, "responses"), {
+        "431": { description: "The header fields are larger than 16 KiB" }
+      })
+      for (const response of Object.values(objectAt(operation, "responses"))) {
+        const content = objectAt(response, "content")
+        if (isObject(content["text/event-stream"])) {
+          Object.assign(content, { "text/event-stream": { schema: eventStream } })
+        }
+      }
+    }
+  })
+  removeUnused(document)
+  return Examples.add(document)
+}
