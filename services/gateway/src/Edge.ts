@@ -53,8 +53,22 @@ const withBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServ
   return Option.isSome(text) ? json : yield* tooLarge
 }, Effect.provideService(HttpServerRequest.MaxBodySize, BigInt(maxBody)))
 
+const isEncoded = (url: string): boolean => {
+  try {
+    decodeURIComponent(url.split("?", 1)[0] ?? "")
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** The answer where no route has this method and path. */
 const notServed = Effect.fnUntraced(function*(method: string, url: string) {
+  if (!isEncoded(url)) {
+    return yield* HttpServerRespondable.toResponse(
+      new Problems.InvalidRequest({ detail: "The path is not UTF-8, percent-encoded", errors: [] })
+    )
+  }
   const allow = Methods.allowedAt(url)
   if (allow === undefined) {
     const detail = `${method} ${url} is not served; /docs shows what is`

@@ -4,6 +4,7 @@ import { Layer } from "effect"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { AsyncApiHttp } from "./AsyncApiHttp.ts"
 import { BucketsHttp } from "./BucketsHttp.ts"
+import * as Cors from "./Cors.ts"
 import { DeadLettersHttp } from "./DeadLettersHttp.ts"
 import { Edge, ValidationHttp } from "./Edge.ts"
 import { EventsHttp } from "./EventsHttp.ts"
@@ -28,6 +29,7 @@ export const routes = Layer.mergeAll(
   HttpApiScalar.layer(Api, { path: "/docs", scalar: docs }),
   AsyncApiHttp,
   Front,
+  Cors.layerConfig,
   Edge
 ).pipe(
   Layer.provide([BucketsHttp, JobsHttp, EventsHttp, DeadLettersHttp, SystemHttp, HealthHttp]),

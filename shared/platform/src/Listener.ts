@@ -15,6 +15,10 @@ export interface Options {
   readonly patience?: Duration.Input
 }
 
+/** What a client gets to send its headers, and its whole request, in milliseconds: slower ones are answered with 408. */
+const headersMillis = 10_000
+const requestMillis = 30_000
+
 /** Listens while the layer lives. */
 export const layer = ({ host, patience = "5 seconds", port }: Options) =>
   NodeHttpServer.layer(() => new StoppableServer(Duration.toMillis(patience)), { host, port })
@@ -26,7 +30,7 @@ class StoppableServer extends Server {
   #isStopping = false
 
   constructor(patienceMillis: number) {
-    super()
+    super({ connectionsCheckingInterval: 1_000, headersTimeout: headersMillis, requestTimeout: requestMillis })
     this.#patienceMillis = patienceMillis
     this.on("connection", (socket: Socket) => {
       this.#connections.set(socket, new Set())

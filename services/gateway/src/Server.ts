@@ -1,0 +1,27 @@
+/** Where the gateway listens. */
+import * as Listener from "@akave-async/platform/Listener"
+import { Config, Effect, Layer, Schema } from "effect"
+import { isIPv4 } from "node:net"
+
+/** Whether only this machine reaches an address. */
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))
+
+/** There are no accounts, so that whoever reaches the gateway uses its wallet. */
+export class OpenToAll extends Schema.TaggedError<OpenToAll>()("OpenToAll", { host: Schema.String }) {
+  override readonly message =
+    `HOST is ${this.host}: there are no accounts, and whoever reaches the gateway there could use its `
+    + "wallet. Set HOST=127.0.0.1, or ALLOW_ANONYMOUS=true where something else decides who reaches it"
+}
+
+/** Listens on `HOST` and `PORT`: on this machine alone, unless `ALLOW_ANONYMOUS` says that whoever comes may use the wallet. */
+export const layerConfig = Layer.unwrap(Effect.gen(function*() {
+  const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))
+  const port = yield* Config.Port("PORT").pipe(Config.withDefault(8000))
+  const isAllowed = yield* Config.Boolean("ALLOW_ANONYMOUS").pipe(Config.withDefault(false))
+  if (!isLoopback(host)) {
+    if (!isAllowed) return yield* new OpenToAll({ host })
+    yield* Effect.logWarning(`there are no accounts: whoever reaches ${host} can use the wallet`)
+  }
+  return Listener.layer({ host, port })
+}))
