@@ -1,6 +1,6 @@
 import type * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schedule, Stream } from "effect"
+import { Deferred, Effect, Fiber, Schedule, Stream } from "effect"
 import * as EventSource from "../support/EventSource.ts"
 import { createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Gateway.ts"
 import * as Log from "../support/Log.ts"
@@ -85,6 +85,29 @@ describe("a stream of events", () => {
         events.map(({ id }) => id)
       )
       assert.isNull(rest.body.next)
+    }))
+
+  it.live("and a request that waits are answered to their end when their gateway is stopped", () =>
+    Effect.gen(function*() {
+      yield* stack.executor(0).stop
+      const { body: { job_id } } = yield* createBucket(gateway, freshName())
+      const other = stack.gatewayUrls[1] ?? ""
+      const begun = yield* Deferred.make<void>()
+      const waiting = yield* Effect.forkChild(request(`${other}/jobs/${job_id}?wait=60`), { startImmediately: true })
+      const stream = yield* Effect.forkChild(Effect.promise(() =>
+        EventSource.read({
+          url: `${other}/jobs/${job_id}/events`,
+          onEvent: () => Effect.runSync(Deferred.succeed(begun, undefined))
+        })
+      ))
+      yield* Deferred.await(begun)
+      // What is answered now came after the request that waits.
+      yield* request(`${other}/health`)
+      yield* stack.gateway(1).stop
+      assert.strictEqual(yield* Fiber.join(stream), 200)
+      assert.deepInclude((yield* Fiber.join(waiting)).body, { job_id, status: "queued" })
+      yield* Effect.all([stack.gateway(1).start, stack.executor(0).start])
+      yield* ended(gateway, job_id)
     }))
 
   it.live("loses and repeats nothing, though connections are cut and gateways are killed", () =>

@@ -50,7 +50,7 @@ export const answer = (
   return HttpServerResponse.stream(
     Stream.make(opening).pipe(
       Stream.concat(Stream.unwrap(events)),
-      Stream.catchTag(["TooSlow", "LogUnavailable"], () => Stream.empty)
+      Stream.catchTag(["CutOff", "LogUnavailable"], () => Stream.empty)
     ),
     {
       contentType: "text/event-stream",

@@ -7,7 +7,7 @@ import { EventLog, LogUnavailable, type Sequence, type StoredEvent } from "@akav
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
 import { Context, type Duration, Effect, Latch, Layer, Metric, type Scope, Stream } from "effect"
-import { Follower, Followers, type TooSlow } from "./Followers.ts"
+import { type CutOff, Follower, Followers } from "./Followers.ts"
 import { Recent } from "./Recent.ts"
 
 /** Events that are remembered, so that who comes a little late costs the log nothing. */
@@ -19,7 +19,7 @@ const patience = "2 seconds"
 
 export interface Following {
   /** The next events, in order and without gap. Waits for one as long as is given; then there are none. */
-  readonly take: (wait: Duration.Input) => Effect.Effect<ReadonlyArray<StoredEvent>, TooSlow | LogUnavailable>
+  readonly take: (wait: Duration.Input) => Effect.Effect<ReadonlyArray<StoredEvent>, CutOff | LogUnavailable>
 }
 
 export class Tail extends Context.Service<Tail, {
@@ -28,6 +28,8 @@ export class Tail extends Context.Service<Tail, {
    * (`Recent.ofOwner`).
    */
   follow(filter: string, from: Sequence): Effect.Effect<Following, LogUnavailable, Scope.Scope>
+  /** Cuts off all that follow: the process is about to end. */
+  readonly cutAll: Effect.Effect<void>
   /** What is remembered of a job's events. */
   recent(jobId: Job.Id): ReadonlyArray<StoredEvent>
   /** Waits until all that the log holds when this is called is remembered, or was. */
@@ -105,6 +107,7 @@ export class Tail extends Context.Service<Tail, {
 
       return Tail.of({
         caughtUp,
+        cutAll: Effect.sync(() => followers.cutAll()),
         follow,
         recent: (jobId) => recent.ofJob(jobId),
         next: Effect.map(whenBegun, () => recent.next)

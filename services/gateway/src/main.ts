@@ -5,7 +5,7 @@ import * as Postgres from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { NodeServices } from "@effect/platform-node"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
@@ -19,12 +19,23 @@ import { Tail } from "./Tail.ts"
 
 const Ready = Layer.effectDiscard(HttpServer.addressFormattedWith((address) => Service.ready({ address })))
 
+/** Before the server waits for the answers that are under way, those that have no end of their own are ended. */
+const Ending = Layer.effectDiscard(Effect.gen(function*() {
+  yield* HttpServer.HttpServer
+  const tail = yield* Tail
+  yield* Effect.addFinalizer(() => tail.cutAll)
+}))
+
 /** A path means what it says: what a proxy before the gateway keeps from clients, it keeps in any spelling. */
 const routerConfig = { caseSensitive: true, ignoreDuplicateSlashes: false, ignoreTrailingSlash: false }
 
 Service.main(
   "gateway",
-  Layer.mergeAll(HttpRouter.serve(Http.routes, { routerConfig, disableLogger: true, disableListenLog: true }), Ready)
+  Layer.mergeAll(
+    HttpRouter.serve(Http.routes, { routerConfig, disableLogger: true, disableListenLog: true }),
+    Ready,
+    Ending
+  )
     .pipe(
       Layer.provide(Server.layerConfig),
       Layer.provide(Health.layer),

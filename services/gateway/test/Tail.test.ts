@@ -94,13 +94,24 @@ describe("a follower", () => {
           const taking = yield* Effect.forkChild(until(quick, 1_300))
           yield* append(log, 1_299)
           assert.deepStrictEqual(yield* Fiber.join(taking), own(1, 1_300))
-          assert.strictEqual((yield* Effect.flip(slow.take("10 seconds")))._tag, "TooSlow")
+          assert.strictEqual((yield* Effect.flip(slow.take("10 seconds")))._tag, "CutOff")
 
           const again = yield* tail.follow(ofOwner(owner), 2)
           assert.deepStrictEqual(yield* until(again, 1_300), own(2, 1_300))
         })),
     30_000
   )
+
+  it.live("is cut off when the process is about to end, and so is one that comes then", () =>
+    withTail(5, (_, tail) =>
+      Effect.gen(function*() {
+        const following = yield* tail.follow(ofOwner(owner), 6)
+        const taking = yield* Effect.forkChild(Effect.flip(following.take("1 minute")), { startImmediately: true })
+        yield* tail.cutAll
+        assert.strictEqual((yield* Fiber.join(taking))._tag, "CutOff")
+        const late = yield* tail.follow(ofOwner(owner), 6)
+        assert.strictEqual((yield* Effect.flip(late.take("1 minute")))._tag, "CutOff")
+      })))
 
   it.live("finds the recent events of a job", () =>
     withTail(30, (log, tail) =>

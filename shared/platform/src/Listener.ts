@@ -46,11 +46,7 @@ class StoppableServer extends Server {
     this.#isStopping = true
     for (const [socket, answers] of this.#connections) {
       if (answers.size === 0) socket.destroy()
-      for (const answer of answers) {
-        isLast(answer)
-        // A stream of events has no end of its own; its client goes on elsewhere.
-        if (answer.getHeader("content-type") === "text/event-stream") answer.end()
-      }
+      for (const answer of answers) isLast(answer)
     }
     const timer = setTimeout(() => {
       for (const socket of this.#connections.keys()) socket.destroy()
