@@ -3,9 +3,23 @@
  * those in a folder (`AKAVE_PRIVATE_KEYS_DIR`, one file a key), which is looked at again and again. A key is in no message.
  */
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
+import * as SecretFile from "@akave-async/platform/SecretFile"
+import * as Secrets from "@akave-async/platform/Secrets"
 import type { InvalidArgument } from "@akave-async/sdk/Errors"
 import { Wallet } from "@akave-async/sdk/Wallet"
-import { Config, Context, Duration, Effect, FileSystem, Layer, Option, Path, Redacted, Schema, Stream } from "effect"
+import {
+  Config,
+  Context,
+  Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  type Redacted,
+  Schema,
+  Stream
+} from "effect"
 
 /** How often the folder is looked at: a key that is added is used within this time. */
 const interval = Duration.seconds(2)
@@ -16,7 +30,7 @@ export class KeyRefused extends Schema.TaggedError<KeyRefused>()("KeyRefused", {
 }
 
 const settings = Config.all({
-  key: Config.option(Config.Redacted("AKAVE_PRIVATE_KEY")),
+  key: Config.option(Secrets.setting("AKAVE_PRIVATE_KEY")),
   file: Config.option(Config.NonEmptyString("AKAVE_PRIVATE_KEY_FILE")),
   folder: Config.option(Config.NonEmptyString("AKAVE_PRIVATE_KEYS_DIR"))
 })
@@ -34,15 +48,8 @@ const walletOf = (key: Redacted.Redacted, from: string) =>
 
 /** The wallet of the key in a file that nobody else can read. */
 const readKey = Effect.fnUntraced(function*(file: string) {
-  const files = yield* FileSystem.FileSystem
-  const unreadable = (error: { readonly message: string }) =>
-    new KeyRefused({ reason: `${file} can't be read: ${error.message}` })
-  const { mode } = yield* Effect.mapError(files.stat(file), unreadable)
-  if ((mode & 0o077) !== 0) {
-    return yield* new KeyRefused({ reason: `${file} can be read by others: run chmod 600 ${file}` })
-  }
-  const text = yield* Effect.mapError(files.readFileString(file), unreadable)
-  return yield* walletOf(Redacted.make(text.trim()), file)
+  const key = yield* Effect.mapError(SecretFile.read(file), ({ reason }) => new KeyRefused({ reason }))
+  return yield* walletOf(key, file)
 })
 
 /**

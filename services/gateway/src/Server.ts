@@ -1,6 +1,6 @@
 /** Where the gateway listens. */
 import * as Listener from "@akave-async/platform/Listener"
-import { Config, Effect, Layer, Schema } from "effect"
+import { Config, Effect, Layer, Option, Schema } from "effect"
 import { isIPv4 } from "node:net"
 
 /** Whether only this machine reaches an address. */
@@ -14,6 +14,20 @@ export class OpenToAll extends Schema.TaggedError<OpenToAll>()("OpenToAll", { ho
     + "wallet. Set HOST=127.0.0.1, or ALLOW_ANONYMOUS=true where something else decides who reaches it"
 }
 
+/** One setting of TLS is given without the other. */
+export class HalfATls extends Schema.TaggedError<HalfATls>()("HalfATls", {}) {
+  override readonly message = "Set TLS_CERT_FILE and TLS_KEY_FILE, or neither"
+}
+
+/** The files of `TLS_CERT_FILE` and `TLS_KEY_FILE`, where they are set. */
+const tlsFiles = Effect.gen(function*() {
+  const certFile = yield* Config.option(Config.NonEmptyString("TLS_CERT_FILE"))
+  const keyFile = yield* Config.option(Config.NonEmptyString("TLS_KEY_FILE"))
+  if (Option.isNone(certFile) && Option.isNone(keyFile)) return undefined
+  if (Option.isNone(certFile) || Option.isNone(keyFile)) return yield* new HalfATls()
+  return { certFile: certFile.value, keyFile: keyFile.value }
+})
+
 /** Listens on `HOST` and `PORT`: on this machine alone, unless `ALLOW_ANONYMOUS` says that whoever comes may use the wallet. */
 export const layerConfig = Layer.unwrap(Effect.gen(function*() {
   const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))
@@ -23,5 +37,5 @@ export const layerConfig = Layer.unwrap(Effect.gen(function*() {
     if (!isAllowed) return yield* new OpenToAll({ host })
     yield* Effect.logWarning(`there are no accounts: whoever reaches ${host} can use the wallet`)
   }
-  return Listener.layer({ host, port })
+  return Listener.layer({ host, port, tls: yield* tlsFiles })
 }))

@@ -2,10 +2,12 @@
  * An HTTP server that stops soon, whatever its clients do: connections without a request under way are closed at once, and
  * requests get a few seconds to end.
  */
-import { NodeHttpServer } from "@effect/platform-node"
-import { Duration } from "effect"
+import { NodeHttpServer, NodeServices } from "@effect/platform-node"
+import { Duration, Effect, Layer } from "effect"
 import { type IncomingMessage, Server, type ServerResponse } from "node:http"
+import { Server as TlsServer } from "node:https"
 import type { Socket } from "node:net"
+import * as Tls from "./Tls.ts"
 
 export interface Options {
   readonly host: string
@@ -13,57 +15,72 @@ export interface Options {
   readonly port: number
   /** What requests under way get to end once the server stops; 5 seconds if not named. */
   readonly patience?: Duration.Input
+  /** The certificate to show; plain HTTP without it. */
+  readonly tls?: Tls.Files | undefined
 }
 
 /** What a client gets to send its headers, and its whole request, in milliseconds: slower ones are answered with 408. */
 const headersMillis = 10_000
 const requestMillis = 30_000
 
-/** Listens while the layer lives. */
-export const layer = ({ host, patience = "5 seconds", port }: Options) =>
-  NodeHttpServer.layer(() => new StoppableServer(Duration.toMillis(patience)), { host, port })
+const limits = { connectionsCheckingInterval: 1_000, headersTimeout: headersMillis, requestTimeout: requestMillis }
 
-class StoppableServer extends Server {
+/** Listens while the layer lives. Fails where the files of TLS can't be used. */
+export const layer = ({ host, patience = "5 seconds", port, tls }: Options) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const listening = (server: Server | TlsServer) =>
+      NodeHttpServer.layer(() => stoppable(server, Duration.toMillis(patience)), { host, port })
+    if (tls === undefined) return listening(new Server(limits))
+    const context = yield* Tls.load(tls)
+    const server = new TlsServer({ ...limits, ...context, handshakeTimeout: headersMillis, minVersion: "TLSv1.2" })
+    yield* Effect.forkScoped(Tls.watch(tls, context, (changed) => server.setSecureContext(changed)))
+    return listening(server)
+  })).pipe(Layer.provide(NodeServices.layer))
+
+/** Has a server close soon: Node's own waits for connections that have not sent a request, or not all of it. */
+const stoppable = <AServer extends Server | TlsServer>(server: AServer, patienceMillis: number): AServer => {
   /** Every connection with the answers that it waits for. */
-  readonly #connections = new Map<Socket, Set<ServerResponse>>()
-  readonly #patienceMillis: number
-  #isStopping = false
+  const connections = new Map<Socket, Set<ServerResponse>>()
+  /** Connections as they came, those of which TLS has not agreed on anything among them. */
+  const sockets = new Set<Socket>()
+  let isStopping = false
 
-  constructor(patienceMillis: number) {
-    super({ connectionsCheckingInterval: 1_000, headersTimeout: headersMillis, requestTimeout: requestMillis })
-    this.#patienceMillis = patienceMillis
-    this.on("connection", (socket: Socket) => {
-      this.#connections.set(socket, new Set())
-      socket.once("close", () => this.#connections.delete(socket))
-    })
-    this.on("request", this.#follow)
-    this.on("checkContinue", this.#follow)
-  }
-
-  /** Node's own waits for connections that have not sent a request, or not all of it. */
-  override close(callback?: (error?: Error) => void): this {
-    super.close(callback)
-    this.#isStopping = true
-    for (const [socket, answers] of this.#connections) {
-      if (answers.size === 0) socket.destroy()
-      for (const answer of answers) isLast(answer)
-    }
-    const timer = setTimeout(() => {
-      for (const socket of this.#connections.keys()) socket.destroy()
-    }, this.#patienceMillis)
-    this.once("close", () => clearTimeout(timer))
-    return this
-  }
-
-  readonly #follow = ({ socket }: IncomingMessage, answer: ServerResponse) => {
-    const answers = this.#connections.get(socket)
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+  })
+  server.on(server instanceof TlsServer ? "secureConnection" : "connection", (socket: Socket) => {
+    connections.set(socket, new Set())
+    socket.once("close", () => connections.delete(socket))
+  })
+  const follow = ({ socket }: IncomingMessage, answer: ServerResponse) => {
+    const answers = connections.get(socket)
     answers?.add(answer)
-    if (this.#isStopping) isLast(answer)
+    if (isStopping) isLast(answer)
     answer.once("close", () => {
       answers?.delete(answer)
-      if (this.#isStopping && answers?.size === 0) socket.destroySoon()
+      if (isStopping && answers?.size === 0) socket.destroySoon()
     })
   }
+  server.on("request", follow)
+  server.on("checkContinue", follow)
+
+  const close = server.close.bind(server)
+  return Object.assign(server, {
+    close: (callback?: (error?: Error) => void): AServer => {
+      close(callback)
+      isStopping = true
+      for (const [socket, answers] of connections) {
+        if (answers.size === 0) socket.destroy()
+        for (const answer of answers) isLast(answer)
+      }
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, patienceMillis)
+      server.once("close", () => clearTimeout(timer))
+      return server
+    }
+  })
 }
 
 /** Informs the client that the connection ends with this answer, if it has not begun. */

@@ -12,6 +12,7 @@ import {
 import { Config, Effect, Option, Redacted, Result, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
+import * as Secrets from "./Secrets.ts"
 
 /** What is set can't be used; says which setting, and what to do. */
 export class NatsSettingsInvalid extends Schema.TaggedError<NatsSettingsInvalid>()("NatsSettingsInvalid", {
@@ -113,10 +114,10 @@ const isEmptySecret = (secret: Redacted.Redacted) => Redacted.value(secret) === 
 const variables = Config.all({
   url: Config.Redacted("NATS_URL"),
   user: optional(Config.String("NATS_USER"), isEmptyText),
-  password: optional(Config.Redacted("NATS_PASSWORD"), isEmptySecret),
-  token: optional(Config.Redacted("NATS_TOKEN"), isEmptySecret),
+  password: optional(Secrets.setting("NATS_PASSWORD"), isEmptySecret),
+  token: optional(Secrets.setting("NATS_TOKEN"), isEmptySecret),
   // The seed itself may be given in the place of its file.
-  nkey: optional(Config.Redacted("NATS_NKEY"), isEmptySecret),
+  nkey: optional(Secrets.setting("NATS_NKEY"), isEmptySecret),
   creds: optional(Config.String("NATS_CREDS"), isEmptyText),
   caFile: optional(Config.String("NATS_CA"), isEmptyText),
   certFile: optional(Config.String("NATS_CERT"), isEmptyText),
@@ -136,7 +137,11 @@ export const natsSettings: Effect.Effect<NatsSettings, NatsSettingsInvalid | Con
         setting,
         () => password === undefined ? tokenAuthenticator(user) : usernamePasswordAuthenticator(user, password)
       ])
-    if (login !== undefined) add("NATS_URL", login)
+    if (login !== undefined) {
+      // Where there is no password, the user is a token.
+      Secrets.register(login.password ?? login.user)
+      add("NATS_URL", login)
+    }
     if (user !== undefined) {
       const secret = password === undefined ? undefined : Redacted.value(password)
       add(secret === undefined ? "NATS_USER" : "NATS_USER and NATS_PASSWORD", { user, password: secret })
@@ -206,6 +211,7 @@ const byNkey = (seedOrFile: string): Authenticator => {
       seedPattern.test(line)
     )
     if (seed === undefined) throw new Unreadable("its file has no seed of a user, which begins with SU")
+    Secrets.register(seed)
     return nkeyAuthenticator(Buffer.from(seed))
   })
 }
@@ -214,6 +220,7 @@ const byCreds = (file: string): Authenticator =>
   reread(() => {
     // The library knows neither line ends of Windows nor a last line without an end.
     const text = `${readFileSync(file, "utf8").replaceAll("\r\n", "\n")}\n`
+    for (const [secret] of text.matchAll(/^[\w.-]{40,}$/gm)) Secrets.register(secret)
     const authenticator = credsAuthenticator(Buffer.from(text))
     try {
       return usable(() => authenticator)

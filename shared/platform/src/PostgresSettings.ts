@@ -5,6 +5,7 @@
 import { Config, Effect, Option, Redacted, Result, Schema } from "effect"
 import { Client, type ClientConfig } from "pg"
 import { parse, toClientConfig } from "pg-connection-string"
+import * as Secrets from "./Secrets.ts"
 
 /** The URL can't be used; says why, and what to do. */
 export class DatabaseUrlInvalid extends Schema.TaggedError<DatabaseUrlInvalid>()("DatabaseUrlInvalid", {
@@ -103,5 +104,8 @@ export const databaseUrl = Effect.gen(function*() {
   const url = yield* Config.Redacted("DATABASE_URL")
   const mode = yield* Config.option(Config.String("PGSSLMODE"))
   const config = parseUrl(Redacted.value(url), Option.getOrUndefined(Option.filter(mode, (text) => text !== "")))
-  return Redacted.make(yield* Effect.fromResult(config))
+  const client = yield* Effect.fromResult(config)
+  if (typeof client.password === "string") Secrets.register(client.password)
+  yield* Config.option(Secrets.setting("PGPASSWORD"))
+  return Redacted.make(client)
 })

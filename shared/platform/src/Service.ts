@@ -1,6 +1,7 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Config, Effect, Layer, Logger, Predicate, References, Runtime, Schema, SchemaIssue } from "effect"
 import * as Proxies from "./Proxies.ts"
+import * as Secrets from "./Secrets.ts"
 
 /**
  * Says that a service is up: one log line with the message "ready" and the details (addresses, versions) as its
@@ -27,11 +28,14 @@ export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void =>
       return reported === undefined ? Effect.logFatal("stopped by a defect", cause) : Effect.logFatal(reported)
     }),
     Effect.annotateLogs({ service }),
-    Effect.provide(Logger.layer([Logger.consoleJson])),
+    Effect.provide(Logger.layer([jsonLines])),
     Effect.provideService(References.MinimumLogLevel, "Info"),
     (program) => NodeRuntime.runMain(program, { disableErrorReporting: true, teardown })
   )
 }
+
+/** Logs as JSON lines, without the secrets that the process knows. */
+const jsonLines = Logger.withConsoleLog(Logger.map(Logger.formatJson, Secrets.conceal))
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
