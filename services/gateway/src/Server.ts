@@ -28,6 +28,9 @@ const tlsFiles = Effect.gen(function*() {
   return { certFile: certFile.value, keyFile: keyFile.value }
 })
 
+/** What clients speak with it. */
+export const scheme = Effect.map(tlsFiles, (files) => files === undefined ? "http" : "https")
+
 /** Listens on `HOST` and `PORT`: on this machine alone, unless `ALLOW_ANONYMOUS` says that whoever comes may use the wallet. */
 export const layerConfig = Layer.unwrap(Effect.gen(function*() {
   const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))

@@ -17,7 +17,13 @@ import { queryPatience, ReadModel } from "./ReadModel.ts"
 import * as Server from "./Server.ts"
 import { Tail } from "./Tail.ts"
 
-const Ready = Layer.effectDiscard(HttpServer.addressFormattedWith((address) => Service.ready({ address })))
+const Ready = Layer.effectDiscard(
+  Effect.flatMap(
+    Server.scheme,
+    (scheme) =>
+      HttpServer.addressFormattedWith((address) => Service.ready({ address: address.replace(/^http:/, `${scheme}:`) }))
+  )
+)
 
 /** Before the server waits for the answers that are under way, those that have no end of their own are ended. */
 const Ending = Layer.effectDiscard(Effect.gen(function*() {
