@@ -7,6 +7,7 @@
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { EventLog, type EventLogShape, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import type { Known } from "@akave-async/eventing/Kind"
+import * as LaneConsumer from "@akave-async/eventing/LaneConsumer"
 import { again, done, type Outcome } from "@akave-async/eventing/Outcome"
 import * as Reaction from "@akave-async/eventing/Reaction"
 import { type Registered, Registry } from "@akave-async/eventing/Registry"
@@ -49,14 +50,14 @@ export const run = Effect.gen(function*() {
   yield* Effect.all([
     Reaction.run(log, {
       ...reaction,
-      name: `executor-${owner}`,
+      name: LaneConsumer.nameOf(owner),
       filter: `*.${owner}.>`,
       startAt: firstUnfinished(log, read, owner)
     }),
     // The event that redrives a dead letter is on no owner's subject.
     Reaction.run(log, {
       ...reaction,
-      name: `executor-${owner}-redriven`,
+      name: `${LaneConsumer.nameOf(owner)}-redriven`,
       filter: `${DeadLetter.kind}.>`,
       startAt: Effect.map(log.lastSequence, (last) => last + 1)
     })

@@ -7,6 +7,7 @@ import type * as Bucket from "@akave-async/domain/Bucket"
 import type { Current } from "@akave-async/eventing/BucketEvents"
 import { Effect, Option, Result, type Schema, SchemaIssue } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { Admission, type Overloaded } from "./Admission.ts"
 import * as Answers from "./Answers.ts"
 import { Buckets, type Refusal } from "./Buckets.ts"
 import { Jobs } from "./Jobs.ts"
@@ -22,6 +23,8 @@ const keyReused = () =>
   new Problems.IdempotencyKeyReused({
     detail: "The key in Idempotency-Key was used for another request. Give each request a key of its own"
   })
+const overloaded = ({ message }: Overloaded) =>
+  new Problems.Overloaded({ detail: `${message}. Ask again after the time in Retry-After` })
 const bucketNotFound = ({ name }: { readonly name: string }) =>
   new Problems.BucketNotFound({
     detail: `No bucket ${name} was created by a job, or it was deleted. GET /buckets lists those that are there`
@@ -57,6 +60,7 @@ export const BucketsHttp = HttpApiBuilder.group(
   "buckets",
   Effect.fnUntraced(function*(handlers) {
     const buckets = yield* Buckets
+    const admission = yield* Admission
     const readModel = yield* ReadModel
     const jobs = yield* Jobs
     const context = yield* Effect.context<Jobs>()
@@ -73,6 +77,7 @@ export const BucketsHttp = HttpApiBuilder.group(
     return handlers.handleAll({
       create: Effect.fnUntraced(
         function*({ headers, payload }) {
+          yield* admission.admit(yield* Caller, 1)
           const asked = yield* buckets.request(yield* Caller, payload.name, headers["idempotency-key"])
           return yield* accepted(asked, headers.prefer, `/buckets/${payload.name}`)
         },
@@ -80,20 +85,23 @@ export const BucketsHttp = HttpApiBuilder.group(
           BucketExists: bucketExists,
           BucketBusy: bucketBusy,
           KeyReused: keyReused,
+          Overloaded: overloaded,
           LogUnavailable: logUnavailable
         })
       ),
       createAll: Effect.fnUntraced(
         function*({ headers, payload: { names } }) {
+          yield* admission.admit(yield* Caller, names.length)
           const asked = yield* buckets.requestAll(yield* Caller, names, headers["idempotency-key"])
           const answers = asked.map((result, n) => batchAnswer(names[n] ?? "", n, result))
           const accepted = answers.filter(({ job }) => job !== null).length
           return { accepted, refused: answers.length - accepted, answers }
         },
-        Effect.catchTags({ KeyReused: keyReused, LogUnavailable: logUnavailable })
+        Effect.catchTags({ KeyReused: keyReused, Overloaded: overloaded, LogUnavailable: logUnavailable })
       ),
       delete: Effect.fnUntraced(
         function*({ headers, params }) {
+          yield* admission.admit(yield* Caller, 1)
           const asked = yield* buckets.requestDeletion(yield* Caller, params.name, headers["idempotency-key"])
           return yield* accepted(asked, headers.prefer)
         },
@@ -101,6 +109,7 @@ export const BucketsHttp = HttpApiBuilder.group(
           BucketMissing: bucketNotFound,
           BucketBusy: bucketBusy,
           KeyReused: keyReused,
+          Overloaded: overloaded,
           LogUnavailable: logUnavailable
         })
       ),

@@ -7,6 +7,7 @@ import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
+import { Admission } from "./Admission.ts"
 import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import { Health } from "./Health.ts"
@@ -47,7 +48,7 @@ Service.main(
       Layer.provide(Health.layer),
       Layer.provide(DeadLetters.layer),
       Layer.provide([Buckets.layer, Jobs.layer]),
-      Layer.provide([ReadModel.layer, Tail.layer, IdempotencyKeys.layer]),
+      Layer.provide([Admission.layerConfig, ReadModel.layer, Tail.layer, IdempotencyKeys.layer]),
       Layer.provide(Failpoint.layerConfig),
       Layer.provide([
         EventLogJetStream.layerConfig,

@@ -66,6 +66,7 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
     success: [...accepted, created],
     error: [
       Problems.IdempotencyKeyReused,
+      Problems.Overloaded,
       Problems.BucketExists,
       Problems.BucketBusy,
       ...bodyErrors,
@@ -82,6 +83,7 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
     success: BatchResult,
     error: [
       Problems.IdempotencyKeyReused,
+      Problems.Overloaded,
       ...bodyErrors,
       Problems.EventLogUnavailable
     ]
@@ -107,6 +109,7 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
       Problems.BucketNotFound,
       Problems.BucketBusy,
       Problems.IdempotencyKeyReused,
+      Problems.Overloaded,
       ...bodyErrors,
       Problems.EventLogUnavailable
     ]

@@ -197,6 +197,10 @@ const problems: ReadonlyArray<Problems.Problem> = [
   new Problems.JobNotCancellable({ detail: `Job ${jobId} is processing; only a queued job can be cancelled` }),
   new Problems.DeadLetterNotFound({ detail: `Event ${dead.sequence} has not died` }),
   new Problems.DeadLetterRedriven({ detail: `Event ${dead.sequence} was redriven and has not died since` }),
+  new Problems.Overloaded({
+    detail:
+      "1000000 events wait for this wallet's executors, of 1000000 that may. Ask again after the time in Retry-After"
+  }),
   new Problems.EventLogUnavailable({
     detail: "The request was not stored. Try again after the time in Retry-After"
   }),

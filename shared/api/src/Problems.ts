@@ -95,6 +95,12 @@ export class DeadLetterRedriven extends problem<DeadLetterRedriven>()(
   409,
   "The dead letter was redriven and has not died since"
 ) {}
+export class Overloaded extends problem<Overloaded>()(
+  "Overloaded",
+  "overloaded",
+  503,
+  "No more requests are accepted for now"
+) {}
 export class EventLogUnavailable extends problem<EventLogUnavailable>()(
   "EventLogUnavailable",
   "event_log_unavailable",
@@ -128,6 +134,7 @@ const problems = [
   JobNotCancellable,
   DeadLetterNotFound,
   DeadLetterRedriven,
+  Overloaded,
   EventLogUnavailable,
   ReadModelUnavailable,
   InternalError

@@ -87,6 +87,15 @@ export interface ConsumerOptions {
   readonly startAt?: Effect.Effect<Sequence, LogUnavailable>
 }
 
+export interface Load {
+  /** Bytes that are stored. */
+  readonly storedBytes: number
+  /** Bytes that may be stored; undefined where there is no limit. */
+  readonly maxBytes: number | undefined
+  /** Events that the consumer was not handed yet; 0 where there is no such consumer. */
+  readonly waiting: number
+}
+
 /**
  * A log is known again by what was seen of it. Where it is missing, ends before that or shows another past, every
  * operation fails with a `LogUnavailable` that says so, until the log is as it was; nothing is appended meanwhile.
@@ -115,6 +124,8 @@ export interface EventLogShape {
   page(filter: string, from: Sequence, limit: number): Effect.Effect<ReadonlyArray<StoredEvent>, LogUnavailable>
   /** The sequence of the last event in the log, 0 for none. Asks the log, and so reports its loss. */
   readonly lastSequence: Effect.Effect<Sequence, LogUnavailable>
+  /** How full the log is, and how much a durable consumer has before it. */
+  load(consumer: string): Effect.Effect<Load, LogUnavailable>
   /**
    * Every event from this sequence on, in order, then each new one as it comes. A log that is away is waited for; the
    * stream fails when the log is lost.

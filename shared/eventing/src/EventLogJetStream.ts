@@ -530,6 +530,21 @@ export const attach = Effect.fnUntraced(function*(
     last: (subject) => fromLeader({ last_by_subj: `${prefix}.${subject}` }),
     get: (sequence) => find({ seq: sequence }),
     page,
+    load: (consumer) =>
+      known(
+        "load",
+        request("load", async () => {
+          const [{ config, state }, found] = await Promise.all([
+            manager.streams.info(stream),
+            manager.consumers.info(stream, consumer).catch(orUndefined(consumerNotFound))
+          ])
+          return {
+            storedBytes: state.bytes,
+            maxBytes: config.max_bytes > 0 ? config.max_bytes : undefined,
+            waiting: found?.num_pending ?? 0
+          }
+        })
+      ),
     nextUnder: (tokens, from) => find({ seq: Math.max(1, from), next_by_subj: `${prefix}.${tokens}.>` }),
     lastSequence: look,
     subscribe,

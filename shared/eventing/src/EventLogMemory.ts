@@ -167,6 +167,18 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
         (events) =>
           events.filter(({ sequence, subject }) => sequence >= from && isMatch(subject, filter)).slice(0, limit)
       ),
+    load: (name) =>
+      Effect.map(known("load"), (events) => {
+        const consumer = consumers.get(name)
+        return {
+          storedBytes: events.reduce((sum, { data }) => sum + data.length, 0),
+          maxBytes: undefined,
+          waiting: consumer === undefined ?
+            0 :
+            events.filter(({ sequence, subject }) => sequence >= consumer.next && isMatch(subject, consumer.filter))
+              .length
+        }
+      }),
     lastSequence: Effect.map(known("look"), (events) => events.length),
     subscribe,
     consume

@@ -155,6 +155,19 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.deepStrictEqual(yield* page("*.nobody.>", 1, 100), [])
       }))
 
+    test("reports how full it is, and what a consumer has before it", ({ log }) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* log.load("reader")).waiting, 0)
+        const before = (yield* log.load("reader")).storedBytes
+        for (const subject of ["k.a.1", "k.b.1", "k.a.2"]) yield* log.append(subject, { revision: 0 }, event(subject))
+        const options = { name: "reader", ackWait: Duration.seconds(10), maxAckPending: 1, filter: "*.a.>" }
+        const [first] = yield* log.consume(options).pipe(Stream.take(1), Stream.runCollect)
+        const load = yield* log.load("reader")
+        assert.strictEqual(first?.event.sequence, 1)
+        assert.strictEqual(load.waiting, 1)
+        assert.isAbove(load.storedBytes, before)
+      }))
+
     test("reports the absence of a subject and of a sequence", ({ log }) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* log.read("nothing"), { events: [], revision: 0 })

@@ -109,6 +109,7 @@ export const connect = (
     last: (subject) => call("last", log.last(subject)),
     get: (sequence) =>
       call("get", Effect.flatMap(visible, (end) => sequence <= end ? log.get(sequence) : Effect.succeedNone)),
+    load: (consumer) => call("load", log.load(consumer)),
     page: (filter, from, limit) => call("page", log.page(filter, from, limit)),
     nextUnder: (tokens, from) => call("next under", log.nextUnder(tokens, from)),
     lastSequence: call("last sequence", log.lastSequence),
