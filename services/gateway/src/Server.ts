@@ -40,5 +40,8 @@ export const layerConfig = Layer.unwrap(Effect.gen(function*() {
     if (!isAllowed) return yield* new OpenToAll({ host })
     yield* Effect.logWarning(`there are no accounts: whoever reaches ${host} can use the wallet`)
   }
-  return Listener.layer({ host, port, tls: yield* tlsFiles })
+  const maxConnections = yield* Config.schema(Schema.Int.check(Schema.isGreaterThan(0)), "MAX_CONNECTIONS").pipe(
+    Config.withDefault(20_000)
+  )
+  return Listener.layer({ host, port, maxConnections, tls: yield* tlsFiles })
 }))

@@ -15,6 +15,8 @@ export interface Options {
   readonly port: number
   /** What requests under way get to end once the server stops; 5 seconds if not named. */
   readonly patience?: Duration.Input
+  /** Connections at the same time; further ones are closed. No limit if not named. */
+  readonly maxConnections?: number
   /** The certificate to show; plain HTTP without it. */
   readonly tls?: Tls.Files | undefined
 }
@@ -26,10 +28,12 @@ const requestMillis = 30_000
 const limits = { connectionsCheckingInterval: 1_000, headersTimeout: headersMillis, requestTimeout: requestMillis }
 
 /** Listens while the layer lives. Fails where the files of TLS can't be used. */
-export const layer = ({ host, patience = "5 seconds", port, tls }: Options) =>
+export const layer = ({ host, maxConnections, patience = "5 seconds", port, tls }: Options) =>
   Layer.unwrap(Effect.gen(function*() {
-    const listening = (server: Server | TlsServer) =>
-      NodeHttpServer.layer(() => stoppable(server, Duration.toMillis(patience)), { host, port })
+    const listening = (server: Server | TlsServer) => {
+      if (maxConnections !== undefined) server.maxConnections = maxConnections
+      return NodeHttpServer.layer(() => stoppable(server, Duration.toMillis(patience)), { host, port })
+    }
     if (tls === undefined) return listening(new Server(limits))
     const context = yield* Tls.load(tls)
     const server = new TlsServer({ ...limits, ...context, handshakeTimeout: headersMillis, minVersion: "TLSv1.2" })

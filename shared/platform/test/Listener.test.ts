@@ -8,7 +8,7 @@ import { join } from "node:path"
 import * as Listener from "../src/Listener.ts"
 
 /** A server of one route that answers when it is asked to, and of one that reads its body. */
-const serving = Effect.fnUntraced(function*(patience?: number) {
+const serving = Effect.fnUntraced(function*(options: Partial<Listener.Options> = {}) {
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
   const [isAsked, mayAnswer] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
@@ -33,7 +33,7 @@ const serving = Effect.fnUntraced(function*(patience?: number) {
   )
   const context = yield* HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.provideMerge(
-      Listener.layer({ host: "127.0.0.1", port: 0, ...(patience === undefined ? {} : { patience }) })
+      Listener.layer({ host: "127.0.0.1", port: 0, ...options })
     ),
     Layer.build,
     Effect.provideService(Scope.Scope, scope)
@@ -101,6 +101,20 @@ it.live("closes at once what waits for nothing, and lets a request under way end
     assert.match(slow.heard(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*connection: close\r\n[\s\S]*in the end$/i)
   }))
 
+it.live("closes connections beyond as many as may be, until others have gone", () =>
+  Effect.gen(function*() {
+    const { port } = yield* serving({ maxConnections: 2 })
+    const first = yield* client(port, request("GET /"))
+    const second = yield* client(port, request("GET /", "connection: close"))
+    yield* first.hears("at once")
+    yield* second.closed
+    const third = yield* client(port, request("GET /"))
+    yield* third.hears("at once")
+    const fourth = yield* client(port, request("GET /"))
+    yield* fourth.closed
+    assert.strictEqual(fourth.heard(), "")
+  }))
+
 it.live("takes no new connection while it stops", () =>
   Effect.gen(function*() {
     const { isAsked, mayAnswer, port, stop } = yield* serving()
@@ -118,7 +132,7 @@ it.live("takes no new connection while it stops", () =>
 it.live("gives up on half a body, and on an answer that does not come, when its patience ends", () =>
   Effect.gen(function*() {
     for (const what of [request("POST /body", "content-length: 100") + "half", request("GET /slow")]) {
-      const { isAsked, port, stop } = yield* serving(100)
+      const { isAsked, port, stop } = yield* serving({ patience: 100 })
       const stuck = yield* client(port, what)
       yield* Deferred.await(isAsked)
       yield* Fiber.join(yield* stop)
