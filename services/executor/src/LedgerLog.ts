@@ -52,8 +52,8 @@ export class LedgerLog extends Context.Service<LedgerLog, EventLogShape>()("@aka
 }
 
 /**
- * Whether the log has any transaction that this wallet signed. What this release can't read on the owner's subjects may be
- * one, and counts as one.
+ * Whether the log has any transaction that this wallet signed. What this release can't read on the owner's subjects may report
+ * one, and counts as one, unless its type is known to be of events that report none.
  */
 export const hasSubmitted = Effect.fnUntraced(function*(log: EventLogShape, signer: Address) {
   const { read } = yield* Registry
@@ -62,8 +62,11 @@ export const hasSubmitted = Effect.fnUntraced(function*(log: EventLogShape, sign
     const next = yield* log.nextUnder(subjectsOf(signer), from)
     if (Option.isNone(next)) return false
     const found = read(next.value)
-    if (found._tag !== "Known") return true
-    if (found.step?.step === "submitted" && found.step.signer === signer) return true
+    if (found._tag === "Foreign" || found._tag === "Newer") return true
+    if (found._tag === "Unreadable") {
+      const { error: { type }, kind } = found
+      if (!kind.types.includes(type) || kind.isSubmission(type)) return true
+    } else if (found.step?.step === "submitted" && found.step.signer === signer) return true
     from = next.value.sequence + 1
   }
 })

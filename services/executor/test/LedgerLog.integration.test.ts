@@ -61,6 +61,19 @@ it.effect("knows whether a wallet has a transaction in the log", () =>
       assert.isTrue(yield* hasSubmitted(garbage, signer))
       assert.isFalse(yield* hasSubmitted(garbage, stranger))
     }
+    // Of a type that reports no transaction.
+    for (const type of ["BucketRequested", "BucketStarted", "BucketCreated", "BucketDeletionCancelled"]) {
+      const garbage = yield* logOf(signer, [requested(signer)])
+      const headers = { "ce-type": `akave.${type}.v1` }
+      yield* garbage.append(subject, { revision: 1 }, { id: "garbage", headers, data: Uint8Array.of(255) })
+      assert.isFalse(yield* hasSubmitted(garbage, signer), type)
+    }
+    const later = yield* logOf(signer, [requested(signer)])
+    const garbage = { id: "garbage", headers: { "ce-type": "akave.BucketRequested.v1" }, data: Uint8Array.of(255) }
+    yield* later.append(subject, { revision: 1 }, garbage)
+    const encoded = yield* codec.encode(submitted(signer), { id: "s", source: "/test", time: occurredAt, subject })
+    yield* later.append(subject, { revision: 2 }, encoded)
+    assert.isTrue(yield* hasSubmitted(later, signer))
   }))
 
 it.effect("takes what it can't read of a wallet's for a transaction, of whichever kind it is, and no other wallet's", () =>

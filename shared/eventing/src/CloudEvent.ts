@@ -145,4 +145,7 @@ export const make = <Event extends { readonly _tag: string }>(
   }
 }
 
+/** The tag of the events of a type, whichever its version. */
+export const tagOf = (type: string): string => /^akave\.(\w+)\.v\d+$/.exec(type)?.[1] ?? ""
+
 const typeOfVersion = (tag: string, version: number): string => `akave.${tag}.v${version}`

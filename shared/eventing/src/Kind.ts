@@ -2,6 +2,7 @@
 import type * as Job from "@akave-async/domain/Job"
 import { type DateTime, type Effect, Result, Schema } from "effect"
 import * as Aggregate from "./Aggregate.ts"
+import * as CloudEvent from "./CloudEvent.ts"
 import type { CloudEvents, UndecodableEvent } from "./CloudEvent.ts"
 import type { EventLogShape, LogUnavailable, StoredEvent } from "./EventLog.ts"
 
@@ -32,6 +33,8 @@ export interface Kind<Event extends AnyEvent = AnyEvent> {
   /** Those that are written, each with the schema of its events. */
   readonly schemas: CloudEvents<Event>["schemas"]
   readonly read: (stored: StoredEvent) => Result.Result<Known<Event>, UndecodableEvent>
+  /** Whether events of this type, which is one of those that are read, report transactions. */
+  readonly isSubmission: (type: string) => boolean
   /** The state of an aggregate after these events, which are all that it has; those that can't be read are passed over. */
   readonly fold: (stored: ReadonlyArray<StoredEvent>) => unknown
   readonly jobs: JobsOf | undefined
@@ -128,6 +131,8 @@ const build = <State, Event extends AnyEvent>(
     tokens,
     types: codec.types,
     schemas: codec.schemas,
+    // A step's name follows from the tag alone.
+    isSubmission: (type) => stepOf({ _tag: CloudEvent.tagOf(type) } as Event)?.step === "submitted",
     jobs,
     fold: (stored) =>
       stored.map(codec.decode).filter(Result.isSuccess).map(({ success }) => success).reduce(evolve, initial),

@@ -19,7 +19,7 @@ export type Read =
   /** Of a known kind and a type that is not known here: left to a newer release. */
   | { readonly _tag: "Newer"; readonly error: UndecodableEvent }
   /** Of a known kind, and not to be read by any release. */
-  | { readonly _tag: "Unreadable"; readonly error: UndecodableEvent }
+  | { readonly _tag: "Unreadable"; readonly error: UndecodableEvent; readonly kind: Kind }
 
 export interface Registered {
   readonly kinds: ReadonlyArray<Kind>
@@ -39,7 +39,7 @@ export const of = (kinds: ReadonlyArray<Kind>): Registered => {
       const kind = byName.get(name)
       if (kind === undefined) return { _tag: "Foreign" }
       return Result.match(kind.read(stored), {
-        onFailure: (error) => ({ _tag: error.isNewer ? "Newer" : "Unreadable", error }),
+        onFailure: (error): Read => error.isNewer ? { _tag: "Newer", error } : { _tag: "Unreadable", error, kind },
         onSuccess: (known): Read => known
       })
     }
