@@ -1,4 +1,5 @@
 /** Answers that are about a job. */
+import { maxWait } from "@akave-async/api/Conventions"
 import { JobResource, jobResource } from "@akave-async/api/Resources"
 import * as Job from "@akave-async/domain/Job"
 import type { Current } from "@akave-async/eventing/BucketEvents"
@@ -32,9 +33,6 @@ export const job = (
 /** That the client has the job as it is. */
 export const notModified = (current: Current): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.empty({ status: 304, headers: { etag: etagOf(current) } })
-
-/** The longest wait that a request can ask for, in seconds. */
-export const maxWait = 60
 
 /** The seconds that a `Prefer` header (RFC 7240, section 4.3) asks to wait; undefined where it does not. Others are ignored. */
 export const waitOf = (prefer: string | undefined): number | undefined => {

@@ -5,10 +5,8 @@ const optional = ["time", "correlationid", "causationid"] as const
 
 /** The event as the JSON text of a CloudEvent. What the log holds is shown as it is, whether or not this release knows it. */
 export const toJson = (stored: StoredEvent): string => {
-  const known = texts.get(stored)
-  if (known !== undefined) return known
   const { headers, sequence, subject } = stored
-  const text = JSON.stringify({
+  return JSON.stringify({
     specversion: "1.0",
     id: headers["ce-id"] ?? "",
     source: headers["ce-source"] ?? "",
@@ -23,12 +21,7 @@ export const toJson = (stored: StoredEvent): string => {
     sequence: `${sequence}`,
     ...dataOf(stored)
   })
-  texts.set(stored, text)
-  return text
 }
-
-/** One event goes to many followers. */
-const texts = new WeakMap<StoredEvent, string>()
 
 const dataOf = ({ data }: StoredEvent) => {
   try {

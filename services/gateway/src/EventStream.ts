@@ -14,6 +14,7 @@ const encoder = new TextEncoder()
 const opening = encoder.encode(`retry: ${retryMillis}\n\n`)
 const heartbeat = encoder.encode(": still here\n\n")
 
+/** One event goes to many followers. */
 const frames = new WeakMap<StoredEvent, Uint8Array>()
 const frameOf = (event: StoredEvent): Uint8Array => {
   const known = frames.get(event)

@@ -1,7 +1,7 @@
 /** The routes that are about the gateway itself. */
 import { Api, version } from "@akave-async/api/Api"
 import { Caller } from "@akave-async/api/Caller"
-import { maxPage } from "@akave-async/api/Conventions"
+import { maxPage, maxWait } from "@akave-async/api/Conventions"
 import * as Resources from "@akave-async/api/Resources"
 import { Capabilities } from "@akave-async/api/System"
 import * as Bucket from "@akave-async/domain/Bucket"
@@ -34,7 +34,7 @@ const capabilities = {
     body_bytes: maxBody,
     batch_names: Resources.maxBatch,
     page_size: maxPage,
-    wait_seconds: Answers.maxWait,
+    wait_seconds: maxWait,
     idempotency_key_characters: Resources.maxIdempotencyKey
   },
   error_categories: Job.ErrorCategory.literals,
@@ -61,9 +61,7 @@ export const SystemHttp = HttpApiBuilder.group(
       stats: Effect.fnUntraced(function*({ query: { minutes } }) {
         const caller = yield* Caller
         const executors = LaneReports.ask.pipe(
-          Effect.map((reports) =>
-            reports.filter(({ owner }) => owner.toLowerCase() === caller.owner.toLowerCase()).length
-          ),
+          Effect.map((reports) => LaneReports.ofOwner(caller.owner)(reports).length),
           Effect.provideService(Nats, nats),
           Effect.orElseSucceed(() => null)
         )

@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import type { HttpClient } from "effect/http"
 import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Identification } from "./Caller.ts"
-import { bodyErrors, etag, jobErrors, jobParams, notModified, page, Validation } from "./Conventions.ts"
+import { bodyErrors, etag, jobErrors, jobParams, maxWait, notModified, page, Validation } from "./Conventions.ts"
 import { DeadLettersGroup } from "./DeadLettersApi.ts"
 import * as Document from "./Document.ts"
 import { EventsGroup } from "./EventsApi.ts"
@@ -44,14 +44,15 @@ const created = HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(
 const asking = {
   "idempotency-key": Schema.optionalKey(IdempotencyKey),
   prefer: Schema.optionalKey(Schema.String.annotate({
-    description: "`wait=N` (RFC 7240): answer when the job has ended, after N seconds at the latest, of which 60 count"
+    description:
+      `\`wait=N\` (RFC 7240): answer when the job has ended, after N seconds at the latest, of which ${maxWait} count`
   }))
 }
 const getJob = {
   params: jobParams,
   headers: { "if-none-match": Schema.optionalKey(Schema.String) },
   query: {
-    wait: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })).annotate({
+    wait: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: maxWait })).annotate({
       description: "Seconds to wait at most until the job is not as `If-None-Match` names it, or not as it is now"
     }).pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
   },

@@ -10,6 +10,8 @@ export class Validation extends HttpApiMiddleware.Service<Validation>()("@akave-
   error: [Problems.InvalidRequest, Problems.InternalError]
 }) {}
 
+/** The longest that a request can wait for a job, in seconds. */
+export const maxWait = 60
 /** The largest page. */
 export const maxPage = 1_000
 export const page = {

@@ -96,8 +96,8 @@ export const jobQuery = {
 export const maxIdempotencyKey = 255
 /** Names a request, so that it can be sent again without being done twice. */
 export const IdempotencyKey = Schema.String.check(
-  Schema.isPattern(/^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/u, {
-    message: "1 to 255 printable ASCII characters, without a space at either end"
+  Schema.isPattern(new RegExp(`^[\\x21-\\x7e]([\\x20-\\x7e]{0,${maxIdempotencyKey - 2}}[\\x21-\\x7e])?$`, "u"), {
+    message: `1 to ${maxIdempotencyKey} printable ASCII characters, without a space at either end`
   })
 ).annotate({
   description:

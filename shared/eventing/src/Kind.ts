@@ -3,7 +3,6 @@ import type * as Job from "@akave-async/domain/Job"
 import { type DateTime, type Effect, Result, Schema } from "effect"
 import * as Aggregate from "./Aggregate.ts"
 import * as CloudEvent from "./CloudEvent.ts"
-import type { CloudEvents, UndecodableEvent } from "./CloudEvent.ts"
 import type { EventLogShape, LogUnavailable, StoredEvent } from "./EventLog.ts"
 
 /** What every event has. */
@@ -31,8 +30,8 @@ export interface Kind<Event extends AnyEvent = AnyEvent> {
   /** The CloudEvents types that are read. */
   readonly types: ReadonlyArray<string>
   /** Those that are written, each with the schema of its events. */
-  readonly schemas: CloudEvents<Event>["schemas"]
-  readonly read: (stored: StoredEvent) => Result.Result<Known<Event>, UndecodableEvent>
+  readonly schemas: CloudEvent.CloudEvents<Event>["schemas"]
+  readonly read: (stored: StoredEvent) => Result.Result<Known<Event>, CloudEvent.UndecodableEvent>
   /** Whether events of this type, which is one of those that are read, report transactions. */
   readonly isSubmission: (type: string) => boolean
   /** The state of an aggregate after these events, which are all that it has; those that can't be read are passed over. */
@@ -57,7 +56,7 @@ export interface JobsOf {
   readonly subjectOf: (job: Job.Job) => string
   readonly load: (log: EventLogShape, subject: string) => Effect.Effect<Loaded, LogUnavailable>
   /** The aggregate as it is if nothing but this event has happened to it. */
-  readonly since: (first: StoredEvent) => Result.Result<Loaded, UndecodableEvent>
+  readonly since: (first: StoredEvent) => Result.Result<Loaded, CloudEvent.UndecodableEvent>
   /** As {@link Aggregate.make}'s `execute`, for what every job has. */
   readonly execute: <Name extends Job.StepName, Rejection>(
     log: EventLogShape,

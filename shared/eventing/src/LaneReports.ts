@@ -77,12 +77,16 @@ export class LaneStalled extends Schema.TaggedError<LaneStalled>()("LaneStalled"
   override readonly message = this.sentence
 }
 
+/** The reports of the executors that have a wallet's key. */
+export const ofOwner = (owner: string) => (reports: ReadonlyArray<LaneReport>): ReadonlyArray<LaneReport> =>
+  reports.filter((report) => report.owner.toLowerCase() === owner.toLowerCase())
+
 /** The state of one wallet's lane: as {@link state}, and a failure where no executor has its key. */
 export const stateOf = (owner: string) => (reports: ReadonlyArray<LaneReport>): Effect.Effect<string, LaneStalled> => {
-  const ofOwner = reports.filter((report) => report.owner.toLowerCase() === owner.toLowerCase())
-  return reports.length > 0 && ofOwner.length === 0
+  const own = ofOwner(owner)(reports)
+  return reports.length > 0 && own.length === 0
     ? Effect.fail(new LaneStalled({ sentence: `no executor that answers has the key of ${owner}` }))
-    : state(ofOwner)
+    : state(own)
 }
 
 /**
