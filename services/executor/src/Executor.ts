@@ -52,7 +52,7 @@ export const run = Effect.gen(function*() {
       ...reaction,
       name: LaneConsumer.nameOf(owner),
       filter: `*.${owner}.>`,
-      startAt: firstUnfinished(log, read, owner)
+      startAt: firstUnsettled(log, read, owner)
     }),
     // The event that redrives a dead letter is on no owner's subject.
     Reaction.run(log, {
@@ -64,10 +64,13 @@ export const run = Effect.gen(function*() {
   ], { concurrency: 2, discard: true })
 })
 
-/** The request of the owner's first job in the log that has not ended, or where the next one will be. */
-const firstUnfinished = Effect.fnUntraced(function*(log: EventLogShape, read: Registered["read"], owner: string) {
+/**
+ * Where a new consumer begins: the first of the owner's events that is not dealt with, or where the next one will be. These are
+ * the requests of jobs that have not ended, and events that can't be read: they are set aside, or left to a newer release.
+ */
+const firstUnsettled = Effect.fnUntraced(function*(log: EventLogShape, read: Registered["read"], owner: string) {
   const last = yield* log.lastSequence
-  const requests = new Map<string, number>()
+  const unsettled = new Map<string, number>()
   if (last > 0) {
     yield* log.subscribe(1).pipe(
       Stream.takeUntil(({ sequence }) => sequence >= last),
@@ -75,13 +78,16 @@ const firstUnfinished = Effect.fnUntraced(function*(log: EventLogShape, read: Re
       Stream.runForEach((stored) =>
         Effect.sync(() => {
           const event = read(stored)
+          if (event._tag === "Newer" || event._tag === "Unreadable") {
+            unsettled.set(`${stored.sequence}`, stored.sequence)
+          }
           if (event._tag !== "Known" || event.step === undefined) return
           const { jobId, step } = event.step
-          if (step === "requested") requests.set(jobId, stored.sequence)
-          else if (step === "completed" || step === "failed" || step === "cancelled") requests.delete(jobId)
+          if (step === "requested") unsettled.set(jobId, stored.sequence)
+          else if (step === "completed" || step === "failed" || step === "cancelled") unsettled.delete(jobId)
         })
       )
     )
   }
-  return requests.values().next().value ?? last + 1
+  return unsettled.values().next().value ?? last + 1
 })

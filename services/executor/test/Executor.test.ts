@@ -8,9 +8,10 @@ import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { done, type Outcome } from "@akave-async/eventing/Outcome"
+import * as Reaction from "@akave-async/eventing/Reaction"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Deferred, Effect, Fiber, Layer } from "effect"
+import { ConfigProvider, Deferred, Effect, Fiber, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import * as Executor from "../src/Executor.ts"
 import { Lane } from "../src/Lane.ts"
@@ -133,4 +134,26 @@ it.effect("begins with the first job that has not ended, where the log does not 
     yield* TestClock.adjust("1 second")
     // What came after it is seen again, and is found over.
     assert.deepStrictEqual(seen, [jobId(2), jobId(3)])
+  }))
+
+it.effect("begins with the first event that it can't read, where the log does not know its consumer", () =>
+  Effect.gen(function*() {
+    for (const [type, isDead] of [["akave.BucketRequested.v1", true], ["akave.BucketRenamed.v1", false]] as const) {
+      const log = yield* EventLogMemory.open
+      yield* request(log, 1)
+      const error: Job.Failure = { category: "internal", code: "Test", message: "" }
+      yield* record(log, 1, Job.startAttempt(jobId(1)))
+      yield* record(log, 1, Job.fail({ jobId: jobId(1), error }))
+      const unreadable = { id: "unreadable", headers: { "ce-type": type }, data: Uint8Array.of(255) }
+      const { sequence } = yield* log.append(subjectOf(2), { revision: 0 }, unreadable)
+      yield* request(log, 3)
+      const seen: Array<string> = []
+      const newer = yield* Metric.value(Reaction.newerEvents)
+      yield* start(log, (jobId) => Effect.sync(() => (seen.push(jobId), done)))
+      yield* TestClock.adjust("1 second")
+      const { state } = yield* DeadLetterEvents.load(log, DeadLetter.subject(DeadLetter.Sequence.make(sequence)))
+      assert.strictEqual(state?.status, isDead ? "dead" : undefined, type)
+      assert.strictEqual((yield* Metric.value(Reaction.newerEvents)).count - newer.count, isDead ? 0 : 1)
+      assert.deepStrictEqual(seen, [jobId(3)])
+    }
   }))
