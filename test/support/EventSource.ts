@@ -4,6 +4,7 @@ import { Agent, get } from "node:http"
 export interface Options {
   readonly url: string
   readonly lastEventId?: number
+  readonly headers?: Readonly<Record<string, string>>
   /** Each event's id and data, as they come. False ends the connection. */
   readonly onEvent: (id: number, data: string) => boolean
 }
@@ -11,10 +12,11 @@ export interface Options {
 const agent = new Agent({ maxSockets: Infinity, keepAlive: false })
 
 /** Reads one stream to its end, however it comes; gives the status of the answer, 0 where there was none. */
-export const read = ({ lastEventId, onEvent, url }: Options): Promise<number> =>
+export const read = ({ headers: own = {}, lastEventId, onEvent, url }: Options): Promise<number> =>
   new Promise((resolve) => {
     let status = 0
     const headers = {
+      ...own,
       accept: "text/event-stream",
       ...(lastEventId === undefined ? {} : { "last-event-id": `${lastEventId}` })
     }

@@ -12,6 +12,18 @@ export const open = Effect.fnUntraced(function*(natsUrl: string) {
   return yield* EventLogJetStream.attach(connection, { stream: "AKAVE_EVENTS", prefix: "akave.events" })
 })
 
+/** Makes another event log. */
+export const create = Effect.fnUntraced(function*(
+  natsUrl: string,
+  options: Parameters<typeof EventLogJetStream.create>[1]
+) {
+  const connection = yield* Effect.acquireRelease(
+    Effect.promise(() => connect({ servers: natsUrl })),
+    (connection) => Effect.promise(() => connection.close())
+  )
+  yield* EventLogJetStream.create(connection, options)
+}, Effect.scoped)
+
 /** The headers of all events of one job, in order. */
 export const eventsOf = Effect.fnUntraced(function*(natsUrl: string, jobId: string) {
   const log = yield* open(natsUrl)

@@ -14,6 +14,12 @@ const shared = <A>(start: Effect.Effect<A, unknown, Scope.Scope>, onStarted: (st
 export const use = (options: Stack.Options, onStarted: (stack: Stack.Stack) => void): void =>
   shared(Stack.started(options), onStarted)
 
+/** With options that are made when it starts, such as the address of another server. */
+export const useWith = (
+  options: Effect.Effect<Stack.Options, unknown, Scope.Scope>,
+  onStarted: (stack: Stack.Stack) => void
+): void => shared(Effect.flatMap(options, Stack.started), onStarted)
+
 /** With two executors, and gateways, that kill themselves at a point whose name is a file in the folder `points`. */
 export const useWithFailpoints = (
   options: Stack.Options,

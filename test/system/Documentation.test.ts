@@ -8,7 +8,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { createBucket, ended, freshName } from "../support/Gateway.ts"
+import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
 
 const { repository } = Stack
 const read = (file: string) => readFileSync(join(repository, file), "utf8")
@@ -91,8 +91,8 @@ describe("the documents", () => {
 
 describe("the guide to the API", () => {
   const guide = read("docs/http-api.md")
-  const [waiting = "", following = ""] = blocks(guide, "sh")
-  const [script = ""] = blocks(guide, "js")
+  const [, waiting = "", following = ""] = blocks(guide, "sh")
+  const [, script = ""] = blocks(guide, "js")
 
   it.live.skipIf(!hasCurl)("shows how to wait for a job, and how to follow events", () =>
     Effect.gen(function*() {
@@ -169,4 +169,50 @@ it("marks the public development key as such wherever it is used", () => {
     .filter((file) => read(file).includes(Stack.publicDevelopmentKey.slice(2)))
   assert.isNotEmpty(holders)
   for (const file of holders) assert.match(read(file), /public[^\n]*development|development[^\n]*public/i, file)
+})
+
+describe("the guide to security", () => {
+  const [master = "", open = "", accounts = ""] = blocks(read("docs/security.md"), "sh")
+  const guide = read("docs/http-api.md")
+  const [asked = ""] = blocks(guide, "sh")
+  const [signed = ""] = blocks(guide, "js")
+  const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
+  if (!hasOpenssl) console.warn("openssl is not on this machine: the guide to security is not run")
+
+  it.live.skipIf(!hasCurl || !hasOpenssl)(
+    "shows how accounts are opened, and how to sign in to one",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* Stack.temporaryFolder
+        const sh = (script: string, env: Readonly<Record<string, string>>, cwd = repository) =>
+          spawnSync("sh", ["-ec", script], { cwd, encoding: "utf8", env: { ...process.env, ...env } })
+        const { stdout: file } = sh(`${master}\nprintf %s "$MASTER_SECRET_FILE"`, {}, folder)
+        const { gatewayUrl, natsUrl, ownerAddress } = yield* Stack.started({
+          env: { gateway: { MASTER_SECRET_FILE: file } }
+        })
+        const settings = { MASTER_SECRET_FILE: file, NATS_URL: natsUrl, AKAVE_OWNER_ADDRESS: ownerAddress }
+        const command = open.replace("node ", `${process.execPath} --disable-warning=ExperimentalWarning `)
+        const opened = sh(command, settings)
+        assert.strictEqual(opened.status, 0, opened.stderr)
+        const adminKey = opened.stdout.trim()
+        yield* eventually(request(`${gatewayUrl}/jobs`), ({ status }) => status === 401)
+
+        const at = (text: string) => text.replaceAll("http://127.0.0.1:8000", gatewayUrl)
+        const { stdout: answers } = sh(at(accounts), { ADMIN_KEY: adminKey })
+        const key = /"secret":"(aag_sk_\w{16}_1_[\w-]{43})"/.exec(answers)?.[1] ?? assert.fail(answers)
+        yield* eventually(
+          request(`${gatewayUrl}/account`, { headers: { authorization: `Bearer ${key}` } }),
+          ({ status }) => status === 200
+        )
+        assert.deepInclude(JSON.parse(sh(at(asked), { KEY: key }).stdout), {
+          account: "acme",
+          scopes: ["read", "write"]
+        })
+        const { stderr, stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", at(signed)], {
+          encoding: "utf8",
+          env: { ...process.env, KEY: key }
+        })
+        assert.match(stdout, /^queued [0-9a-f-]{36}\n$/, stderr)
+      }).pipe(Effect.scoped)
+  )
 })

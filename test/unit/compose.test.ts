@@ -127,9 +127,13 @@ const settingsIn = (source: string): ReadonlyArray<string> =>
     return [...source.slice(start, end).matchAll(/"([A-Z][A-Z0-9_]*)"/g)].map(([, name = ""]) => name).slice(-1)
   })
 
+/** Secrets are read from a variable or from the file that another one names. */
+const secretsIn = (source: string): ReadonlyArray<string> =>
+  [...source.matchAll(/SecretSetting\.\w+\("(\w+)"/g)].flatMap(([, name = ""]) => [name, `${name}_FILE`])
+
 it("documents every setting that a service reads, in .env.example", () => {
-  const settings = new Set(sourceFiles.flatMap((file) => settingsIn(read(file))))
-  for (const known of ["NATS_URL", "CONFIRMATIONS", "DEVNET_BLOCK_TIME", "HEALTH_PORT", "HOST"]) {
+  const settings = new Set(sourceFiles.flatMap((file) => [...settingsIn(read(file)), ...secretsIn(read(file))]))
+  for (const known of ["NATS_URL", "CONFIRMATIONS", "DEVNET_BLOCK_TIME", "HEALTH_PORT", "HOST", "JWT_SECRET_FILE"]) {
     assert.isTrue(settings.has(known), known)
   }
   assert.deepStrictEqual([...settings].filter((name) => !documented.has(name)), [])
@@ -139,7 +143,7 @@ it("documents no setting that nothing reads", () => {
   const tools = ["deploy/local/src/*.ts", "loadtest/src/*.ts"].flatMap((pattern) =>
     globSync(pattern, { cwd: repository })
   )
-  const readers = [sources, text, ...tools.map(read)].join("\n")
+  const readers = [sources, ...secretsIn(sources), text, ...tools.map(read)].join("\n")
   assert.deepStrictEqual([...documented].filter((name) => !new RegExp(`\\b${name}\\b`).test(readers)), [])
 })
 

@@ -133,6 +133,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
     settings: options.shell === undefined ? new Set() : handedOn(options),
     hasOwnPostgres: options.databaseUrl === undefined
   })
+  const gatewaySecrets = Environment.forServices(options.shell ?? {}, { settings: ofGateways, hasOwnPostgres: true })
   const portOf = (name: keyof typeof ports) => {
     const port = ports[name]
     return port === undefined ? Ports.free : Effect.succeed(port)
@@ -234,6 +235,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       AKAVE_NODE_ADDRESS: nodeAddress,
       AKAVE_OWNER_ADDRESS: ownerAddress,
       ...(options.natsSyncInterval === undefined ? {} : { NATS_SYNC_INTERVAL: options.natsSyncInterval }),
+      ...gatewaySecrets,
       HOST: Ports.host,
       PORT: `${port}`
     })
@@ -298,7 +300,7 @@ const nodeProgram = process.execPath
  */
 const handedOn = ({ natsUrl }: Options): ReadonlySet<string> => {
   const documented = Environment.settingsIn(readFileSync(join(repository, ".env.example"), "utf8"))
-  const own = new Set([...ownSettings, ...(natsUrl === undefined ? natsLogin : [])])
+  const own = new Set([...ownSettings, ...ofGateways, ...(natsUrl === undefined ? natsLogin : [])])
   return new Set([...documented].filter((name) => !own.has(name)))
 }
 
@@ -314,6 +316,11 @@ const ownSettings = new Set([
   "NATS_URL",
   "PORT"
 ])
+
+/** Secrets that only gateways get. */
+const ofGateways: ReadonlySet<string> = new Set(
+  ["MASTER_SECRET", "MASTER_SECRET_BEFORE", "JWT_SECRET"].flatMap((name) => [name, `${name}_FILE`])
+)
 
 /** Where this machine finds what listens on an address, as part of a URL. */
 const reachable = (host: string): string => {

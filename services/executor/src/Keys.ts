@@ -4,7 +4,7 @@
  */
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as SecretFile from "@akave-async/platform/SecretFile"
-import * as Secrets from "@akave-async/platform/Secrets"
+import * as SecretSetting from "@akave-async/platform/SecretSetting"
 import type { InvalidArgument } from "@akave-async/sdk/Errors"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import {
@@ -29,12 +29,6 @@ export class KeyRefused extends Schema.TaggedError<KeyRefused>()("KeyRefused", {
   override readonly message = this.reason
 }
 
-const settings = Config.all({
-  key: Config.option(Secrets.setting("AKAVE_PRIVATE_KEY")),
-  file: Config.option(Config.NonEmptyString("AKAVE_PRIVATE_KEY_FILE")),
-  folder: Config.option(Config.NonEmptyString("AKAVE_PRIVATE_KEYS_DIR"))
-})
-
 type Key = Wallet["Service"]
 
 const walletOf = (key: Redacted.Redacted, from: string) =>
@@ -46,10 +40,11 @@ const walletOf = (key: Redacted.Redacted, from: string) =>
     )
   )
 
+const refused = ({ reason }: SecretFile.SecretFileRefused) => new KeyRefused({ reason })
+
 /** The wallet of the key in a file that nobody else can read. */
 const readKey = Effect.fnUntraced(function*(file: string) {
-  const key = yield* Effect.mapError(SecretFile.read(file), ({ reason }) => new KeyRefused({ reason }))
-  return yield* walletOf(key, file)
+  return yield* walletOf(yield* Effect.mapError(SecretFile.read(file), refused), file)
 })
 
 /**
@@ -60,19 +55,18 @@ const readKey = Effect.fnUntraced(function*(file: string) {
 export const wallets = Effect.gen(function*() {
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const { file, folder, key } = yield* settings
-  if (Option.isNone(key) && Option.isNone(file) && Option.isNone(folder)) {
+  const key = yield* Effect.catchTag(
+    SecretSetting.read("AKAVE_PRIVATE_KEY"),
+    "SecretFileRefused",
+    (error) => Effect.fail(refused(error))
+  )
+  const folder = yield* Config.option(Config.NonEmptyString("AKAVE_PRIVATE_KEYS_DIR"))
+  if (Option.isNone(key) && Option.isNone(folder)) {
     return yield* new KeyRefused({
       reason: "No key to sign with: set AKAVE_PRIVATE_KEY, AKAVE_PRIVATE_KEY_FILE or AKAVE_PRIVATE_KEYS_DIR"
     })
   }
-  if (Option.isSome(key) && Option.isSome(file)) {
-    return yield* new KeyRefused({ reason: "Set AKAVE_PRIVATE_KEY or AKAVE_PRIVATE_KEY_FILE, not both" })
-  }
-  const own = [
-    ...Option.isSome(key) ? [yield* walletOf(key.value, "AKAVE_PRIVATE_KEY")] : [],
-    ...Option.isSome(file) ? [yield* readKey(file.value)] : []
-  ]
+  const own = Option.isSome(key) ? [yield* walletOf(key.value, "AKAVE_PRIVATE_KEY")] : []
   const known = new Set<string>()
   const isNew = ({ address }: Key) => {
     const isKnown = known.has(address)

@@ -1,8 +1,14 @@
-/** Whether more requests are accepted: not while the log is nearly full, or a lane has more before it than it may. */
+/**
+ * Whether more requests are accepted: not while the log is nearly full, a lane has more before it than it may, or an account has
+ * as many jobs in flight as it may. A request that was accepted before is accepted again: it asks for nothing more.
+ */
 import type { Caller } from "@akave-async/api/Caller"
+import type { Current } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type Load } from "@akave-async/eventing/EventLog"
 import * as LaneConsumer from "@akave-async/eventing/LaneConsumer"
-import { Clock, Config, Context, Effect, Layer, Schema } from "effect"
+import { Clock, Config, Context, Effect, Exit, Layer, Schema } from "effect"
+import { IdempotencyKeys } from "./IdempotencyKeys.ts"
+import { JobsInFlight, type TooManyJobs } from "./JobsInFlight.ts"
 
 /** How old what is known of the log may be, in milliseconds, before it is asked again. */
 const maxAge = 1_000
@@ -36,6 +42,12 @@ export const refusal = (
   return undefined
 }
 
+export interface Asked {
+  readonly jobs: number
+  /** The idempotency key of the request. */
+  readonly key: string | undefined
+}
+
 interface Known {
   load: Load
   askedAt: number
@@ -43,13 +55,23 @@ interface Known {
 }
 
 export class Admission extends Context.Service<Admission, {
-  /** Counts so many jobs of the caller as accepted, or refuses them. */
-  admit(caller: Caller["Service"], jobs: number): Effect.Effect<void, Overloaded>
+  /**
+   * Runs a request for jobs of the caller, or refuses it.
+   * @param acceptedOf The jobs that the request was answered with.
+   */
+  admit<A, E, R>(
+    caller: Caller["Service"],
+    asked: Asked,
+    request: Effect.Effect<A, E, R>,
+    acceptedOf: (answer: A) => ReadonlyArray<Current>
+  ): Effect.Effect<A, E | Overloaded | TooManyJobs, R>
 }>()("@akave-async/gateway/Admission") {
   static readonly layerConfig = Layer.effect(
     Admission,
     Effect.gen(function*() {
       const log = yield* EventLog
+      const keys = yield* IdempotencyKeys
+      const jobsInFlight = yield* JobsInFlight
       const limits = yield* Config.all({
         maxWaiting: Config.schema(Schema.Int.check(Schema.isGreaterThan(0)), "OVERLOAD_WAITING_EVENTS").pipe(
           Config.withDefault(1_000_000)
@@ -81,12 +103,26 @@ export class Admission extends Context.Service<Admission, {
         return next
       })
 
-      const admit = Effect.fnUntraced(function*({ owner }: Caller["Service"], jobs: number) {
+      const notOverloaded = Effect.fnUntraced(function*({ owner }: Caller["Service"], jobs: number) {
         const known = yield* look(owner.toLowerCase())
         const reason = refusal(limits, known.load, known.acceptedSince)
         if (reason !== undefined) return yield* new Overloaded({ reason })
         known.acceptedSince += jobs
       })
+
+      const admit: Admission["Service"]["admit"] = (caller, { jobs, key }, request, acceptedOf) =>
+        Effect.acquireUseRelease(
+          Effect.andThen(notOverloaded(caller, jobs), jobsInFlight.reserve(caller, jobs)).pipe(
+            Effect.catch((refused) =>
+              Effect.flatMap(
+                keys.isRepeat(caller, key),
+                (isRepeat) => isRepeat ? Effect.succeed(() => {}) : Effect.fail(refused)
+              )
+            )
+          ),
+          () => request,
+          (settle, exit) => Effect.sync(() => settle(Exit.isSuccess(exit) ? acceptedOf(exit.value) : []))
+        )
       return Admission.of({ admit })
     })
   )

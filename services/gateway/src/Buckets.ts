@@ -1,5 +1,5 @@
 /** Commands on buckets and their jobs. */
-import type { Caller } from "@akave-async/api/Caller"
+import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import type * as IdempotencyKey from "@akave-async/domain/IdempotencyKey"
@@ -13,7 +13,7 @@ import { IdempotencyKeys, nthOf } from "./IdempotencyKeys.ts"
 type By = Caller["Service"]
 type KeyReused = IdempotencyKey.KeyReused
 /** Why a bucket of a batch is not accepted. */
-export type Refusal = Schema.SchemaError | Bucket.BucketBusy | Bucket.BucketExists | LogUnavailable
+export type Refusal = Schema.SchemaError | Bucket.BucketBusy | Bucket.BucketExists | Bucket.NameTaken | LogUnavailable
 
 /** How many requests of one batch are stored at the same time. */
 const concurrency = 32
@@ -27,7 +27,7 @@ export class Buckets extends Context.Service<Buckets, {
     caller: By,
     name: BucketName,
     key?: string
-  ): Effect.Effect<Current, Bucket.BucketBusy | Bucket.BucketExists | KeyReused | LogUnavailable>
+  ): Effect.Effect<Current, Bucket.BucketBusy | Bucket.BucketExists | Bucket.NameTaken | KeyReused | LogUnavailable>
   /** As {@link request} for many buckets: what each name is answered with, in their order. */
   requestAll(
     caller: By,
@@ -76,16 +76,17 @@ export class Buckets extends Context.Service<Buckets, {
         const { owner } = caller
         yield* Effect.annotateCurrentSpan({ "job.id": jobId, "bucket.name": name })
         const subject = Bucket.subject(owner, name)
-        return yield* run(caller, subject, yield* known(subject), decide({ jobId, name, owner })).pipe(
-          Effect.catchIf(
-            (error) => error instanceof Job.JobOver,
-            () =>
-              Effect.flatMap(
-                log.read(subject),
-                ({ events }) => Effect.orDie(Effect.fromNullishOr(evolveJob(jobId, undefined, events)))
-              )
+        return yield* run(caller, subject, yield* known(subject), decide({ jobId, name, owner, ...tenantOf(caller) }))
+          .pipe(
+            Effect.catchIf(
+              (error) => error instanceof Job.JobOver,
+              () =>
+                Effect.flatMap(
+                  log.read(subject),
+                  ({ events }) => Effect.orDie(Effect.fromNullishOr(evolveJob(jobId, undefined, events)))
+                )
+            )
           )
-        )
       })
 
       const create = (caller: By, name: BucketName, jobId: Job.Id) =>

@@ -5,18 +5,20 @@ import * as Problems from "@akave-async/api/Problems"
 import { type BatchResult, jobResource } from "@akave-async/api/Resources"
 import type * as Bucket from "@akave-async/domain/Bucket"
 import type { Current } from "@akave-async/eventing/BucketEvents"
-import { Effect, Option, Result, type Schema, SchemaIssue } from "effect"
+import { Array, Effect, Option, Result, type Schema, SchemaIssue } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Admission, type Overloaded } from "./Admission.ts"
 import * as Answers from "./Answers.ts"
 import { Buckets, type Refusal } from "./Buckets.ts"
 import { Jobs } from "./Jobs.ts"
 import { getJob } from "./JobsHttp.ts"
+import type { TooManyJobs } from "./JobsInFlight.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { logUnavailable, lookupFailures } from "./Unavailable.ts"
 
 const bucketExists = ({ bucketId, jobId, message }: Bucket.BucketExists) =>
   new Problems.BucketExists({ detail: message, job_id: jobId, bucket_id: bucketId })
+const nameTaken = ({ message }: Bucket.NameTaken) => new Problems.BucketNameTaken({ detail: message })
 const bucketBusy = ({ jobId, message }: Bucket.BucketBusy) =>
   new Problems.BucketBusy({ detail: message, job_id: jobId })
 const keyReused = () =>
@@ -25,6 +27,8 @@ const keyReused = () =>
   })
 const overloaded = ({ message }: Overloaded) =>
   new Problems.Overloaded({ detail: `${message}. Ask again after the time in Retry-After` })
+const tooManyJobs = ({ message }: TooManyJobs) =>
+  new Problems.TooManyJobs({ detail: `${message}. Ask again when some of them have ended` })
 const bucketNotFound = ({ name }: { readonly name: string }) =>
   new Problems.BucketNotFound({
     detail: `No bucket ${name} was created by a job, or it was deleted. GET /buckets lists those that are there`
@@ -43,6 +47,8 @@ const batchAnswer = (
       return { name, status: 400, job: null, problem: invalidName(n, refused) }
     case "BucketExists":
       return { name, status: 409, job: null, problem: bucketExists(refused) }
+    case "NameTaken":
+      return { name, status: 409, job: null, problem: nameTaken(refused) }
     case "BucketBusy":
       return { name, status: 409, job: null, problem: bucketBusy(refused) }
     case "LogUnavailable":
@@ -54,6 +60,14 @@ const invalidName = (n: number, { issue }: Schema.SchemaError) => {
   return new Problems.InvalidRequest({ detail: errors.map(({ message }) => message).join("; "), errors })
 }
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Why a request for jobs is refused, whatever it asks for. */
+const refusals = {
+  KeyReused: keyReused,
+  Overloaded: overloaded,
+  TooManyJobs: tooManyJobs,
+  LogUnavailable: logUnavailable
+}
 
 export const BucketsHttp = HttpApiBuilder.group(
   Api,
@@ -76,42 +90,32 @@ export const BucketsHttp = HttpApiBuilder.group(
 
     return handlers.handleAll({
       create: Effect.fnUntraced(
-        function*({ headers, payload }) {
-          yield* admission.admit(yield* Caller, 1)
-          const asked = yield* buckets.request(yield* Caller, payload.name, headers["idempotency-key"])
-          return yield* accepted(asked, headers.prefer, `/buckets/${payload.name}`)
+        function*({ headers: { "idempotency-key": key, prefer }, payload: { name } }) {
+          const caller = yield* Caller
+          const request = buckets.request(caller, name, key)
+          const asked = yield* admission.admit(caller, { jobs: 1, key }, request, Array.of)
+          return yield* accepted(asked, prefer, `/buckets/${name}`)
         },
-        Effect.catchTags({
-          BucketExists: bucketExists,
-          BucketBusy: bucketBusy,
-          KeyReused: keyReused,
-          Overloaded: overloaded,
-          LogUnavailable: logUnavailable
-        })
+        Effect.catchTags({ ...refusals, BucketExists: bucketExists, NameTaken: nameTaken, BucketBusy: bucketBusy })
       ),
       createAll: Effect.fnUntraced(
-        function*({ headers, payload: { names } }) {
-          yield* admission.admit(yield* Caller, names.length)
-          const asked = yield* buckets.requestAll(yield* Caller, names, headers["idempotency-key"])
+        function*({ headers: { "idempotency-key": key }, payload: { names } }) {
+          const caller = yield* Caller
+          const request = buckets.requestAll(caller, names, key)
+          const asked = yield* admission.admit(caller, { jobs: names.length, key }, request, Array.getSuccesses)
           const answers = asked.map((result, n) => batchAnswer(names[n] ?? "", n, result))
           const accepted = answers.filter(({ job }) => job !== null).length
           return { accepted, refused: answers.length - accepted, answers }
         },
-        Effect.catchTags({ KeyReused: keyReused, Overloaded: overloaded, LogUnavailable: logUnavailable })
+        Effect.catchTags(refusals)
       ),
       delete: Effect.fnUntraced(
-        function*({ headers, params }) {
-          yield* admission.admit(yield* Caller, 1)
-          const asked = yield* buckets.requestDeletion(yield* Caller, params.name, headers["idempotency-key"])
-          return yield* accepted(asked, headers.prefer)
+        function*({ headers: { "idempotency-key": key, prefer }, params: { name } }) {
+          const caller = yield* Caller
+          const request = buckets.requestDeletion(caller, name, key)
+          return yield* accepted(yield* admission.admit(caller, { jobs: 1, key }, request, Array.of), prefer)
         },
-        Effect.catchTags({
-          BucketMissing: bucketNotFound,
-          BucketBusy: bucketBusy,
-          KeyReused: keyReused,
-          Overloaded: overloaded,
-          LogUnavailable: logUnavailable
-        })
+        Effect.catchTags({ ...refusals, BucketMissing: bucketNotFound, BucketBusy: bucketBusy })
       ),
       get: Effect.fnUntraced(function*({ params }) {
         const bucket = yield* readModel.bucket(yield* Caller, params.name)

@@ -1,5 +1,5 @@
 /** Commands on dead letters. */
-import type { Caller } from "@akave-async/api/Caller"
+import { type Caller, sees } from "@akave-async/api/Caller"
 import type { DeadLetterFilter, Redriven } from "@akave-async/api/Resources"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { execute, load } from "@akave-async/eventing/DeadLetterEvents"
@@ -14,12 +14,12 @@ const batch = 1_000
 const concurrency = 16
 
 export class DeadLetters extends Context.Service<DeadLetters, {
-  /** Has a dead letter processed again, and gives it as it is then. */
+  /** Has a dead letter that the caller sees processed again, and gives it as it is then. */
   redrive(
     caller: By,
     sequence: DeadLetter.Sequence
   ): Effect.Effect<DeadLetter.DeadLetter, DeadLetter.NotDead | DeadLetter.AlreadyRedriven | LogUnavailable>
-  /** Redrives those that the filter names, of all that had died when this was called. */
+  /** Redrives those that the filter names, of all that the caller sees and that had died when this was called. */
   redriveAll(caller: By, filter: DeadLetterFilter): Effect.Effect<Redriven, LookupError>
 }>()("@akave-async/gateway/DeadLetters") {
   static readonly layer = Layer.effect(
@@ -29,21 +29,30 @@ export class DeadLetters extends Context.Service<DeadLetters, {
       const readModel = yield* ReadModel
 
       const redrive = Effect.fn("DeadLetters.redrive")(
-        function*({ actor, traceparent }: By, sequence: DeadLetter.Sequence) {
+        function*(caller: By, sequence: DeadLetter.Sequence) {
+          const { actor: redrivenBy, requestId, traceparent } = caller
           yield* Effect.annotateCurrentSpan({ "dead_letter.sequence": sequence })
           const subject = DeadLetter.subject(sequence)
-          const command = DeadLetter.redrive(sequence, actor)
-          const { state } = yield* execute(log, subject, yield* load(log, subject), command, {
-            source: "/akave/gateway",
-            traceparent
+          const known = yield* load(log, subject)
+          if (!sees(caller, known.state?.account)) return yield* new DeadLetter.NotDead({ sequence })
+          const command = DeadLetter.redrive({
+            sequence,
+            redrivenBy,
+            ...(requestId === undefined ? {} : { requestId })
           })
+          const { state } = yield* execute(log, subject, known, command, { source: "/akave/gateway", traceparent })
           return yield* Effect.orDie(Effect.fromNullishOr(state))
         }
       )
 
       const redriveAll = Effect.fn("DeadLetters.redriveAll")(function*(caller: By, filter: DeadLetterFilter) {
         yield* readModel.caughtUp
-        const found = yield* readModel.deadLetters({ ...filter, status: "dead", limit: batch + 1 })
+        const found = yield* readModel.deadLetters(caller, {
+          ...filter,
+          status: "dead",
+          redrivenBy: caller.requestId,
+          limit: batch + 1
+        })
         const tried = yield* Effect.forEach(
           found.slice(0, batch),
           ({ sequence }) =>

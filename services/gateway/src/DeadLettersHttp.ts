@@ -23,14 +23,14 @@ export const DeadLettersHttp = HttpApiBuilder.group(
 
     return handlers.handleAll({
       list: Effect.fnUntraced(function*({ query }) {
-        const page = yield* readModel.deadLetters(query)
+        const page = yield* readModel.deadLetters(yield* Caller, query)
         return {
           dead_letters: page.map(deadLetterResource),
           next: page.length < query.limit ? null : page.at(-1)?.sequence ?? null
         }
       }, Effect.catchTags({ SqlError: lookupFailures.SqlError })),
       get: Effect.fnUntraced(function*({ params }) {
-        const letter = yield* readModel.deadLetter(params.sequence)
+        const letter = yield* readModel.deadLetter(yield* Caller, params.sequence)
         return Option.isSome(letter) ? deadLetterResource(letter.value) : yield* notFound(params)
       }, Effect.catchTags(lookupFailures)),
       redrive: Effect.fnUntraced(

@@ -93,8 +93,18 @@ const toProblem = Effect.fnUntraced(function*(cause: Cause.Cause<unknown>) {
   return yield* HttpServerRespondable.toResponse(new Problems.InternalError({ detail }))
 })
 
-const retryAfter = (response: HttpServerResponse.HttpServerResponse) =>
-  response.status === 503 ? HttpServerResponse.setHeader(response, "retry-after", "1") : response
+/** What some statuses ask for: when to come back (RFC 9110, section 10.2.3), and how to sign in (section 11.6.1). */
+const withAdvice = (response: HttpServerResponse.HttpServerResponse) => {
+  switch (response.status) {
+    case 429:
+    case 503:
+      return HttpServerResponse.setHeader(response, "retry-after", "1")
+    case 401:
+      return HttpServerResponse.setHeader(response, "www-authenticate", "Bearer")
+    default:
+      return response
+  }
+}
 
 export const Edge = HttpRouter.middleware(
   (app) =>
@@ -106,7 +116,7 @@ export const Edge = HttpRouter.middleware(
         return Option.isSome(trace) ? Effect.withParentSpan(handled, trace.value) : handled
       }),
       Effect.catchCause(toProblem),
-      Effect.map(retryAfter),
+      Effect.map(withAdvice),
       // The router's type asks every middleware to let errors through; here is the one that lets none.
       (
         handled

@@ -1,12 +1,13 @@
 /** Live events as Server-Sent Events (WHATWG HTML, section 9.2): each is a CloudEvent, and its id is its place in the log. */
+import type { Caller } from "@akave-async/api/Caller"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
-import { Duration, Effect, Option, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import * as CloudEventJson from "./CloudEventJson.ts"
 import type { Tail } from "./Tail.ts"
 
-/** A stream without an event gets a sign of life this often: proxies close what is silent, and who has gone is found out. */
-const heartbeatInterval = Duration.seconds(15)
+/** A silent stream gets a sign of life this often: proxies close what is silent, and who has gone is found out. */
+const heartbeatMillis = 15_000
 /** What a client waits before it comes back, in milliseconds. */
 const retryMillis = 1_000
 
@@ -31,20 +32,26 @@ export type Select = (events: ReadonlyArray<StoredEvent>) => {
 }
 
 /**
- * Answers with the events from this sequence on that a filter matches. The answer ends with the last one, and where the
- * client is too slow or the log is away: the client comes back with the id of the last event that it has.
+ * Answers with the events from this sequence on that a filter matches and that are selected. The answer ends with the last one,
+ * and where the client is too slow, its key is not taken any more or the log is away: the client comes back with the id of the
+ * last event that it has.
  */
 export const answer = (
   tail: Tail["Service"],
+  { isCurrent }: Pick<Caller["Service"], "isCurrent">,
   filter: string,
   from: number,
-  select: Select = (events) => ({ events, isEnd: false })
+  select: Select
 ): HttpServerResponse.HttpServerResponse => {
   const events = Effect.map(tail.follow(filter, from), ({ take }) => {
-    const next = Effect.map(take(heartbeatInterval), (taken) => {
-      if (taken.length === 0) return [[heartbeat], Option.some(undefined)] as const
+    let silentSince = performance.now()
+    const next = Effect.map(Effect.suspend(() => take(silentSince + heartbeatMillis - performance.now())), (taken) => {
+      if (!isCurrent()) return [[], Option.none()] as const
       const { events, isEnd } = select(taken)
-      return [events.map(frameOf), isEnd ? Option.none() : Option.some(undefined)] as const
+      const frames = events.map(frameOf)
+      if (frames.length === 0 && performance.now() >= silentSince + heartbeatMillis) frames.push(heartbeat)
+      if (frames.length > 0) silentSince = performance.now()
+      return [frames, isEnd ? Option.none() : Option.some(undefined)] as const
     })
     return Stream.paginate(undefined, () => next)
   })

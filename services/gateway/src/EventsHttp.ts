@@ -1,6 +1,6 @@
 /** The routes of events: pages as JSON, and live streams. */
 import { Api } from "@akave-async/api/Api"
-import { Caller } from "@akave-async/api/Caller"
+import { Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Job from "@akave-async/domain/Job"
 import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
@@ -25,12 +25,25 @@ const isLive = ({ headers }: Asked) => headers.accept?.toLowerCase().includes("t
 /** The last event that the client has, if it says so. */
 const lastSeen = ({ headers, query }: Asked) => headers["last-event-id"] ?? query.after
 
-const page = (events: ReadonlyArray<StoredEvent>, isLast: boolean) => {
-  const next = isLast ? null : events.at(-1)?.sequence ?? null
+/** Those of a caller are looked for in so many pages of its wallet's events, of so many each, before a page is answered. */
+const maxPages = 10
+const pageSize = 1_000
+
+const page = (events: ReadonlyArray<StoredEvent>, next: number | null) => {
   return HttpServerResponse.text(`{"events":[${events.map(CloudEventJson.toJson).join(",")}],"next":${next}}`, {
     contentType: "application/json",
     headers: { vary: "accept" }
   })
+}
+
+/** Whether an event is of the caller's account. */
+const isOf = (caller: Caller["Service"]) => ({ headers }: StoredEvent): boolean =>
+  headers["ce-account"] === tenantOf(caller).tenant
+
+/** A page of at most so many events, which is full unless these are all, and where the next one begins. */
+const upTo = (events: ReadonlyArray<StoredEvent>, limit: number) => {
+  const first = events.slice(0, limit)
+  return page(first, events.length > limit ? first.at(-1)?.sequence ?? null : null)
 }
 
 /** Of the events of a subject those of one job, up to its end. */
@@ -54,14 +67,25 @@ export const EventsHttp = HttpApiBuilder.group(
 
     return handlers.handleAll({
       list: Effect.fnUntraced(function*(request) {
-        const { owner } = yield* Caller
+        const caller = yield* Caller
+        const filter = ofOwner(caller.owner)
         const last = lastSeen(request)
         if (isLive(request)) {
-          return EventStream.answer(tail, ofOwner(owner), last === undefined ? yield* tail.next : last + 1)
+          const select: EventStream.Select = (events) => ({ events: events.filter(isOf(caller)), isEnd: false })
+          return EventStream.answer(tail, caller, filter, last === undefined ? yield* tail.next : last + 1, select)
         }
         const { limit } = request.query
-        const events = yield* log.page(ofOwner(owner), (last ?? 0) + 1, limit)
-        return page(events, events.length < limit)
+        const found: Array<StoredEvent> = []
+        let seen = last ?? 0
+        // Those of other accounts of the wallet lie between.
+        for (let n = 0; n < maxPages && found.length <= limit; n++) {
+          const size = n === 0 ? limit + 1 : pageSize
+          const events = yield* log.page(filter, seen + 1, size)
+          found.push(...events.filter(isOf(caller)))
+          seen = events.at(-1)?.sequence ?? seen
+          if (events.length < size) return upTo(found, limit)
+        }
+        return found.length > limit ? upTo(found, limit) : page(found, seen)
       }, Effect.catchTags({ LogUnavailable: eventsUnavailable })),
       ofJob: Effect.fnUntraced(function*(request) {
         const current = yield* Effect.provideContext(findJob(request.params.job_id), context)
@@ -70,12 +94,11 @@ export const EventsHttp = HttpApiBuilder.group(
         if (isLive(request)) {
           // A client that has the last event would come back for ever.
           if (Job.isTerminal(status) && last >= revision) return HttpServerResponse.empty({ status: 204 })
-          return EventStream.answer(tail, subjectOf(current.job), last + 1, ofJob(current))
+          return EventStream.answer(tail, yield* Caller, subjectOf(current.job), last + 1, ofJob(current))
         }
         const { events } = yield* log.read(subjectOf(current.job))
         const wanted = events.filter(({ headers, sequence }) => headers["ce-correlationid"] === id && sequence > last)
-        const { limit } = request.query
-        return page(wanted.slice(0, limit), wanted.length <= limit)
+        return upTo(wanted, request.query.limit)
       }, Effect.catchTags({ LogUnavailable: eventsUnavailable }))
     })
   })

@@ -2,6 +2,7 @@
 import { Api } from "@akave-async/api/Api"
 import { Layer } from "effect"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { AccountsHttp, CallerHttp } from "./AccountsHttp.ts"
 import { AsyncApiHttp } from "./AsyncApiHttp.ts"
 import { BucketsHttp } from "./BucketsHttp.ts"
 import * as Cors from "./Cors.ts"
@@ -10,8 +11,8 @@ import { Edge, ValidationHttp } from "./Edge.ts"
 import { EventsHttp } from "./EventsHttp.ts"
 import { Front } from "./Front.ts"
 import { HealthHttp } from "./HealthHttp.ts"
+import * as IdentificationHttp from "./IdentificationHttp.ts"
 import { JobsHttp } from "./JobsHttp.ts"
-import * as LocalCaller from "./LocalCaller.ts"
 import { SystemHttp } from "./SystemHttp.ts"
 
 /** The page talks to this gateway alone: no fonts from elsewhere, nothing of its maker's cloud. */
@@ -32,6 +33,6 @@ export const routes = Layer.mergeAll(
   Cors.layerConfig,
   Edge
 ).pipe(
-  Layer.provide([BucketsHttp, JobsHttp, EventsHttp, DeadLettersHttp, SystemHttp, HealthHttp]),
-  Layer.provide([ValidationHttp, LocalCaller.layer])
+  Layer.provide([BucketsHttp, JobsHttp, EventsHttp, CallerHttp, AccountsHttp, DeadLettersHttp, SystemHttp, HealthHttp]),
+  Layer.provide([ValidationHttp, IdentificationHttp.layer])
 )

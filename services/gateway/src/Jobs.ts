@@ -1,5 +1,5 @@
 /** Jobs as they are now: what the read model holds of them, and what has happened since. */
-import type { Caller } from "@akave-async/api/Caller"
+import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Job from "@akave-async/domain/Job"
 import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
 import { Context, type Duration, Effect, Layer, Option, Result } from "effect"
@@ -8,8 +8,10 @@ import { Tail } from "./Tail.ts"
 
 type By = Caller["Service"]
 
-const onlyOf = ({ owner }: By, current: Current) =>
-  current.job.owner.toLowerCase() === owner.toLowerCase() ? Option.some(current) : Option.none()
+const onlyOf = (caller: By, current: Current) =>
+  current.job.owner.toLowerCase() === caller.owner.toLowerCase() && current.job.tenant === tenantOf(caller).tenant
+    ? Option.some(current)
+    : Option.none()
 
 export class Jobs extends Context.Service<Jobs, {
   /** A job of the caller. None is certain: whatever the log held when this was called has been looked at. */

@@ -1,11 +1,11 @@
 /** Queries on the tables that the projector keeps. */
-import type { Caller } from "@akave-async/api/Caller"
+import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Resources from "@akave-async/api/Resources"
 import { Stats } from "@akave-async/api/System"
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
-import type * as Job from "@akave-async/domain/Job"
+import * as Job from "@akave-async/domain/Job"
 import type { Current } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { readModelTable } from "@akave-async/platform/Postgres"
@@ -56,6 +56,8 @@ export interface JobQuery {
 
 export interface DeadLetterQuery extends Resources.DeadLetterFilter {
   readonly status: DeadLetter.Status
+  /** Those too that this request has redriven. */
+  readonly redrivenBy?: string | undefined
   readonly after?: DeadLetter.Sequence
   readonly limit: number
 }
@@ -70,16 +72,24 @@ export class ReadModel extends Context.Service<ReadModel, {
   storedJob(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, SqlError.SqlError>
   /** Jobs of the caller before this one, the latest first. */
   jobs(caller: By, query: JobQuery): Effect.Effect<ReadonlyArray<Bucket.BucketJob>, SqlError.SqlError>
+  /** How many jobs of the caller have not ended, once so many events are applied. */
+  inFlight(caller: By): Effect.Effect<{ readonly applied: number; readonly jobs: number }, SqlError.SqlError>
   /** How the caller's jobs got on that were asked for within this time. */
   stats(caller: By, minutes: number): Effect.Effect<Stats["operations"], SqlError.SqlError>
   /** A bucket of the caller. None is as certain as for {@link job}. */
   bucket(caller: By, name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets of the caller after a name, by name. */
   buckets(caller: By, page: Page): Effect.Effect<ReadonlyArray<Resources.BucketResource>, SqlError.SqlError>
-  /** A dead letter. None is as certain as for {@link job}. */
-  deadLetter(sequence: DeadLetter.Sequence): Effect.Effect<Option.Option<DeadLetter.DeadLetter>, LookupError>
-  /** Dead letters after a sequence, by sequence. */
-  deadLetters(query: DeadLetterQuery): Effect.Effect<ReadonlyArray<DeadLetter.DeadLetter>, SqlError.SqlError>
+  /** A dead letter that the caller sees. None is as certain as for {@link job}. */
+  deadLetter(
+    caller: By,
+    sequence: DeadLetter.Sequence
+  ): Effect.Effect<Option.Option<DeadLetter.DeadLetter>, LookupError>
+  /** Dead letters after a sequence that the caller sees, by sequence. */
+  deadLetters(
+    caller: By,
+    query: DeadLetterQuery
+  ): Effect.Effect<ReadonlyArray<DeadLetter.DeadLetter>, SqlError.SqlError>
   /** Waits until all that the log holds when this is called is applied. */
   readonly caughtUp: Effect.Effect<void, LookupError>
   /** The sequence of the last event applied. */
@@ -94,6 +104,22 @@ export class ReadModel extends Context.Service<ReadModel, {
       const log = yield* EventLog
       // As JSON a time is written in one way, whatever the session's DateStyle.
       const bucketColumns = sql.literal("name, bucket_id, owner, tx_hash, job_id, to_jsonb(created_at) as created_at")
+
+      /** Of a dead letter, that the caller sees it. */
+      const seen = (caller: By) =>
+        caller.scopes.has("admin")
+          ? sql.literal("true")
+          : sql`letter ->> 'account' is not distinct from ${tenantOf(caller).tenant ?? null}::text`
+      /** Of a job, that it is the caller's. */
+      const isOf = (caller: By) =>
+        sql`lower(owner) = ${caller.owner.toLowerCase()} and tenant is not distinct from ${
+          tenantOf(caller).tenant ?? null
+        }::text`
+
+      /** Of a bucket, that a job of the caller's has made it: accounts of one wallet don't see one another's. */
+      const isMadeBy = (caller: By) =>
+        sql`exists (select 1 from ${table("bucket_jobs")} as job where job.id = ${table("buckets")}.job_id
+          and job.tenant is not distinct from ${tenantOf(caller).tenant ?? null}::text)`
 
       const checkpoint = Effect.map(
         sql<{ sequence: number }>`select sequence from ${table("projection_checkpoint")} where name = 'events'`,
@@ -116,23 +142,21 @@ export class ReadModel extends Context.Service<ReadModel, {
         return yield* find
       }, inTime)
 
-      const storedJob = Effect.fn("ReadModel.storedJob")(({ owner }: By, id: Job.Id) =>
+      const storedJob = Effect.fn("ReadModel.storedJob")((caller: By, id: Job.Id) =>
         Effect.gen(function*() {
           const [row] = yield* sql<{ job: unknown; revision: number }>`
-            select job, revision from ${
-            table("bucket_jobs")
-          } where id = ${id} and lower(owner) = ${owner.toLowerCase()}`
+            select job, revision from ${table("bucket_jobs")} where id = ${id} and ${isOf(caller)}`
           if (row === undefined) return Option.none()
           return Option.some({ job: yield* Effect.orDie(decodeJob(row.job)), revision: row.revision })
         }), inTime)
       const job = (caller: By, id: Job.Id) => certain(storedJob(caller, id))
 
-      const jobs = Effect.fn("ReadModel.jobs")(function*({ owner }: By, query: JobQuery) {
+      const jobs = Effect.fn("ReadModel.jobs")(function*(caller: By, query: JobQuery) {
         const { after, bucket, limit, operation, prefix, since, status, until } = query
         const rows = yield* sql<{ job: unknown }>`
           select job from ${table("bucket_jobs")} where ${
           sql.and([
-            sql`lower(owner) = ${owner.toLowerCase()}`,
+            isOf(caller),
             ...after === undefined ? [] : [sql`id < ${after}`],
             ...status === undefined ? [] : [sql`status = ${status}`],
             ...operation === undefined ? [] : [sql`operation = ${operation}`],
@@ -146,7 +170,15 @@ export class ReadModel extends Context.Service<ReadModel, {
         return yield* Effect.orDie(decodeJobs(rows.map(({ job }) => job)))
       }, inTime)
 
-      const stats = Effect.fn("ReadModel.stats")(function*({ owner }: By, minutes: number) {
+      const inFlight = Effect.fn("ReadModel.inFlight")(function*(caller: By) {
+        const [found] = yield* sql<{ applied: number; jobs: number }>`
+          select coalesce((select sequence from ${table("projection_checkpoint")} where name = 'events'), 0) as applied,
+            (select count(*)::int from ${table("bucket_jobs")}
+              where status = any(${liveStatuses}::text[]) and ${isOf(caller)}) as jobs`
+        return found ?? { applied: 0, jobs: 0 }
+      }, inTime)
+
+      const stats = Effect.fn("ReadModel.stats")(function*(caller: By, minutes: number) {
         const rows = yield* sql`
           select operation, requested, completed, failed, cancelled,
             completed::float8 / nullif(completed + failed, 0) as success_share,
@@ -162,44 +194,45 @@ export class ReadModel extends Context.Service<ReadModel, {
             from (
               select operation, status, extract(epoch from updated_at - created_at)::float8 as seconds
               from ${table("bucket_jobs")}
-              where lower(owner) = ${owner.toLowerCase()} and created_at > now() - make_interval(mins => ${minutes})
+              where ${isOf(caller)} and created_at > now() - make_interval(mins => ${minutes})
             ) as job group by operation
           ) as counted order by operation`
         return yield* Effect.orDie(decodeStats(rows))
       }, inTime)
 
-      const bucket = Effect.fn("ReadModel.bucket")(({ owner }: By, name: BucketName) =>
+      const bucket = Effect.fn("ReadModel.bucket")((caller: By, name: BucketName) =>
         certain(Effect.gen(function*() {
           const rows = yield* sql`
             select ${bucketColumns} from ${table("buckets")}
-            where bucket_id = ${bucketId(name, owner)}`
+            where bucket_id = ${bucketId(name, caller.owner)} and ${isMadeBy(caller)}`
           const [found] = yield* Effect.orDie(decodeBuckets(rows))
           return Option.fromUndefinedOr(found)
         }))
       )
 
-      const buckets = Effect.fn("ReadModel.buckets")(function*({ owner }: By, { after, limit }: Page) {
+      const buckets = Effect.fn("ReadModel.buckets")(function*(caller: By, { after, limit }: Page) {
         const rows = yield* sql`
           select ${bucketColumns} from ${table("buckets")}
-          where lower(owner) = ${owner.toLowerCase()} and name > ${after ?? ""} order by name limit ${limit}`
+          where lower(owner) = ${caller.owner.toLowerCase()} and name > ${after ?? ""} and ${isMadeBy(caller)}
+          order by name limit ${limit}`
         return yield* Effect.orDie(decodeBuckets(rows))
       }, inTime)
 
-      const deadLetter = Effect.fn("ReadModel.deadLetter")((sequence: DeadLetter.Sequence) =>
+      const deadLetter = Effect.fn("ReadModel.deadLetter")((caller: By, sequence: DeadLetter.Sequence) =>
         certain(Effect.gen(function*() {
-          const rows = yield* sql<{ letter: unknown }>`select letter from ${
-            table("dead_letters")
-          } where sequence = ${sequence}`
+          const rows = yield* sql<{ letter: unknown }>`
+            select letter from ${table("dead_letters")} where sequence = ${sequence} and ${seen(caller)}`
           const [found] = yield* Effect.orDie(decodeLetters(rows))
           return Option.map(Option.fromUndefinedOr(found), ({ letter }) => letter)
         }))
       )
 
       const deadLetters = Effect.fn("ReadModel.deadLetters")(
-        function*({ after, limit, reason, status, subject, type }: DeadLetterQuery) {
+        function*(caller: By, { after, limit, reason, redrivenBy, status, subject, type }: DeadLetterQuery) {
           const rows = yield* sql<{ letter: unknown }>`
             select letter from ${table("dead_letters")}
-            where status = ${status} and sequence > ${after ?? 0}
+            where (status = ${status} or letter ->> 'requestId' = ${redrivenBy ?? null})
+              and sequence > ${after ?? 0} and ${seen(caller)}
               and type = coalesce(${type ?? null}::text, type)
               and starts_with(subject, ${subject ?? ""})
               and position(${reason ?? ""} in reason) > 0
@@ -213,6 +246,7 @@ export class ReadModel extends Context.Service<ReadModel, {
         job,
         storedJob,
         jobs,
+        inFlight,
         stats,
         bucket,
         buckets,
@@ -224,6 +258,8 @@ export class ReadModel extends Context.Service<ReadModel, {
     })
   )
 }
+
+const liveStatuses = Job.Status.literals.filter((status) => !Job.isTerminal(status))
 
 /** For 2 s, every 20 ms: a projector that runs is there sooner. */
 const catchUp = Retry.within("2 seconds", "20 millis")

@@ -4,8 +4,17 @@ import type { Sequence, StoredEvent } from "@akave-async/eventing/EventLog"
 /** All events of one owner, as a filter of the log. */
 export const ofOwner = (owner: string): string => `*.${owner.toLowerCase()}.>`
 
-/** The filters, of those that are followed, that an event of this subject matches: its own subject, and its owner's. */
-export const filtersOf = (subject: string): readonly [string, string] => [subject, ofOwner(subject.split(".")[1] ?? "")]
+/** All events of one kind, as a filter of the log. */
+export const ofKind = (kind: string): string => `${kind}.>`
+
+/**
+ * The filters, of those that are followed, that an event of this subject matches: its own subject, and its owner's, or that of
+ * a kind which has no owners.
+ */
+export const filtersOf = (subject: string): readonly [string, string] => {
+  const [kind = "", owner = ""] = subject.split(".", 2)
+  return [subject, owner.startsWith("0x") ? ofOwner(owner) : ofKind(kind)]
+}
 
 export class Recent {
   readonly #keep: number

@@ -1,18 +1,11 @@
 /** Where the gateway listens. */
 import * as Listener from "@akave-async/platform/Listener"
+import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
+import * as Retry from "@akave-async/platform/Retry"
 import { Config, Effect, Layer, Option, Schema } from "effect"
-import { isIPv4 } from "node:net"
-
-/** Whether only this machine reaches an address. */
-export const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))
-
-/** There are no accounts, so that whoever reaches the gateway uses its wallet. */
-export class OpenToAll extends Schema.TaggedError<OpenToAll>()("OpenToAll", { host: Schema.String }) {
-  override readonly message =
-    `HOST is ${this.host}: there are no accounts, and whoever reaches the gateway there could use its `
-    + "wallet. Set HOST=127.0.0.1, or ALLOW_ANONYMOUS=true where something else decides who reaches it"
-}
+import { Accounts } from "./Accounts.ts"
+import { allowsAnonymous, host as hostConfig, isLoopback, OpenToAll } from "./Exposure.ts"
+import { MasterSecret } from "./MasterSecret.ts"
 
 /** One setting of TLS is given without the other. */
 export class HalfATls extends Schema.TaggedError<HalfATls>()("HalfATls", {}) {
@@ -31,15 +24,38 @@ const tlsFiles = Effect.gen(function*() {
 /** What clients speak with it. */
 export const scheme = Effect.map(tlsFiles, (files) => files === undefined ? "http" : "https")
 
-/** Listens on `HOST` and `PORT`: on this machine alone, unless `ALLOW_ANONYMOUS` says that whoever comes may use the wallet. */
-export const layerConfig = Layer.unwrap(Effect.gen(function*() {
-  const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))
-  const port = yield* Config.Port("PORT").pipe(Config.withDefault(8000))
-  const isAllowed = yield* Config.Boolean("ALLOW_ANONYMOUS").pipe(Config.withDefault(false))
-  if (!isLoopback(host)) {
-    if (!isAllowed) return yield* new OpenToAll({ host })
-    yield* Effect.logWarning(`there are no accounts: whoever reaches ${host} can use the wallet`)
+/** There are accounts, and nobody could sign in. */
+export class MasterSecretMissing extends Schema.TaggedError<MasterSecretMissing>()("MasterSecretMissing", {}) {
+  override readonly message =
+    "There are accounts: set MASTER_SECRET or MASTER_SECRET_FILE to what the secrets of their keys are derived from"
+}
+
+/**
+ * Whether it is safe to listen: where others reach the gateway without a key, it must be allowed to; where there are accounts,
+ * it must be able to check their keys. Where only this machine reaches it, a log that is away is not waited for.
+ */
+const checkExposure = Effect.gen(function*() {
+  const accounts = yield* Accounts
+  const masters = yield* MasterSecret
+  const host = yield* hostConfig
+  const isOpen = yield* allowsAnonymous
+  const warn = RepeatedWarning.make()
+  const known = Effect.tapError(accounts.ready, ({ message }) => warn("the accounts are not known yet", message))
+  yield* isOpen ? Effect.ignore(known) : Effect.retry(known, Retry.endless("500 millis"))
+  if (!accounts.isEmpty()) {
+    if (masters.current() === undefined) return yield* new MasterSecretMissing()
+    return
   }
+  if (!isOpen) return yield* new OpenToAll({ host })
+  const message = `there are no accounts: whoever reaches ${host} can use the wallet`
+  yield* isLoopback(host) ? Effect.logInfo(message) : Effect.logWarning(message)
+})
+
+/** Listens on `HOST` and `PORT`. */
+export const layerConfig = Layer.unwrap(Effect.gen(function*() {
+  const host = yield* hostConfig
+  const port = yield* Config.Port("PORT").pipe(Config.withDefault(8000))
+  yield* checkExposure
   const maxConnections = yield* Config.schema(Schema.Int.check(Schema.isGreaterThan(0)), "MAX_CONNECTIONS").pipe(
     Config.withDefault(20_000)
   )

@@ -12,6 +12,7 @@ import { Effect, Schema, Struct } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { createHash } from "node:crypto"
+import { Accounts } from "./Accounts.ts"
 import * as Answers from "./Answers.ts"
 import { maxBody } from "./Edge.ts"
 import { ReadModel } from "./ReadModel.ts"
@@ -37,8 +38,7 @@ const capabilities = {
     wait_seconds: maxWait,
     idempotency_key_characters: Resources.maxIdempotencyKey
   },
-  error_categories: Job.ErrorCategory.literals,
-  signing_schemes: []
+  error_categories: Job.ErrorCategory.literals
 }
 const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Capabilities)))
 
@@ -46,13 +46,15 @@ export const SystemHttp = HttpApiBuilder.group(
   Api,
   "system",
   Effect.fnUntraced(function*(handlers) {
+    const accounts = yield* Accounts
     const readModel = yield* ReadModel
     const durability = yield* durabilityConfig
     const nats = yield* Nats
 
     return handlers.handleAll({
       capabilities: Effect.fnUntraced(function*({ headers }) {
-        const text = encode({ ...capabilities, durability: yield* durability })
+        const signing_schemes = accounts.isEmpty() ? [] : ["hmac-sha256"]
+        const text = encode({ ...capabilities, signing_schemes, durability: yield* durability })
         const etag = `"${createHash("sha256").update(text).digest("hex").slice(0, 32)}"`
         return Answers.names(headers["if-none-match"], etag)
           ? HttpServerResponse.empty({ status: 304, headers: { etag } })

@@ -7,6 +7,7 @@ import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
+import { Accounts } from "./Accounts.ts"
 import { Admission } from "./Admission.ts"
 import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
@@ -14,6 +15,10 @@ import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
 import { IdempotencyKeys } from "./IdempotencyKeys.ts"
 import { Jobs } from "./Jobs.ts"
+import { JobsInFlight } from "./JobsInFlight.ts"
+import { Jwt } from "./Jwt.ts"
+import { MasterSecret } from "./MasterSecret.ts"
+import * as RateLimits from "./RateLimits.ts"
 import { queryPatience, ReadModel } from "./ReadModel.ts"
 import * as Server from "./Server.ts"
 import { Tail } from "./Tail.ts"
@@ -47,8 +52,11 @@ Service.main(
       Layer.provide(Server.layerConfig),
       Layer.provide(Health.layer),
       Layer.provide(DeadLetters.layer),
-      Layer.provide([Buckets.layer, Jobs.layer]),
-      Layer.provide([Admission.layerConfig, ReadModel.layer, Tail.layer, IdempotencyKeys.layer]),
+      Layer.provide([Buckets.layer, Jobs.layer, Accounts.layer]),
+      Layer.provide([Admission.layerConfig, MasterSecret.layerConfig, Jwt.layerConfig, RateLimits.layer]),
+      Layer.provide(JobsInFlight.layer),
+      Layer.provide([ReadModel.layer, IdempotencyKeys.layer]),
+      Layer.provide(Tail.layer),
       Layer.provide(Failpoint.layerConfig),
       Layer.provide([
         EventLogJetStream.layerConfig,

@@ -1,23 +1,29 @@
 import { Api } from "@akave-async/api/Api"
+import { Caller, Identification, local } from "@akave-async/api/Caller"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import { Address } from "@akave-async/domain/Ethereum"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog, type EventLogShape, LogUnavailable } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { HttpServer } from "effect/http"
 import { HttpApiTest } from "effect/http-api"
 import { DeadLetters } from "../src/DeadLetters.ts"
 import { DeadLettersHttp } from "../src/DeadLettersHttp.ts"
 import { ValidationHttp } from "../src/Edge.ts"
-import * as LocalCaller from "../src/LocalCaller.ts"
 import { type DeadLetterQuery, ReadModel, ReadModelBehind } from "../src/ReadModel.ts"
 
-const identified = LocalCaller.layer.pipe(
-  Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-    AKAVE_OWNER_ADDRESS: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-  })))
-)
+const administrator: Caller["Service"] = {
+  account: local,
+  owner: Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"),
+  limits: undefined,
+  scopes: new Set(["read", "write", "admin"]),
+  actor: "a client",
+  requestId: undefined,
+  isCurrent: () => true,
+  traceparent: undefined
+}
 
 const sequenceOf = (n: number) => DeadLetter.Sequence.make(n)
 const setAside = (log: EventLogShape, n: number) => {
@@ -30,15 +36,20 @@ const setAside = (log: EventLogShape, n: number) => {
 }
 
 /** The routes on a log, and on a read model that shows these letters as they were when the client was made. */
-const bench = Effect.fnUntraced(function*(log: EventLogShape, sequences: ReadonlyArray<number>, isBehind = false) {
+const bench = Effect.fnUntraced(function*(
+  log: EventLogShape,
+  sequences: ReadonlyArray<number>,
+  { caller = administrator, isBehind = false }: { readonly caller?: Caller["Service"]; readonly isBehind?: boolean } =
+    {}
+) {
   const loaded = yield* Effect.forEach(sequences, (n) => DeadLetterEvents.load(log, DeadLetter.subject(sequenceOf(n))))
   const letters = loaded.flatMap(({ state }) => state === undefined ? [] : [state])
   const asked: Array<DeadLetterQuery> = []
   const readModel = Layer.mock(ReadModel, {
     caughtUp: isBehind ? Effect.fail(new ReadModelBehind({ applied: 1, wanted: 2 })) : Effect.void,
-    deadLetter: (sequence) =>
+    deadLetter: (_, sequence) =>
       Effect.succeed(Option.fromUndefinedOr(letters.find((letter) => letter.sequence === sequence))),
-    deadLetters: (query) =>
+    deadLetters: (_, query) =>
       Effect.sync(() => {
         asked.push(query)
         return letters.slice(0, query.limit)
@@ -49,7 +60,9 @@ const bench = Effect.fnUntraced(function*(log: EventLogShape, sequences: Readonl
     Layer.provide(readModel),
     Layer.provide(Layer.succeed(EventLog, log)),
     Layer.provideMerge(ValidationHttp),
-    Layer.provideMerge(identified),
+    Layer.provideMerge(
+      Layer.succeed(Identification, Identification.of((handled) => Effect.provideService(handled, Caller, caller)))
+    ),
     Layer.provideMerge(HttpServer.layerServices)
   )
   const { deadLetters } = yield* Effect.provideContext(
@@ -116,7 +129,7 @@ describe("all dead letters of a filter", () => {
       yield* deadLetters.redrive({ params: { sequence: sequenceOf(8) } })
       const answer = yield* deadLetters.redriveAll({ payload: { reason: "died" } })
       assert.deepStrictEqual(answer, { redriven: 2, sequences: [sequenceOf(7), sequenceOf(9)], more: false })
-      assert.deepStrictEqual(asked, [{ reason: "died", status: "dead", limit: 1_001 }])
+      assert.deepStrictEqual(asked, [{ reason: "died", status: "dead", redrivenBy: undefined, limit: 1_001 }])
       for (const n of [7, 8, 9]) assert.strictEqual(yield* statusOf(log, n), "redriven 1")
     }))
 
@@ -135,7 +148,7 @@ describe("all dead letters of a filter", () => {
     Effect.gen(function*() {
       const log = yield* EventLogMemory.open
       yield* setAside(log, 7)
-      const { deadLetters } = yield* bench(log, [7], true)
+      const { deadLetters } = yield* bench(log, [7], { isBehind: true })
       const error = yield* Effect.flip(deadLetters.redriveAll({ payload: { all: true } }))
       assert.deepInclude(error, { code: "read_model_unavailable", status: 503 })
       assert.strictEqual(yield* statusOf(log, 7), "dead 1")

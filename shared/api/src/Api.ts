@@ -4,6 +4,7 @@ import * as Job from "@akave-async/domain/Job"
 import { Context, Effect, Layer, Schema } from "effect"
 import type { HttpClient } from "effect/http"
 import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { AccountsGroup, CallerGroup } from "./AccountsApi.ts"
 import { Identification } from "./Caller.ts"
 import { bodyErrors, etag, jobErrors, jobParams, maxWait, notModified, page, Validation } from "./Conventions.ts"
 import { DeadLettersGroup } from "./DeadLettersApi.ts"
@@ -68,7 +69,9 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
     error: [
       Problems.IdempotencyKeyReused,
       Problems.Overloaded,
+      Problems.TooManyJobs,
       Problems.BucketExists,
+      Problems.BucketNameTaken,
       Problems.BucketBusy,
       ...bodyErrors,
       Problems.EventLogUnavailable
@@ -85,6 +88,7 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
     error: [
       Problems.IdempotencyKeyReused,
       Problems.Overloaded,
+      Problems.TooManyJobs,
       ...bodyErrors,
       Problems.EventLogUnavailable
     ]
@@ -111,6 +115,7 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
       Problems.BucketBusy,
       Problems.IdempotencyKeyReused,
       Problems.Overloaded,
+      Problems.TooManyJobs,
       ...bodyErrors,
       Problems.EventLogUnavailable
     ]
@@ -190,7 +195,7 @@ export class HealthGroup extends HttpApiGroup.make("health").add(
 export const version = "0.1.0"
 
 const api = HttpApi.make("gateway")
-  .add(BucketsGroup, JobsGroup, EventsGroup, DeadLettersGroup, SystemGroup, HealthGroup)
+  .add(BucketsGroup, JobsGroup, EventsGroup, CallerGroup, AccountsGroup, DeadLettersGroup, SystemGroup, HealthGroup)
 
 export class Api extends api
   .annotate(OpenApi.Title, "Akave Async Gateway")

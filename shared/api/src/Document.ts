@@ -1,6 +1,7 @@
 /** The OpenAPI document of the API: what Effect derives from the definition, with what it leaves out. */
 import { Schema } from "effect"
 import { HttpApi, type HttpApiEndpoint, type HttpApiGroup } from "effect/http-api"
+import { Identification } from "./Caller.ts"
 import * as Examples from "./Examples.ts"
 import { isObject, type Json, objectAt } from "./JsonObject.ts"
 
@@ -35,6 +36,42 @@ const completeParameter = (types: Readonly<Record<string, Json>>) => (parameter:
 /** What an `Accept` header chooses is declared by the media types of the answers. */
 const isNegotiation = (parameter: unknown): boolean => objectAt(parameter)["name"] === "accept"
 
+/** The ways to sign in, as OpenAPI declares them: each is one of these, or all parts of a signature. */
+const securitySchemes = {
+  apiKey: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "aag_sk_…",
+    description: "The secret of a key of an account"
+  },
+  token: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+    description: "A JSON Web Token of the identity provider that the gateway's operator has named"
+  },
+  signer: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "aag_pk_…",
+    description: "The public name of the key that the request is signed with"
+  },
+  timestamp: {
+    type: "apiKey",
+    in: "header",
+    name: "X-Timestamp",
+    description: "When it was signed, as Unix time in seconds; at most 300 s from the gateway's time"
+  },
+  signature: {
+    type: "apiKey",
+    in: "header",
+    name: "X-Signature",
+    description:
+      "HMAC-SHA256 by the secret over `timestamp:METHOD:path:body`, in 64 hex digits; the path with its query"
+  }
+}
+const security = [{ apiKey: [] }, { token: [] }, { signer: [], timestamp: [], signature: [] }]
+
 /** Removes the schemas that nothing refers to: what a stream carries is text in the document. */
 const removeUnused = (document: Record<string, unknown>): void => {
   const schemas = objectAt(document, "components", "schemas")
@@ -61,6 +98,8 @@ export const complete = <Groups extends HttpApiGroup.Constraint>(
           parameters: parameters.filter((one) => !isNegotiation(one)).map(completeParameter(typesOf(endpoint)))
         })
       }
+      // Whoever can reach it may know whether the gateway is well.
+      Object.assign(operation, { security: endpoint.middlewares.has(Identification) ? security : [] })
       Object.assign(objectAt(operation, "responses"), {
         "431": { description: "The header fields are larger than 16 KiB" }
       })
@@ -72,6 +111,7 @@ export const complete = <Groups extends HttpApiGroup.Constraint>(
       }
     }
   })
+  Object.assign(objectAt(document, "components"), { securitySchemes })
   removeUnused(document)
   return Examples.add(document)
 }

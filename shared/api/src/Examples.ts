@@ -4,6 +4,7 @@ import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { DateTime, Schema } from "effect"
+import { examples as accountExamples, problems as accountProblems } from "./AccountExamples.ts"
 import { EventPage, EventResource } from "./Events.ts"
 import { isObject, type Json, objectAt } from "./JsonObject.ts"
 import * as Problems from "./Problems.ts"
@@ -184,15 +185,30 @@ const problems: ReadonlyArray<Problems.Problem> = [
   }),
   new Problems.BodyTooLarge({ detail: "Send at most 131072 bytes" }),
   new Problems.UnsupportedMediaType({ detail: "Send the body as application/json, not as text/xml" }),
+  new Problems.Unauthorized({ detail: "The key is unknown, has expired or was revoked" }),
+  new Problems.ClockSkew({
+    detail: "X-Timestamp is more than 300 s from the gateway's time, which is 1780000000: set the clock",
+    server_time: 1_780_000_000
+  }),
+  new Problems.Forbidden({ detail: "This needs a key with the scope write; this one has read" }),
   new Problems.MethodNotAllowed({ detail: "PUT is not served at this path; /docs shows what is" }),
   new Problems.BucketExists({
     detail: `Bucket ${name} was created by job ${jobId}`,
     job_id: jobId,
     bucket_id: bucketId
   }),
+  new Problems.BucketNameTaken({ detail: `The name ${name} is taken by another account of the same wallet` }),
   new Problems.BucketBusy({ detail: `Job ${jobId} is under way on bucket ${name}`, job_id: jobId }),
   new Problems.BucketNotFound({ detail: `No bucket ${name} was created by a job, or it was deleted` }),
   new Problems.IdempotencyKeyReused({ detail: "The key in Idempotency-Key was used for another request" }),
+  new Problems.RateLimited({
+    detail: "The account may send 100 requests a second. Ask again after the time in Retry-After"
+  }),
+  new Problems.TooManyJobs({
+    detail: "1000 jobs of the account are in flight, and the request asks for 1 more, of 1000 that may be"
+  }),
+  new Problems.SignInUnavailable({ detail: "The identity provider does not give its keys. Try again" }),
+  ...accountProblems,
   new Problems.JobNotFound({ detail: `No job has the id ${jobId}` }),
   new Problems.JobNotCancellable({ detail: `Job ${jobId} is processing; only a queued job can be cancelled` }),
   new Problems.DeadLetterNotFound({ detail: `Event ${dead.sequence} has not died` }),
@@ -222,6 +238,7 @@ const bySchema: Readonly<Record<string, Examples>> = {
   BatchResult: { some: encode(BatchResult, batch) },
   JobPage: { page: encode(JobPage, { jobs: [completed], next: null }) },
   Capabilities: { devnet: encode(Capabilities, capabilities) },
+  ...accountExamples,
   Stats: { hour: encode(Stats, stats) },
   Bucket: { bucket: encode(BucketResource, bucket) },
   BucketPage: { page: encode(BucketPage, { buckets: [bucket], next: null }) },

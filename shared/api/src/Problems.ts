@@ -36,6 +36,40 @@ export class UnsupportedMediaType extends problem<UnsupportedMediaType>()(
   415,
   "The body is not JSON"
 ) {}
+export class Unauthorized extends problem<Unauthorized>()(
+  "Unauthorized",
+  "unauthorized",
+  401,
+  "Nobody is known by what was presented"
+) {}
+/** `server_time` is the gateway's, as Unix time in seconds. */
+export class ClockSkew extends problem<ClockSkew>()(
+  "ClockSkew",
+  "clock_skew",
+  401,
+  "The request was signed at another time",
+  { server_time: Schema.Natural }
+) {}
+export class Forbidden extends problem<Forbidden>()("Forbidden", "forbidden", 403, "The key may not do this") {}
+/** More requests than the account may send in a second. */
+export class RateLimited extends problem<RateLimited>()(
+  "RateLimited",
+  "rate_limited",
+  429,
+  "The account sends more requests than it may"
+) {}
+export class TooManyJobs extends problem<TooManyJobs>()(
+  "TooManyJobs",
+  "too_many_jobs",
+  429,
+  "The account has as many jobs in flight as it may"
+) {}
+export class SignInUnavailable extends problem<SignInUnavailable>()(
+  "SignInUnavailable",
+  "sign_in_unavailable",
+  503,
+  "Nobody can sign in that way for now"
+) {}
 export class RouteNotFound extends problem<RouteNotFound>()(
   "RouteNotFound",
   "route_not_found",
@@ -55,6 +89,12 @@ export class BucketExists extends problem<BucketExists>()(
   409,
   "A bucket of this name exists",
   { job_id: Schema.String, bucket_id: Schema.String }
+) {}
+export class BucketNameTaken extends problem<BucketNameTaken>()(
+  "BucketNameTaken",
+  "bucket_name_taken",
+  409,
+  "Another account of the same wallet has the name"
 ) {}
 /** `job_id` is the job that is under way. */
 export class BucketBusy extends problem<BucketBusy>()(
@@ -76,6 +116,25 @@ export class IdempotencyKeyReused extends problem<IdempotencyKeyReused>()(
   422,
   "The idempotency key was used for another request"
 ) {}
+export class AccountExists extends problem<AccountExists>()(
+  "AccountExists",
+  "account_exists",
+  409,
+  "The account is open already"
+) {}
+export class AccountNotFound extends problem<AccountNotFound>()(
+  "AccountNotFound",
+  "account_not_found",
+  404,
+  "There is no such account"
+) {}
+export class KeyNotFound extends problem<KeyNotFound>()(
+  "KeyNotFound",
+  "key_not_found",
+  404,
+  "The account has no such key"
+) {}
+export class KeyRevoked extends problem<KeyRevoked>()("KeyRevoked", "key_revoked", 409, "The key was revoked") {}
 export class JobNotFound extends problem<JobNotFound>()("JobNotFound", "job_not_found", 404, "There is no such job") {}
 export class JobNotCancellable extends problem<JobNotCancellable>()(
   "JobNotCancellable",
@@ -124,12 +183,23 @@ const problems = [
   InvalidRequest,
   BodyTooLarge,
   UnsupportedMediaType,
+  Unauthorized,
+  ClockSkew,
+  Forbidden,
+  RateLimited,
+  TooManyJobs,
+  SignInUnavailable,
   RouteNotFound,
   MethodNotAllowed,
   BucketExists,
+  BucketNameTaken,
   BucketBusy,
   BucketNotFound,
   IdempotencyKeyReused,
+  AccountExists,
+  AccountNotFound,
+  KeyNotFound,
+  KeyRevoked,
   JobNotFound,
   JobNotCancellable,
   DeadLetterNotFound,

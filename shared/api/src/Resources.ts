@@ -127,6 +127,7 @@ export const BatchAnswer = Schema.Struct({
     Schema.Union([
       Problems.InvalidRequest,
       Problems.BucketExists,
+      Problems.BucketNameTaken,
       Problems.BucketBusy,
       Problems.EventLogUnavailable
     ])

@@ -62,7 +62,7 @@ export const partsOf = (subject: string): { readonly owner: Address; readonly na
 
 export interface State extends Job.Jobs<BucketJob> {
   /** The bucket, while it exists. */
-  readonly bucket: { readonly id: BucketId; readonly jobId: Job.Id } | undefined
+  readonly bucket: { readonly id: BucketId; readonly jobId: Job.Id; readonly tenant?: string } | undefined
 }
 export const initial: State = { ...Job.noJobs, bucket: undefined }
 
@@ -70,7 +70,7 @@ export const evolve = (state: State, event: Event): State => {
   const jobs = Job.evolveJobs(state, stepOf(event))
   switch (event._tag) {
     case "BucketCreated":
-      return { ...jobs, bucket: { id: event.bucketId, jobId: event.jobId } }
+      return { ...jobs, bucket: { id: event.bucketId, jobId: event.jobId, ...tenantOf(jobs.job) } }
     case "BucketDeleted":
       return { ...jobs, bucket: undefined }
     default:
@@ -78,6 +78,13 @@ export const evolve = (state: State, event: Event): State => {
   }
 }
 
+const tenantOf = (job: { readonly tenant?: string } | undefined) =>
+  job?.tenant === undefined ? {} : { tenant: job.tenant }
+
+/** Another account of the same wallet has the name, or has asked for it. */
+export class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { name: BucketName }) {
+  override readonly message = `The name ${this.name} is taken by another account of the same wallet`
+}
 export class BucketExists extends Schema.TaggedError<BucketExists>()("BucketExists", {
   jobId: Job.Id,
   bucketId: BucketId
@@ -107,18 +114,32 @@ type Decision<Event extends Requested, Rejection> = (
 ) => Result.Result<ReadonlyArray<Event>, Rejection>
 
 /** Whether the name is free for another job; false where this very job was asked for before, and is the latest one. */
-const free = ({ earlier, job }: State, { jobId }: Request): Result.Result<boolean, BucketBusy | Job.JobOver> => {
+const free = (
+  { bucket, earlier, job }: State,
+  { jobId, name, tenant }: Request
+): Result.Result<boolean, BucketBusy | NameTaken | Job.JobOver> => {
   if (earlier.includes(jobId)) return Result.fail(new Job.JobOver({ jobId }))
-  if (job === undefined || job.id === jobId || Job.isTerminal(job.status)) return Result.succeed(job?.id !== jobId)
-  return Result.fail(new BucketBusy({ jobId: job.id }))
+  if (job?.id === jobId) return Result.succeed(false)
+  const isLive = job !== undefined && !Job.isTerminal(job.status)
+  if ((isLive && job.tenant !== tenant) || (bucket !== undefined && bucket.tenant !== tenant)) {
+    return Result.fail(new NameTaken({ name }))
+  }
+  return isLive ? Result.fail(new BucketBusy({ jobId: job.id })) : Result.succeed(true)
 }
+
+/** The same for who may not know of what others have: to such a one there is no bucket. */
+const visible = (state: State, request: Request): Result.Result<boolean, BucketBusy | BucketMissing | Job.JobOver> =>
+  Result.mapError(
+    free(state, request),
+    (error) => error instanceof NameTaken ? new BucketMissing({ name: request.name }) : error
+  )
 
 /** Ends a job that no executor has started. */
 export const cancel = (command: Parameters<typeof Job.cancel>[0]) => onJob(Job.cancel(command))
 
 /** Asks for a bucket. */
 export const requestCreation =
-  (request: Request): Decision<typeof BucketRequested.Type, BucketBusy | BucketExists | Job.JobOver> =>
+  (request: Request): Decision<typeof BucketRequested.Type, BucketBusy | BucketExists | NameTaken | Job.JobOver> =>
   (state, occurredAt) =>
     Result.flatMap(free(state, request), (isNew) => {
       if (!isNew) return Result.succeed([])
@@ -131,7 +152,7 @@ export const requestCreation =
 export const requestDeletion =
   (request: Request): Decision<typeof BucketDeletionRequested.Type, BucketBusy | BucketMissing | Job.JobOver> =>
   (state, occurredAt) =>
-    Result.flatMap(free(state, request), (isNew) => {
+    Result.flatMap(visible(state, request), (isNew) => {
       if (!isNew) return Result.succeed([])
       if (state.bucket === undefined) return Result.fail(new BucketMissing({ name: request.name }))
       return Result.succeed([BucketDeletionRequested.make({ ...request, occurredAt })])

@@ -25,9 +25,15 @@ const letter = {
   /** How often it was delivered before it was given up. */
   deliveries: Schema.Natural,
   /** The job that the event belongs to, where it names one. */
-  jobId: Schema.optionalKey(Job.Id)
+  jobId: Schema.optionalKey(Job.Id),
+  /** The account that the event is of, where it names one. */
+  account: Schema.optionalKey(Schema.String)
 }
-const redriven = { redrivenBy: Schema.NonEmptyString }
+const redriven = {
+  redrivenBy: Schema.NonEmptyString,
+  /** The request that asked for it, where its repeats are known by this. */
+  requestId: Schema.optionalKey(Schema.NonEmptyString)
+}
 
 // Tags and fields are the stored format: add an event or an optional field, never rename, retype or remove one.
 export const Event = Schema.TaggedUnion({
@@ -52,7 +58,8 @@ export const DeadLetter = Schema.Struct({
   status: Status,
   diedAt: Schema.DateTimeUtc,
   redrivenAt: Schema.optionalKey(Schema.DateTimeUtc),
-  redrivenBy: Schema.optionalKey(redriven.redrivenBy)
+  redrivenBy: Schema.optionalKey(redriven.redrivenBy),
+  requestId: redriven.requestId
 })
 export type DeadLetter = typeof DeadLetter.Type
 
@@ -64,14 +71,20 @@ export const evolve = (state: State, event: Event): State => {
   switch (event._tag) {
     case "DeadLettered": {
       const { _tag, occurredAt, ...letter } = event
-      return { ...letter, status: "dead", diedAt: occurredAt }
+      return { ...letter, ...requestOf(state), status: "dead", diedAt: occurredAt }
     }
     case "DeadLetterRedriven": {
-      const { occurredAt, redrivenBy } = event
-      return state === undefined ? undefined : { ...state, status: "redriven", redrivenAt: occurredAt, redrivenBy }
+      if (state === undefined) return undefined
+      const { occurredAt: redrivenAt, redrivenBy } = event
+      const letter = Struct.omit(state, ["requestId"])
+      return { ...letter, ...requestOf(event), status: "redriven", redrivenAt, redrivenBy }
     }
   }
 }
+
+/** The request that has redriven a letter last. */
+const requestOf = (of: { readonly requestId?: string } | undefined) =>
+  of?.requestId === undefined ? {} : { requestId: of.requestId }
 
 /** No event of this sequence has died. */
 export class NotDead extends Schema.TaggedError<NotDead>()("NotDead", { sequence: Sequence }) {
@@ -95,11 +108,13 @@ export const setAside = (letter: Letter): Decision<typeof DeadLettered.Type, nev
     state?.status === "dead" ? [] : [DeadLettered.make({ ...letter, round: (state?.round ?? 0) + 1, occurredAt })]
   )
 
-/** Has a dead letter processed again. */
-export const redrive =
-  (sequence: Sequence, redrivenBy: string): Decision<typeof DeadLetterRedriven.Type, NotDead | AlreadyRedriven> =>
-  (state, occurredAt) => {
-    if (state === undefined) return Result.fail(new NotDead({ sequence }))
-    if (state.status === "redriven") return Result.fail(new AlreadyRedriven({ sequence }))
-    return Result.succeed([DeadLetterRedriven.make({ sequence, redrivenBy, round: state.round, occurredAt })])
-  }
+/** Has a dead letter processed again; by the same request once. */
+export const redrive = (
+  asked: Pick<typeof DeadLetterRedriven.Type, "sequence" | "redrivenBy" | "requestId">
+): Decision<typeof DeadLetterRedriven.Type, NotDead | AlreadyRedriven> =>
+(state, occurredAt) => {
+  if (state === undefined) return Result.fail(new NotDead(asked))
+  if (asked.requestId !== undefined && asked.requestId === state.requestId) return Result.succeed([])
+  if (state.status === "redriven") return Result.fail(new AlreadyRedriven(asked))
+  return Result.succeed([DeadLetterRedriven.make({ ...asked, round: state.round, occurredAt })])
+}

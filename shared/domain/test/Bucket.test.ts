@@ -45,6 +45,8 @@ const creation = [request, start, submit, complete]
 const deletion = on(other)
 const deleting = [...creation, requestDeletion]
 const deleted = [...deleting, deletion.start, deletion.submit, deletion.complete]
+const requestOf = (tenant: string) => Bucket.requestCreation({ jobId: third, name, owner, tenant })
+const deletionOf = (tenant: string) => Bucket.requestDeletion({ jobId: third, name, owner, tenant })
 const again = Bucket.requestCreation({ jobId: third, name, owner })
 const deleteAgain = Bucket.requestDeletion({ jobId: third, name, owner })
 
@@ -68,6 +70,12 @@ describe("a decision", () => {
       requestDeletion,
       "JobOver"
     ],
+    ["refuses the name of another account's job", [request], requestOf("acme"), "NameTaken"],
+    ["refuses the name of another account's bucket", creation, requestOf("acme"), "NameTaken"],
+    ["refuses the name of another account's bucket while it is deleted", deleting, requestOf("acme"), "NameTaken"],
+    ["takes the name that another account has left", deleted, requestOf("acme"), ["BucketRequested"]],
+    ["does not show another account's bucket", creation, deletionOf("acme"), "BucketMissing"],
+    ["does not show another account's job", [request], deletionOf("acme"), "BucketMissing"],
     ["refuses another request while a job is queued", [request], requestAsOther, "BucketBusy"],
     ["refuses another request while a job is under way", [request, start], requestAsOther, "BucketBusy"],
     [
@@ -306,7 +314,7 @@ describe("types", () => {
       ]
       : never
     expectTypeOf<Outcome<typeof request>>().toEqualTypeOf<
-      ["BucketRequested", Bucket.BucketBusy | Bucket.BucketExists | Job.JobOver]
+      ["BucketRequested", Bucket.BucketBusy | Bucket.BucketExists | Bucket.NameTaken | Job.JobOver]
     >()
     expectTypeOf<Outcome<typeof requestDeletion>>().toEqualTypeOf<
       ["BucketDeletionRequested", Bucket.BucketBusy | Bucket.BucketMissing | Job.JobOver]

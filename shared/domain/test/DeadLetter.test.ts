@@ -17,7 +17,7 @@ const letter = {
   jobId
 }
 const setAside = DeadLetter.setAside(letter)
-const redrive = DeadLetter.redrive(sequence, "a client")
+const redrive = DeadLetter.redrive({ sequence, redrivenBy: "a client" })
 
 type Decide = (
   state: DeadLetter.State,

@@ -13,6 +13,8 @@ export interface Aggregate<State, Event> {
   readonly idOf: (event: Event) => string
   /** The job that an event belongs to, where it belongs to one. */
   readonly jobIdOf: (event: Event) => string | undefined
+  /** The account that an event belongs to, given the state that it follows on; nobody's where this is not given. */
+  readonly accountOf?: (event: Event, before: State) => string | undefined
 }
 
 export interface Loaded<State> {
@@ -37,7 +39,9 @@ export interface Origin {
 /** Writers that race for one aggregate: each round one of them wins, so a longer run of losses is a defect. */
 const rereads = Retry.times(20, "5 millis")
 
-export const make = <State, Event>({ codec, evolve, idOf, initial, jobIdOf }: Aggregate<State, Event>) => {
+export const make = <State, Event>(
+  { accountOf, codec, evolve, idOf, initial, jobIdOf }: Aggregate<State, Event>
+) => {
   /**
    * The aggregate behind a subject. Data that can't be read states no fact, and is passed over. An event of a type that a
    * newer release has written may state one that matters here, so that such an aggregate is left to newer releases.
@@ -73,7 +77,14 @@ export const make = <State, Event>({ codec, evolve, idOf, initial, jobIdOf }: Ag
       const occurredAt = yield* DateTime.now
       let loaded: Loaded<State> = { revision, state }
       for (const event of yield* Effect.fromResult(decide(state, occurredAt))) {
-        const metadata = { ...origin, id: idOf(event), subject, time: occurredAt, correlationId: jobIdOf(event) }
+        const metadata = {
+          ...origin,
+          id: idOf(event),
+          subject,
+          time: occurredAt,
+          correlationId: jobIdOf(event),
+          account: accountOf?.(event, loaded.state)
+        }
         const encoded = yield* Effect.orDie(codec.encode(event, metadata))
         const appended = yield* log.append(subject, { revision: loaded.revision }, encoded)
         // The same step was taken by someone else, who may have gone on since.

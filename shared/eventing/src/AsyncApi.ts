@@ -25,6 +25,7 @@ const headers = {
     "ce-subject": { type: "string" },
     "ce-time": { type: "string", format: "date-time" },
     "ce-correlationid": { type: "string", format: "uuid", description: "The job that the event belongs to" },
+    "ce-account": { type: "string", description: "The account that it is of" },
     "ce-causationid": { type: "string", description: "The event that it directly follows from" },
     traceparent: { type: "string", description: "W3C trace context of the request that began it" },
     "content-type": { const: "application/json" }

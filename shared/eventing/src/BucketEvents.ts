@@ -17,7 +17,8 @@ const aggregate: Aggregate.Aggregate<Bucket.State, Bucket.Event> = {
   ...Bucket,
   codec,
   idOf,
-  jobIdOf: ({ jobId }) => jobId
+  jobIdOf: ({ jobId }) => jobId,
+  accountOf: (event, { job }) => "owner" in event ? event.tenant : job?.tenant
 }
 
 export const { execute, load } = Aggregate.make(aggregate)

@@ -35,6 +35,8 @@ export interface Metadata {
   readonly subject: string
   /** The whole conversation: the id of the job. */
   readonly correlationId?: string | undefined
+  /** The account that the conversation is of; none for what is nobody's, or of before there were accounts. */
+  readonly account?: string | undefined
   /** The event that this one directly follows from. */
   readonly causationId?: string | undefined
   /** W3C trace context of the request that began the conversation. */
@@ -114,6 +116,7 @@ export const make = <Event extends { readonly _tag: string }>(
           "ce-time": DateTime.formatIso(metadata.time),
           "content-type": "application/json",
           ...(metadata.correlationId === undefined ? {} : { "ce-correlationid": metadata.correlationId }),
+          ...(metadata.account === undefined ? {} : { "ce-account": metadata.account }),
           ...(metadata.causationId === undefined ? {} : { "ce-causationid": metadata.causationId }),
           ...(metadata.traceparent === undefined ? {} : { traceparent: metadata.traceparent })
         }

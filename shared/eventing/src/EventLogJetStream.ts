@@ -348,7 +348,11 @@ export const attach = Effect.fnUntraced(function*(
     known(
       "page",
       request("page", async () => {
-        const { name, num_pending } = await manager.consumers.add(stream, {
+        // What the server says is pending can be off by some, so the end is found by the last event.
+        const last = await manager.streams.getMessage(stream, { last_by_subj: `${prefix}.${filter}` })
+          .catch(orUndefined(noMessageFound))
+        if (!last || last.seq < from || limit <= 0) return []
+        const { name } = await manager.consumers.add(stream, {
           filter_subject: `${prefix}.${filter}`,
           deliver_policy: DeliverPolicy.StartSequence,
           opt_start_seq: Math.max(1, from),
@@ -359,14 +363,16 @@ export const attach = Effect.fnUntraced(function*(
         })
         const consumer = await client.consumers.get(stream, name)
         const events: Array<StoredEvent> = []
-        const count = Math.min(limit, num_pending)
-        while (events.length < count) {
+        while (events.length < limit && (events.at(-1)?.sequence ?? 0) < last.seq) {
           const before = events.length
           const batch = await consumer.fetch({
-            max_messages: Math.min(prefetch, count - before),
+            max_messages: Math.min(prefetch, limit - before),
             expires: Duration.toMillis(requestTimeout)
           })
-          for await (const { data, headers, seq, subject } of batch) events.push(toStored(seq, subject, headers, data))
+          for await (const { data, headers, seq, subject } of batch) {
+            events.push(toStored(seq, subject, headers, data))
+            if (seq >= last.seq) break
+          }
           if (events.length === before) throw new Error("the server handed out nothing")
         }
         // One that stays behind is removed by the server.

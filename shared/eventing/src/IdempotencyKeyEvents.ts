@@ -11,9 +11,10 @@ const aggregate: Aggregate.Aggregate<IdempotencyKey.State, IdempotencyKey.Event>
   ...IdempotencyKey,
   codec: CloudEvent.make(IdempotencyKey.Event),
   idOf: IdempotencyKey.subject,
-  jobIdOf: ({ jobId }) => jobId
+  jobIdOf: ({ jobId }) => jobId,
+  accountOf: ({ account }) => account
 }
 
-export const { execute } = Aggregate.make(aggregate)
+export const { execute, load } = Aggregate.make(aggregate)
 
 export const kind = Kind.make(IdempotencyKey.kind, ["account", "key"], aggregate)

@@ -198,7 +198,8 @@ export const setAside = Effect.fn("Reaction.setAside")(
       type: headers["ce-type"] ?? "",
       reason: reason.slice(0, maxReason),
       deliveries,
-      ...(jobId === undefined ? {} : { jobId })
+      ...(jobId === undefined ? {} : { jobId }),
+      ...(headers["ce-account"] === undefined ? {} : { account: headers["ce-account"] })
     })
     yield* DeadLetterEvents.execute(log, DeadLetter.subject(sequence), DeadLetterEvents.unknown, decision, {
       source,

@@ -4,6 +4,7 @@
  */
 import type * as Job from "@akave-async/domain/Job"
 import { Context, type Effect, Result, Schema } from "effect"
+import * as AccountEvents from "./AccountEvents.ts"
 import * as BucketEvents from "./BucketEvents.ts"
 import type { UndecodableEvent } from "./CloudEvent.ts"
 import * as DeadLetterEvents from "./DeadLetterEvents.ts"
@@ -47,7 +48,12 @@ export const of = (kinds: ReadonlyArray<Kind>): Registered => {
 }
 
 /** The kinds of this release. */
-export const kinds: ReadonlyArray<Kind> = [BucketEvents.kind, DeadLetterEvents.kind, IdempotencyKeyEvents.kind]
+export const kinds: ReadonlyArray<Kind> = [
+  AccountEvents.kind,
+  BucketEvents.kind,
+  DeadLetterEvents.kind,
+  IdempotencyKeyEvents.kind
+]
 
 export const Registry = Context.Reference<Registered>("@akave-async/eventing/Registry", {
   defaultValue: () => of(kinds)

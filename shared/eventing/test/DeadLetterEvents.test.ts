@@ -14,7 +14,7 @@ const subject = DeadLetter.subject(sequence)
 const jobId = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aec")
 const letter = { sequence, subject: "bucket.a.b", type: "akave.BucketRequested.v1", reason: "it died", deliveries: 10 }
 const setAside = DeadLetter.setAside({ ...letter, jobId })
-const redrive = DeadLetter.redrive(sequence, "a client")
+const redrive = DeadLetter.redrive({ sequence, redrivenBy: "a client" })
 const origin = { source: "/test" }
 
 /** Who sets an event aside does not look whether others did so before; who redrives it does. */

@@ -1,6 +1,7 @@
 /** What every event log must do, run on each layer of the port. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Option, Result, Schema, type Scope, Stream } from "effect"
+import * as fc from "fast-check"
 import * as CloudEvent from "../src/CloudEvent.ts"
 import {
   type ConsumerOptions,
@@ -153,6 +154,36 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.deepStrictEqual(yield* page(">", 5, 100), [5, 6])
         assert.deepStrictEqual(yield* page("*.a.>", 6, 100), [])
         assert.deepStrictEqual(yield* page("*.nobody.>", 1, 100), [])
+      }))
+
+    test("gives every page whole, of whatever is in the log", ({ log }) =>
+      Effect.gen(function*() {
+        const owners = ["a", "a", "a", "b", ""]
+        const subjects = fc.sample(
+          fc.tuple(fc.constantFrom(...owners), fc.nat(30)).map(([owner, n]) =>
+            owner === "" ? `other.${n}` : `k.${owner}.${n}`
+          ),
+          { numRuns: 400, seed: 1 }
+        )
+        for (const [n, subject] of subjects.entries()) yield* log.append(subject, { lastSequence: n }, event(subject))
+        const pages = fc.sample(
+          fc.record({
+            filter: fc.constantFrom("*.a.>", "k.>", "other.>", "k.a.1", "*.b.>"),
+            from: fc.nat(410),
+            limit: fc.nat(200)
+          }),
+          { numRuns: 300, seed: 2 }
+        )
+        for (const { filter, from, limit } of pages) {
+          const pattern = new RegExp(`^${filter.replace("*", "[^.]+").replace(/>$/, ".+")}$`)
+          const expected = subjects.flatMap((subject, n) => pattern.test(subject) && n + 1 >= from ? [n + 1] : [])
+          const found = yield* log.page(filter, from, limit)
+          assert.deepStrictEqual(
+            found.map(({ sequence }) => sequence),
+            expected.slice(0, limit),
+            `${filter} ${from} ${limit}`
+          )
+        }
       }))
 
     test("reports how full it is, and what a consumer has before it", ({ log }) =>

@@ -56,7 +56,13 @@ const redrive = Effect.fnUntraced(function*(log: EventLogShape, sequence: number
   const dead = DeadLetter.Sequence.make(sequence)
   const subject = DeadLetter.subject(dead)
   const known = yield* DeadLetterEvents.load(log, subject)
-  return yield* DeadLetterEvents.execute(log, subject, known, DeadLetter.redrive(dead, "a client"), origin)
+  return yield* DeadLetterEvents.execute(
+    log,
+    subject,
+    known,
+    DeadLetter.redrive({ sequence: dead, redrivenBy: "a client" }),
+    origin
+  )
 })
 
 type Handle = (wanted: Reaction.Wanted) => Effect.Effect<Outcome, LogUnavailable>

@@ -28,6 +28,10 @@ export const kinds = {
     subjectOf: ({ sequence }: Fields) => `dead-letter.${sequence}`,
     events: ["DeadLettered", "DeadLetterRedriven"]
   },
+  account: {
+    subjectOf: ({ accountId }: Fields) => `account.${accountId}`,
+    events: ["AccountOpened", "AccountLimitsChanged", "KeyIssued", "KeyRotated", "KeyRevoked"]
+  },
   key: {
     subjectOf: ({ account, keyHash }: Fields) => `key.${account}.${keyHash}`,
     events: ["IdempotencyKeyUsed"]

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { isLoopback } from "../src/Server.ts"
+import { isLoopback } from "../src/Exposure.ts"
 
 describe("an address", () => {
   it.each(["127.0.0.1", "127.8.9.10", "::1", "localhost"])("such as %s is this machine's alone", (host) => {

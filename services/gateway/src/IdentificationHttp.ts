@@ -1,0 +1,113 @@
+/** Who asks: by the accounts that the log holds or, where it holds none, whoever reaches this gateway. */
+import { Caller, Identification, local, NeededScope } from "@akave-async/api/Caller"
+import * as Problems from "@akave-async/api/Problems"
+import * as Account from "@akave-async/domain/Account"
+import { Address } from "@akave-async/domain/Ethereum"
+import { Config, Context, DateTime, Effect, Layer } from "effect"
+import { HttpServerRequest } from "effect/http"
+import type { RateLimiter } from "effect/persistence"
+import { Accounts } from "./Accounts.ts"
+import { allowsAnonymous } from "./Exposure.ts"
+import * as Jwt from "./Jwt.ts"
+import { MasterSecret, missing } from "./MasterSecret.ts"
+import * as RateLimits from "./RateLimits.ts"
+import { bearerOf, signIn, Unauthorized } from "./SignIn.ts"
+import { eventsUnavailable } from "./Unavailable.ts"
+
+type Who = Omit<Caller["Service"], "traceparent">
+
+/** The trace that the request belongs to, as the header `traceparent` has it. */
+const trace = Effect.currentParentSpan.pipe(
+  Effect.map(({ sampled, spanId, traceId }) => `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`),
+  Effect.catchTag("NoSuchElementError", () => Effect.undefined)
+)
+
+const byToken = Effect.fnUntraced(function*(token: string) {
+  const accounts = yield* Accounts
+  const { account: id, expiresAt, scopes, subject } = yield* (yield* Jwt.Jwt).verify(token)
+  const account = accounts.get(id)
+  if (account === undefined) {
+    return yield* new Unauthorized({ reason: "The token names no account of this gateway" })
+  }
+  return callerOf(account, {
+    scopes,
+    actor: `${subject} of account ${id}`,
+    requestId: undefined,
+    isCurrent: () => Date.now() < expiresAt
+  })
+})
+
+const byKey = Effect.fnUntraced(function*(token: string) {
+  const accounts = yield* Accounts
+  const masters = yield* MasterSecret
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const { "x-signature": signature, "x-timestamp": timestamp } = request.headers
+  const body = new Uint8Array(yield* Effect.orDie(request.arrayBuffer))
+  const presented = { token, timestamp, signature, method: request.method, path: request.url, body }
+  const signedIn = signIn(accounts, masters.taken(), yield* DateTime.now, presented)
+  const { account, key: { id, scopes }, requestId, version } = yield* Effect.fromResult(signedIn)
+  return callerOf(account, {
+    scopes,
+    actor: `key ${id} of account ${account.id}`,
+    requestId,
+    isCurrent: () => {
+      const key = accounts.holderOf(id)?.key
+      return key !== undefined && Account.isValid(key, version, DateTime.nowUnsafe())
+    }
+  })
+})
+
+const callerOf = (
+  { id: account, limits, owner }: Account.Account,
+  { scopes, ...of }: Pick<Who, "actor" | "requestId" | "isCurrent"> & { readonly scopes: ReadonlyArray<Account.Scope> }
+) => ({ account, owner, limits, scopes: new Set(scopes), ...of })
+
+/** Who presents what the request's `Authorization` has, within the requests that the account may send. */
+const signedIn = Effect.gen(function*() {
+  if ((yield* MasterSecret).current() === undefined) return yield* missing
+  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  const token = yield* Effect.fromResult(bearerOf(headers["authorization"]))
+  const caller = yield* Jwt.isToken(token) ? byToken(token) : byKey(token)
+  yield* RateLimits.count(caller)
+  return caller
+}).pipe(Effect.catchTags({
+  Unauthorized: ({ message }) => new Problems.Unauthorized({ detail: message }),
+  ClockSkew: ({ message, serverTime }) => new Problems.ClockSkew({ detail: message, server_time: serverTime }),
+  ProviderUnavailable: ({ message }) => new Problems.SignInUnavailable({ detail: `${message}. Try again` })
+}))
+
+export const layer = Layer.effect(
+  Identification,
+  Effect.gen(function*() {
+    const accounts = yield* Accounts
+    const context = yield* Effect.context<Accounts | MasterSecret | Jwt.Jwt | RateLimiter.RateLimiter>()
+    const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
+    const isOpen = yield* allowsAnonymous
+    const anybody: Who = {
+      account: local,
+      owner,
+      limits: undefined,
+      scopes: new Set(["read", "write"]),
+      actor: "a client",
+      requestId: undefined,
+      isCurrent: accounts.isEmpty
+    }
+
+    return Identification.of((handled, { endpoint }) =>
+      Effect.gen(function*() {
+        yield* Effect.mapError(accounts.ready, eventsUnavailable)
+        const caller: Who = accounts.isEmpty() && isOpen ? anybody : yield* Effect.provideContext(signedIn, context)
+        const needed = Context.get(endpoint.annotations, NeededScope) ?? (endpoint.method === "GET" ? "read" : "write")
+        if (!caller.scopes.has(needed)) {
+          const has = [...caller.scopes].join(", ") || "none"
+          return yield* new Problems.Forbidden({
+            detail: caller === anybody
+              ? "There are no accounts: the gateway's operator opens the first one by a command (docs/security.md)"
+              : `This needs the scope ${needed}; what you have signed in with has ${has}`
+          })
+        }
+        return yield* Effect.provideService(handled, Caller, { ...caller, traceparent: yield* trace })
+      })
+    )
+  })
+)

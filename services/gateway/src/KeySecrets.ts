@@ -1,0 +1,29 @@
+/** The secrets of keys: derived from a master secret, so that nothing in log or database can be used to sign in. */
+import type { KeyId } from "@akave-async/domain/Account"
+import { Redacted } from "effect"
+import { hkdfSync } from "node:crypto"
+
+/** What secret scanners find our keys by. */
+const secretPrefix = "aag_sk_"
+const publicPrefix = "aag_pk_"
+
+/** The public name of a key, by which a signed request says whose it is. */
+export const publicKeyOf = (keyId: KeyId): string => `${publicPrefix}${keyId}`
+
+/** The secret of a version of a key: HKDF-SHA256 (RFC 5869) of the master secret over both, 32 bytes as base64url. */
+export const secretOf = (master: Redacted.Redacted, keyId: KeyId, version: number): Redacted.Redacted => {
+  const bytes = hkdfSync("sha256", Redacted.value(master), "akave-async-gateway", `key ${keyId} version ${version}`, 32)
+  return Redacted.make(`${secretPrefix}${keyId}_${version}_${Buffer.from(bytes).toString("base64url")}`)
+}
+
+/** Which version of which key a text claims to be the secret of; undefined where it is none. */
+export const claimOf = (text: string): { readonly keyId: KeyId; readonly version: number } | undefined => {
+  const [, keyId, version] = /^aag_sk_([0-9a-f]{16})_([1-9]\d{0,8})_[A-Za-z0-9_-]{43}$/.exec(text) ?? []
+  return keyId === undefined || version === undefined ? undefined : { keyId: keyId as KeyId, version: Number(version) }
+}
+
+/** The key that a public name is of; undefined where it is none. */
+export const keyIdOf = (publicKey: string): KeyId | undefined => {
+  const [, keyId] = /^aag_pk_([0-9a-f]{16})$/.exec(publicKey) ?? []
+  return keyId as KeyId | undefined
+}
