@@ -6,9 +6,10 @@ import { Data, Effect } from "effect"
 import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { type Answer, request } from "./Gateway.ts"
+import * as Leaks from "./Leaks.ts"
 
 /** A new master secret. */
-export const newMasterSecret = (): string => randomBytes(32).toString("hex")
+export const newMasterSecret = (): string => Leaks.register(randomBytes(32).toString("hex"))
 
 /** The command that opens accounts has failed. */
 export class InitFailed extends Data.TaggedError("InitFailed")<{ readonly output: string }> {
@@ -23,7 +24,7 @@ export const init = (account: string, env: Readonly<Record<string, string>>): Ef
     execFile(process.execPath, args, options, (error, stdout, stderr) => {
       resume(
         error === null
-          ? Effect.succeed(stdout.trim().split("\n").at(-1) ?? "")
+          ? Effect.succeed(Leaks.register(stdout.trim().split("\n").at(-1) ?? ""))
           : Effect.fail(new InitFailed({ output: `${stdout}${stderr}` }))
       )
     })
@@ -99,5 +100,5 @@ export const issue = Effect.fnUntraced(function*(admin: Send, account: string, s
     body: JSON.stringify({ label: "test", scopes })
   })
   if (issued.status !== 201) throw new Error(`no key was issued: ${JSON.stringify(issued.body)}`)
-  return String(issued.body.secret)
+  return Leaks.register(String(issued.body.secret))
 })

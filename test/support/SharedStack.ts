@@ -4,6 +4,7 @@ import { Effect, Exit, Scope } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
+import * as TestStack from "./TestStack.ts"
 
 const shared = <A>(start: Effect.Effect<A, unknown, Scope.Scope>, onStarted: (started: A) => void): void => {
   const scope = Scope.makeUnsafe()
@@ -12,13 +13,13 @@ const shared = <A>(start: Effect.Effect<A, unknown, Scope.Scope>, onStarted: (st
 }
 
 export const use = (options: Stack.Options, onStarted: (stack: Stack.Stack) => void): void =>
-  shared(Stack.started(options), onStarted)
+  shared(TestStack.started(options), onStarted)
 
 /** With options that are made when it starts, such as the address of another server. */
 export const useWith = (
   options: Effect.Effect<Stack.Options, unknown, Scope.Scope>,
   onStarted: (stack: Stack.Stack) => void
-): void => shared(Effect.flatMap(options, Stack.started), onStarted)
+): void => shared(Effect.flatMap(options, TestStack.started), onStarted)
 
 /** With two executors, and gateways, that kill themselves at a point whose name is a file in the folder `points`. */
 export const useWithFailpoints = (
@@ -30,7 +31,7 @@ export const useWithFailpoints = (
       const dataDir = yield* Stack.temporaryFolder
       const points = join(dataDir, "failpoints")
       mkdirSync(points, { recursive: true })
-      const stack = yield* Stack.started({
+      const stack = yield* TestStack.started({
         ...options,
         dataDir,
         counts: { ...options.counts, executor: 2 },

@@ -7,6 +7,7 @@ import * as Accounts from "../support/Accounts.ts"
 import { eventually, freshName, request } from "../support/Gateway.ts"
 import * as IdentityProvider from "../support/IdentityProvider.ts"
 import * as Log from "../support/Log.ts"
+import * as RawHttp from "../support/RawHttp.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
 const masterSecret = Accounts.newMasterSecret()
@@ -455,7 +456,44 @@ describe("a JSON Web Token", () => {
     Effect.gen(function*() {
       yield* provider.rotate
       const token = yield* IdentityProvider.issue(provider.keyOf(), claims)
-      // Keys are asked for again when one is not known, and not more often than every half a minute.
+      // Keys are asked for again when one is not known, and not too often.
       yield* eventually(withToken(token)("/account"), ({ status }) => status === 200)
+    }))
+})
+
+describe("what is presented in a way that none should", () => {
+  const get = (path: string, ...headers: ReadonlyArray<string>) =>
+    [`GET ${path} HTTP/1.1`, "Host: gateway", ...headers, "", ""].join("\r\n")
+  const key = () => `Authorization: Bearer ${adminSecret}`
+  const padded = (secret: string, n: number) => `${secret.slice(0, n)}\0${secret.slice(n)}`
+
+  it.live.each<readonly [string, () => string, status: number]>([
+    ["the key alone", () => get("/account", key()), 200],
+    ["a key twice", () => get("/account", key(), key()), 401],
+    ["a key, and another scheme", () => get("/account", key(), "Authorization: Basic YTpi"), 401],
+    ["a key behind another scheme", () => get("/account", "Authorization: Basic YTpi", key()), 401],
+    ["a folded key", () => get("/account", "Authorization: Bearer", ` ${adminSecret}`), 400],
+    ["a key with a NUL", () => get("/account", `Authorization: Bearer ${padded(adminSecret, 20)}`), 400],
+    ["a key of 20 KiB", () => get("/account", `Authorization: Bearer ${"a".repeat(20 * 1024)}`), 431],
+    ["a key in the path", () => get(`/account?access_token=${adminSecret}`), 401],
+    ["a key as a cookie", () => get("/account", `Cookie: authorization=Bearer ${adminSecret}`), 401],
+    ["a key as a proxy's", () => get("/account", `Proxy-Authorization: Bearer ${adminSecret}`), 401],
+    [
+      "an account that someone else names",
+      () => get("/account", "X-Account: operator", "X-Forwarded-User: operator"),
+      401
+    ],
+    ["a key to a path in other letters", () => get("/ACCOUNTS", key()), 404],
+    ["no key to a path in other letters", () => get("/ACCOUNTS"), 404],
+    ["no key to a path with a slash more", () => get("/accounts/"), 401],
+    ["no key to an encoded path", () => get("/%61ccounts"), 401],
+    ["no key by another method", () => get("/accounts").replace("GET", "HEAD"), 401],
+    ["no key to a method that is not served", () => get("/accounts").replace("GET", "PATCH"), 405],
+    ["no key, and the method in a header", () => get("/health", "X-HTTP-Method-Override: DELETE"), 200]
+  ])("%s is answered with what it deserves", ([, bytes, status]) =>
+    Effect.gen(function*() {
+      const received = yield* Effect.promise(() => RawHttp.exchange(gatewayOf(0), bytes()))
+      assert.deepStrictEqual(RawHttp.statusesOf(received), [status], received)
+      assert.notInclude(received, adminSecret)
     }))
 })

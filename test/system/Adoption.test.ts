@@ -5,10 +5,11 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { JsonRpcProvider, parseUnits, Wallet } from "ethers"
 import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 it.live("a job is not completed by a transaction from elsewhere that only waits to be mined", () =>
   Effect.gen(function*() {
-    const stack = yield* Stack.started({})
+    const stack = yield* TestStack.started({})
     const { details, pid } = yield* stack.devnet.start
     const chain = yield* Effect.acquireRelease(
       Effect.sync(() => new JsonRpcProvider(stack.rpcUrl, undefined, { staticNetwork: true, cacheTimeout: -1 })),

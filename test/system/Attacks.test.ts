@@ -2,29 +2,14 @@
 import type * as Stack from "@akave-async/local/Stack"
 import { assert, beforeEach, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { connect } from "node:net"
 import { freshName, request } from "../support/Gateway.ts"
+import * as RawHttp from "../support/RawHttp.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
 let stack: Stack.Stack
 SharedStack.use({ counts: { executor: 0 } }, (started) => {
   stack = started
 })
-
-/** Sends bytes as they are, and gives all that comes back until the server closes, or nothing has come for a while. */
-const exchange = (bytes: string, patienceMillis = 500): Promise<string> =>
-  new Promise((resolve) => {
-    const { hostname, port } = new URL(stack.gatewayUrl)
-    const socket = connect(Number(port), hostname, () => socket.write(bytes, "latin1"))
-    let received = ""
-    socket.setTimeout(patienceMillis, () => socket.destroy())
-    socket.on("data", (data) => received += data.toString("latin1"))
-    socket.on("error", () => {})
-    socket.on("close", () => resolve(received))
-  })
-/** The statuses of the answers, in order. */
-const statusesOf = (received: string) =>
-  Array.from(received.matchAll(/HTTP\/1\.1 (\d+) /g), ([, status]) => Number(status))
 
 const host = "Host: gateway"
 const post = (headers: ReadonlyArray<string>, body: string) =>
@@ -84,8 +69,8 @@ describe("framing", () => {
     ["2,001 headers", () => get("/jobs", ...Array.from({ length: 2_001 }, (_, n) => `X${n}: 1`)), [431]]
   ])("by %s is refused", ([, bytes, expected]) =>
     Effect.gen(function*() {
-      const received = yield* Effect.promise(() => exchange(bytes()))
-      assert.deepStrictEqual(statusesOf(received), expected, received)
+      const received = yield* Effect.promise(() => RawHttp.exchange(stack.gatewayUrl, bytes()))
+      assert.deepStrictEqual(RawHttp.statusesOf(received), expected, received)
       const { body } = yield* request(`${stack.gatewayUrl}/events?limit=1000`)
       assert.notInclude(JSON.stringify(body), name, "nothing was stored")
     }))
@@ -93,18 +78,25 @@ describe("framing", () => {
   it.live("does not take what follows a body for a part of it, nor the reverse", () =>
     Effect.gen(function*() {
       const received = yield* Effect.promise(() =>
-        exchange(post([`Content-Length: ${json().length}`, "Content-Type: application/json"], json()) + hidden())
+        RawHttp.exchange(
+          stack.gatewayUrl,
+          post([`Content-Length: ${json().length}`, "Content-Type: application/json"], json()) + hidden()
+        )
       )
-      assert.deepStrictEqual(statusesOf(received), [202, 404], received)
+      assert.deepStrictEqual(RawHttp.statusesOf(received), [202, 404], received)
       const inside = JSON.stringify({ name, other: hidden() })
-      const once = yield* Effect.promise(() => exchange(post([`Content-Length: ${inside.length}`], inside)))
-      assert.deepStrictEqual(statusesOf(once), [400], once)
+      const once = yield* Effect.promise(() =>
+        RawHttp.exchange(stack.gatewayUrl, post([`Content-Length: ${inside.length}`], inside))
+      )
+      assert.deepStrictEqual(RawHttp.statusesOf(once), [400], once)
     }))
 
   it.live("that never ends is given up", () =>
     Effect.gen(function*() {
-      const received = yield* Effect.promise(() => exchange(`GET /jobs HTTP/1.1\r\n${host}\r\nX-One: `, 20_000))
-      assert.deepStrictEqual(statusesOf(received), [408], received)
+      const received = yield* Effect.promise(() =>
+        RawHttp.exchange(stack.gatewayUrl, `GET /jobs HTTP/1.1\r\n${host}\r\nX-One: `, 20_000)
+      )
+      assert.deepStrictEqual(RawHttp.statusesOf(received), [408], received)
     }))
 })
 
@@ -131,8 +123,10 @@ describe("a path", () => {
     ["http://other.example.org/jobs", 200]
   ])("such as %s is not taken for another one", ([path, status]) =>
     Effect.gen(function*() {
-      const received = yield* Effect.promise(() => exchange(get(String(path), "Connection: close")))
-      assert.deepStrictEqual(statusesOf(received), [status], received)
+      const received = yield* Effect.promise(() =>
+        RawHttp.exchange(stack.gatewayUrl, get(String(path), "Connection: close"))
+      )
+      assert.deepStrictEqual(RawHttp.statusesOf(received), [status], received)
       assert.notMatch(received, /^X-Injected/m)
     }))
 })
@@ -155,9 +149,12 @@ describe("a body", () => {
     Effect.gen(function*() {
       const text = body()
       const received = yield* Effect.promise(() =>
-        exchange(post([`Content-Length: ${text.length}`, "Content-Type: application/json", "Connection: close"], text))
+        RawHttp.exchange(
+          stack.gatewayUrl,
+          post([`Content-Length: ${text.length}`, "Content-Type: application/json", "Connection: close"], text)
+        )
       )
-      assert.deepStrictEqual(statusesOf(received), [400], received)
+      assert.deepStrictEqual(RawHttp.statusesOf(received), [400], received)
     }))
 
   it.live("of more than its limit is refused, however it comes", () =>
@@ -170,8 +167,8 @@ describe("a body", () => {
           post(["Content-Length: 99999999999999"], "")
         ]
       ) {
-        const received = yield* Effect.promise(() => exchange(bytes))
-        assert.deepStrictEqual(statusesOf(received), [413], received)
+        const received = yield* Effect.promise(() => RawHttp.exchange(stack.gatewayUrl, bytes))
+        assert.deepStrictEqual(RawHttp.statusesOf(received), [413], received)
       }
     }))
 

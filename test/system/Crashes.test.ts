@@ -1,10 +1,11 @@
 import * as ProcessTable from "@akave-async/local/ProcessTable"
-import * as Stack from "@akave-async/local/Stack"
+import type * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as ChainView from "../support/ChainView.ts"
 import { createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 const scope = Scope.makeUnsafe()
 let stack: Stack.Stack
@@ -15,7 +16,7 @@ beforeAll(async () => {
     counts: { executor: 2, projector: 2 },
     env: { executor: { EXECUTOR_ACK_WAIT: "2 seconds" } }
   }
-  stack = await Effect.runPromise(Effect.provideService(Stack.started(options), Scope.Scope, scope))
+  stack = await Effect.runPromise(Effect.provideService(TestStack.started(options), Scope.Scope, scope))
   gateway = stack.gatewayUrl
 })
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))

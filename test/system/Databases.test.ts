@@ -9,6 +9,7 @@ import { vi } from "vitest"
 import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
 import * as PgBouncer from "../support/PgBouncer.ts"
 import * as Postgres from "../support/Postgres.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 /** A read is answered within the gateway's own bound, with time to spare on a machine that has other work. */
 const bound = 5000 + 5000
@@ -53,7 +54,7 @@ const creates = Effect.fnUntraced(function*(gateway: string) {
 
 it.live("while Postgres is frozen, reads are answered with 503 in time, writes are taken, and all goes on afterwards", () =>
   Effect.gen(function*() {
-    const stack = yield* Stack.started({})
+    const stack = yield* TestStack.started({})
     const gateway = stack.gatewayUrl
     const { jobId, name } = yield* creates(gateway)
     yield* stack.postgres.kill("SIGSTOP")
@@ -108,7 +109,7 @@ it.live.skipIf(!PgBouncer.hasPgBouncer)(
       const server = yield* Postgres.server
       const { url } = yield* PgBouncer.make(server.port)
       const env = { READ_MODEL_SCHEMA: "somewhere" }
-      const stack = yield* Stack.started({
+      const stack = yield* TestStack.started({
         databaseUrl: url,
         counts: { projector: 2 },
         env: { projector: env, gateway: env }
@@ -128,14 +129,14 @@ it.live("what is set for servers elsewhere does not reach those that run here", 
     }
     for (const [name, value] of Object.entries(elsewhere)) vi.stubEnv(name, value)
     yield* Effect.addFinalizer(() => Effect.sync(() => vi.unstubAllEnvs()))
-    const stack = yield* Stack.started({})
+    const stack = yield* TestStack.started({})
     yield* creates(stack.gatewayUrl)
   }).pipe(Effect.scoped))
 
 it.live("tables stay where they are and are read as they are, whatever a session is set to", () =>
   Effect.gen(function*() {
     const [dataDir, postgres] = [yield* Stack.temporaryFolder, yield* Ports.free]
-    const before = yield* Stack.started({ dataDir, ports: { postgres } }).pipe(
+    const before = yield* TestStack.started({ dataDir, ports: { postgres } }).pipe(
       Effect.tap((stack) =>
         // Tables of the same names, where sessions are then made to look first.
         rows(
@@ -149,7 +150,7 @@ it.live("tables stay where they are and are read as they are, whatever a session
     const url =
       `postgres://akave@${Ports.host}:${postgres}/akave?options=-c%20search_path%3Delsewhere,public%20-c%20datestyle%3DGerman`
     const env = { DATABASE_URL: url }
-    const stack = yield* Stack.started({ dataDir, ports: { postgres }, env: { projector: env, gateway: env } })
+    const stack = yield* TestStack.started({ dataDir, ports: { postgres }, env: { projector: env, gateway: env } })
     const { buckets } = yield* creates(stack.gatewayUrl)
     assert.include(buckets.map(({ name }: { readonly name: string }) => name), before.name)
     assert.deepStrictEqual(yield* tables(stack.databaseUrl), {

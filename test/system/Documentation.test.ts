@@ -9,6 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 const { repository } = Stack
 const read = (file: string) => readFileSync(join(repository, file), "utf8")
@@ -96,7 +97,7 @@ describe("the guide to the API", () => {
 
   it.live.skipIf(!hasCurl)("shows how to wait for a job, and how to follow events", () =>
     Effect.gen(function*() {
-      const { gatewayUrl } = yield* Stack.started({})
+      const { gatewayUrl } = yield* TestStack.started({})
       const at = (text: string) => text.replaceAll("http://127.0.0.1:8000", gatewayUrl)
       const created = spawnSync("sh", ["-c", at(waiting)], { encoding: "utf8" })
       assert.match(created.stdout, /^HTTP\/1.1 201 Created[^]*location: \/buckets\/waited-for/i)
@@ -125,7 +126,7 @@ describe("the guide to the API", () => {
 describe("the README", () => {
   it.live.skipIf(!hasCurl)("shows commands that work, and what they print", () =>
     Effect.gen(function*() {
-      const stack = yield* Stack.started({})
+      const stack = yield* TestStack.started({})
       const shown = blocks(readme, "console").join("").split("\n").filter((line) => line.startsWith("curl "))
       const printed = blocks(readme, "json").map((block) => JSON.parse(block))
       assert.lengthOf(shown, 2)
@@ -187,7 +188,7 @@ describe("the guide to security", () => {
         const sh = (script: string, env: Readonly<Record<string, string>>, cwd = repository) =>
           spawnSync("sh", ["-ec", script], { cwd, encoding: "utf8", env: { ...process.env, ...env } })
         const { stdout: file } = sh(`${master}\nprintf %s "$MASTER_SECRET_FILE"`, {}, folder)
-        const { gatewayUrl, natsUrl, ownerAddress } = yield* Stack.started({
+        const { gatewayUrl, natsUrl, ownerAddress } = yield* TestStack.started({
           env: { gateway: { MASTER_SECRET_FILE: file } }
         })
         const settings = { MASTER_SECRET_FILE: file, NATS_URL: natsUrl, AKAVE_OWNER_ADDRESS: ownerAddress }

@@ -1,16 +1,16 @@
 import * as Ports from "@akave-async/local/Ports"
-import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { JsonRpcProvider, parseEther, toBeHex, Wallet } from "ethers"
 import { readFileSync } from "node:fs"
 import { type Answer, createBucket, ended, eventually, freshName, request, tryRequest } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 it.live("a wallet without funds makes jobs and its lane say so and wait, until their time is over or there are funds", () =>
   Effect.gen(function*() {
     const poor = Wallet.createRandom()
     const healthPort = yield* Ports.free
-    const stack = yield* Stack.started({
+    const stack = yield* TestStack.started({
       privateKey: Redacted.make(poor.privateKey),
       env: {
         executor: { JOB_DEADLINE: "8 seconds", LANE_STALLED_AFTER: "2 seconds", HEALTH_PORT: `${healthPort}` }
@@ -64,7 +64,7 @@ it.live("a wallet without funds makes jobs and its lane say so and wait, until t
 it.live("jobs whose transactions are dropped because the wallet ran dry report what is missing, and go on when it is there", () =>
   Effect.gen(function*() {
     const wallet = Wallet.createRandom()
-    const stack = yield* Stack.started({ privateKey: Redacted.make(wallet.privateKey) })
+    const stack = yield* TestStack.started({ privateKey: Redacted.make(wallet.privateKey) })
     const chain = new JsonRpcProvider(stack.rpcUrl, undefined, { staticNetwork: true })
     const setBalance = (ether: string) =>
       Effect.promise(() => chain.send("anvil_setBalance", [wallet.address, toBeHex(parseEther(ether))]))

@@ -1,18 +1,34 @@
 /** Requests at random, made from the OpenAPI document, and what is left of it when they are spoilt. */
 import type * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import * as fc from "fast-check"
 import { Agent, request } from "node:http"
 import { beforeAll } from "vitest"
+import * as Accounts from "../support/Accounts.ts"
+import { eventually } from "../support/Gateway.ts"
 import * as OpenApiRequests from "../support/OpenApiRequests.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
+const masterSecret = Accounts.newMasterSecret()
 let stack: Stack.Stack
-SharedStack.use({ counts: { executor: 0 } }, (started) => {
+SharedStack.use({ counts: { executor: 0 }, env: { gateway: { MASTER_SECRET: masterSecret } } }, (started) => {
   stack = started
 })
 let document: OpenApiRequests.Document
+/** Of a key that may do everything. */
+let secret = ""
 beforeAll(async () => {
+  const scopes = ["read", "write", "admin"]
+  const limits = { requests_per_second: 1_000_000, jobs_in_flight: 1_000_000 }
+  secret = await Effect.runPromise(Effect.gen(function*() {
+    const first = yield* Accounts.init("operator", Accounts.settingsOf(stack, masterSecret))
+    const admin = Accounts.withKey(stack.gatewayUrl, first)
+    yield* eventually(admin("/account"), ({ status }) => status === 200)
+    const secret = yield* Accounts.open(admin, "fuzz", { owner: stack.ownerAddress, scopes, limits })
+    yield* eventually(Accounts.withKey(stack.gatewayUrl, secret)("/account"), ({ status }) => status === 200)
+    return secret
+  }))
   document = OpenApiRequests.read(await (await fetch(`${stack.gatewayUrl}/openapi.json`)).json())
 })
 
@@ -23,13 +39,21 @@ interface Raw {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Uint8Array | undefined
 }
-/** Sends a request whose path is what it is, and waits 10 s at most for its answer. */
+/** Sends a request whose path is what it is, with the key unless it presents something else; waits 10 s at most for its answer. */
 const send = ({ body, headers, method, path }: Raw): Promise<OpenApiRequests.Answer> =>
   new Promise((resolve, reject) => {
     const { hostname, port } = new URL(stack.gatewayUrl)
     // Node would send the body of a DELETE without its length.
     const length = body === undefined ? {} : { "content-length": `${Buffer.byteLength(body)}` }
-    const options = { agent, hostname, port, method, path, headers: { ...headers, ...length }, timeout: 10_000 }
+    const options = {
+      agent,
+      hostname,
+      port,
+      method,
+      path,
+      headers: { authorization: `Bearer ${secret}`, ...headers, ...length },
+      timeout: 10_000
+    }
     const sent = request(options, (response) => {
       const chunks: Array<Buffer> = []
       response.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -45,8 +69,8 @@ const send = ({ body, headers, method, path }: Raw): Promise<OpenApiRequests.Ans
     sent.end(body)
   })
 
-/** Runs of each property: 17 operations, so that there are more than 10,000 requests in all. */
-const numRuns = 300
+/** Runs of each property: 25 operations, so that there are more than 10,000 requests in all. */
+const numRuns = 220
 const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 1_000_000)
 
 /** Holds a property against that many requests. The whole of a counterexample may be long, and the seed draws it again. */

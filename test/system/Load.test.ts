@@ -1,8 +1,8 @@
-import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import * as ChainView from "../support/ChainView.ts"
 import { type Answer, createBucket, ended, freshName } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 const users = 100
 /** For how long each user asks, and thinks between two requests, in milliseconds. */
@@ -11,7 +11,7 @@ const thinking = 1_000
 
 it.live("100 users at once for 10 s are all served, and every job that was accepted is completed", () =>
   Effect.gen(function*() {
-    const stack = yield* Stack.started({ counts: { executor: 2 } })
+    const stack = yield* TestStack.started({ counts: { executor: 2 } })
     const answers: Array<Answer> = []
     const until = (yield* Clock.currentTimeMillis) + asking
     yield* Effect.forEach(Array.from({ length: users }), () =>

@@ -8,11 +8,12 @@ import { readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { createBucket, ended, eventually, freshName, tryRequest } from "../support/Gateway.ts"
 import { deleteStream, streamsOn } from "../support/Nats.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 it.live("an emptied event log stops everything and is not made anew, and all goes on when its data is put back", () =>
   Effect.gen(function*() {
     const [projectorPort, executorPort] = [yield* Ports.free, yield* Ports.free]
-    const stack = yield* Stack.started({
+    const stack = yield* TestStack.started({
       env: { projector: { HEALTH_PORT: `${projectorPort}` }, executor: { HEALTH_PORT: `${executorPort}` } }
     })
     const readiness = {
@@ -82,7 +83,7 @@ it.live("an emptied event log stops everything and is not made anew, and all goe
 
 it.live("a lost ledger is made anew by the command that the guide shows, once no job is under way", () =>
   Effect.gen(function*() {
-    const stack = yield* Stack.started({})
+    const stack = yield* TestStack.started({})
     const ledger = `AKAVE_WALLET_${stack.ownerAddress.toLowerCase()}`
     const complete = Effect.gen(function*() {
       const { body } = yield* createBucket(stack.gatewayUrl, freshName())

@@ -1,16 +1,16 @@
 /** Pauses that are so long that servers forget what they remember for a time only. */
-import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { Client } from "pg"
 import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 const dedupWindow = 2_000
 
 it.live("jobs complete after everything was stopped for longer than the dedup window, and after NATS alone was", () =>
   Effect.gen(function*() {
     const env = { EVENTS_DEDUP_WINDOW: `${dedupWindow} millis` }
-    const stack = yield* Stack.started({ counts: { executor: 2 }, env: { projector: env, executor: env } })
+    const stack = yield* TestStack.started({ counts: { executor: 2 }, env: { projector: env, executor: env } })
     const complete = (count: number) =>
       Effect.forEach(Array.from({ length: count }, freshName), (name) =>
         Effect.gen(function*() {
@@ -32,7 +32,7 @@ it.live("jobs complete after everything was stopped for longer than the dedup wi
 
 it.live("requests are answered after a pause in which Postgres has closed every connection that was idle", () =>
   Effect.gen(function*() {
-    const stack = yield* Stack.started({})
+    const stack = yield* TestStack.started({})
     const complete = Effect.gen(function*() {
       const { body, status } = yield* createBucket(stack.gatewayUrl, freshName())
       assert.strictEqual(status, 202)

@@ -1,6 +1,6 @@
 /** The main job over the chain's JSON-RPC as families of nodes and providers offer it. */
 import * as Ports from "@akave-async/local/Ports"
-import * as Stack from "@akave-async/local/Stack"
+import type * as Stack from "@akave-async/local/Stack"
 import { Buckets } from "@akave-async/sdk/Buckets"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
@@ -9,6 +9,7 @@ import * as RpcProvider from "../faults/src/RpcProvider.ts"
 import * as RpcProxy from "../faults/src/RpcProxy.ts"
 import * as ChainView from "../support/ChainView.ts"
 import { createBucket, deleteBucket, ended, freshName } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 const scope = Scope.makeUnsafe()
 let stack: Stack.Stack
@@ -18,7 +19,7 @@ beforeAll(async () => {
   const start = Effect.gen(function*() {
     const port = yield* Ports.free
     rpc = yield* RpcProxy.make({ to: port, random: Math.random })
-    stack = yield* Stack.started({
+    stack = yield* TestStack.started({
       ports: { rpc: port },
       counts: { executor: 2 },
       env: {

@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as ChainView from "../support/ChainView.ts"
 import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 /** Jobs of each wallet. */
 const jobs = 60
@@ -70,7 +71,7 @@ describe("two wallets", () => {
       putKey(keys, "b", b.privateKey)
       const none = join(options.dataDir ?? "", "none")
       mkdirSync(none)
-      const stack = yield* Stack.started({
+      const stack = yield* TestStack.started({
         ...options,
         counts: { gateway: 2, executor: 3 },
         env: {
@@ -117,7 +118,7 @@ describe("two wallets", () => {
   it.live("do not delay each other: one without funds, or whose key is nowhere until a file brings it", () =>
     Effect.gen(function*() {
       const { b, keys, options } = yield* world
-      const stack = yield* Stack.started({ ...options, privateKeysDir: keys })
+      const stack = yield* TestStack.started({ ...options, privateKeysDir: keys })
       const [ofA = "", ofB = ""] = stack.gatewayUrls
       const askedB = yield* ask(ofB, 5)
       const lanes = Effect.map(request(`${ofB}/health/ready`), ({ body }) => body.lanes)

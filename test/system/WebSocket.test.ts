@@ -1,14 +1,14 @@
 import * as Ports from "@akave-async/local/Ports"
-import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createBucket, ended, eventually, freshName, tryRequest } from "../support/Gateway.ts"
+import * as TestStack from "../support/TestStack.ts"
 
 it.live("jobs complete over a WebSocket, and still do after the chain was away", () =>
   Effect.gen(function*() {
     const rpc = yield* Ports.free
     const url = `ws://${Ports.host}:${rpc}`
-    const stack = yield* Stack.started({
+    const stack = yield* TestStack.started({
       ports: { rpc },
       // The chain reports its blocks: within this test, no executor asks for one. The stack gives it the chain's WebSocket.
       env: {

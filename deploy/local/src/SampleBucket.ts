@@ -20,6 +20,10 @@ export const showSampleBucket = (gatewayUrl: string): Effect.Effect<void, never,
         ? Effect.void
         : Console.log(`  still not done after ${patience}; its job can be followed on.`)
     ),
+    Effect.catchTag(
+      "Unauthorized",
+      () => Console.log("  not asked for: there are accounts, and a request needs a key")
+    ),
     Effect.catch((error) => Console.log(`  The sample bucket failed: ${error.message}`))
   )
 

@@ -290,7 +290,8 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
 }) satisfies (options: Options & { readonly dataDir: string }) => Effect.Effect<Stack, unknown, Reaper | Scope.Scope>
 
 /** How to sign in to a NATS server, and what to expect of it. */
-const natsLogin = ["USER", "PASSWORD", "TOKEN", "NKEY", "CREDS", "CA", "CERT", "KEY"].map((name) => `NATS_${name}`)
+const natsLogin = ["USER", "PASSWORD", "PASSWORD_FILE", "TOKEN", "TOKEN_FILE", "NKEY", "CREDS", "CA", "CERT", "KEY"]
+  .map((name) => `NATS_${name}`)
 
 const nodeProgram = process.execPath
 
@@ -311,6 +312,7 @@ const ownSettings = new Set([
   "AKAVE_PRIVATE_KEYS_DIR",
   "AKAVE_PRIVATE_KEY_FILE",
   "DATABASE_URL",
+  "DATABASE_URL_FILE",
   "HEALTH_PORT",
   "HOST",
   "NATS_URL",

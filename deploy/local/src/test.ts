@@ -23,17 +23,38 @@ interface Section {
 
 const bin = (name: string) => join(repository, "node_modules", ".bin", name)
 
+interface Options {
+  readonly env?: Readonly<Record<string, string>>
+  /** Gets the output as it is shown. */
+  readonly onOutput?: (chunk: Buffer) => void
+}
+
 /** Runs a command with its output shown; gives its exit code. Interrupted, it stops the command and waits for it. */
-const command = (program: string, ...args: ReadonlyArray<string>): Effect.Effect<number> =>
+const command = (
+  program: string,
+  args: ReadonlyArray<string>,
+  { env = {}, onOutput }: Options = {}
+): Effect.Effect<number> =>
   Effect.callback((resume) => {
-    const child = spawn(program, args, { cwd: repository, stdio: "inherit" })
+    const output = onOutput === undefined ? "inherit" : "pipe"
+    const child = spawn(program, args, {
+      cwd: repository,
+      stdio: ["inherit", output, output],
+      env: { ...process.env, ...env, ...(process.stdout.isTTY ? { FORCE_COLOR: "1" } : {}) }
+    })
+    for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]] as const) {
+      from?.on("data", (chunk: Buffer) => {
+        onOutput?.(chunk)
+        to.write(chunk)
+      })
+    }
     const ended = new Promise<void>((resolve) => {
       child.once("error", (cause) => {
         process.stderr.write(`${program} can't be started: ${cause.message}\n`)
         resume(Effect.succeed(127))
         resolve()
       })
-      child.once("exit", (code) => {
+      child.once("close", (code) => {
         resume(Effect.succeed(code ?? 1))
         resolve()
       })
@@ -48,7 +69,7 @@ const command = (program: string, ...args: ReadonlyArray<string>): Effect.Effect
 const check = (title: string, program: string, ...args: ReadonlyArray<string>): Section => ({
   title,
   run: Effect.map(
-    command(bin(program), ...args),
+    command(bin(program), args),
     (code) => code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
   )
 })
@@ -67,14 +88,27 @@ const tests = (project: string): Section => ({
     Effect.sync(() => mkdtempSync(join(tmpdir(), "akave-async-report-"))),
     Effect.fnUntraced(function*(folder) {
       const file = join(folder, "report.json")
+      // Tests write every secret that they use into this file, each in a line, and in all its forms.
+      const secretsFile = join(folder, "secrets")
+      let output = ""
       const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`]
-      const code = yield* command(bin("vitest"), "run", "--project", project, "--passWithNoTests", ...reporters)
+      const code = yield* command(bin("vitest"), ["run", "--project", project, "--passWithNoTests", ...reporters], {
+        env: { TEST_SECRETS_FILE: secretsFile },
+        onOutput: (chunk) => {
+          output += chunk.toString("latin1")
+        }
+      })
+      const secrets: ReadonlyArray<string> = existsSync(secretsFile)
+        ? readFileSync(secretsFile, "utf8").trim().split("\n")
+        : []
+      const shown = secrets.filter((secret) => output.includes(secret)).length
+      if (shown > 0) yield* Console.error(`The output above has ${shown} secrets in it.`)
       const report = existsSync(file)
         ? Schema.decodeSync(Report)(readFileSync(file, "utf8"))
         : { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 }
       return {
         passed: report.numPassedTests,
-        failed: code === 0 ? report.numFailedTests : Math.max(1, report.numFailedTests),
+        failed: (code === 0 ? report.numFailedTests : Math.max(1, report.numFailedTests)) + Math.min(shown, 1),
         skipped: report.numPendingTests + report.numTodoTests
       }
     }),

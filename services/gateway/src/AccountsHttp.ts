@@ -6,7 +6,7 @@ import * as Problems from "@akave-async/api/Problems"
 import * as Account from "@akave-async/domain/Account"
 import { execute, load } from "@akave-async/eventing/AccountEvents"
 import type { Decision } from "@akave-async/eventing/Aggregate"
-import { EventLog } from "@akave-async/eventing/EventLog"
+import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
 import { Duration, Effect, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { createHash, randomBytes } from "node:crypto"
@@ -60,10 +60,10 @@ const newKeyId = (requestId: string | undefined) =>
 
 /** Changes an account on behalf of the caller, and gives it as it is then. */
 const change = Effect.fnUntraced(function*<Event extends Account.Event, Rejection>(
+  log: EventLogShape,
   id: Account.Id,
   decide: (by: Account.By) => Decision<Account.State, Event, Rejection>
 ) {
-  const log = yield* EventLog
   const { actor: by, requestId, traceparent } = yield* Caller
   const subject = Account.subject(id)
   const decision = decide(requestId === undefined ? { by } : { by, requestId })
@@ -76,8 +76,7 @@ const keyOf = (account: Account.Account, id: Account.KeyId) =>
   Effect.orDie(Effect.fromNullishOr(account.keys.find((key) => key.id === id)))
 
 /** A key with the secret of a version, for the one time that it is shown. */
-const shown = Effect.fnUntraced(function*(key: Account.Key, version: number) {
-  const master = (yield* MasterSecret).current()
+const shown = Effect.fnUntraced(function*(master: Redacted.Redacted | undefined, key: Account.Key, version: number) {
   if (master === undefined) return yield* missing
   return { ...keyResource(key), secret: Redacted.value(KeySecrets.secretOf(master, key.id, version)) }
 })
@@ -87,7 +86,8 @@ export const AccountsHttp = HttpApiBuilder.group(
   "accounts",
   Effect.fnUntraced(function*(handlers) {
     const accounts = yield* Accounts
-    const context = yield* Effect.context<EventLog | MasterSecret>()
+    const log = yield* EventLog
+    const masters = yield* MasterSecret
 
     return handlers.handleAll({
       list: ({ query: { after = "", limit } }) =>
@@ -98,60 +98,58 @@ export const AccountsHttp = HttpApiBuilder.group(
         }),
       get: Effect.fnUntraced(
         function*({ params: { account } }) {
-          const { state } = yield* load(yield* EventLog, Account.subject(account))
+          const { state } = yield* load(log, Account.subject(account))
           return accountResource(state ?? (yield* failures.AccountMissing(new Account.AccountMissing())))
         },
-        Effect.catchTags({ LogUnavailable: eventsUnavailable }),
-        Effect.provideContext(context)
+        Effect.catchTags({ LogUnavailable: eventsUnavailable })
       ),
       open: Effect.fnUntraced(
         function*({ payload: { account: id, limits, owner } }) {
           const asked = { id, owner, limits: limitsOf(limits) }
-          return accountResource(yield* change(id, (by) => Account.open({ ...asked, ...by })))
+          return accountResource(yield* change(log, id, (by) => Account.open({ ...asked, ...by })))
         },
         Effect.catchTags({
           AccountExists: ({ message }) => new Problems.AccountExists({ detail: message }),
           LogUnavailable: logUnavailable
-        }),
-        Effect.provideContext(context)
+        })
       ),
       changeLimits: Effect.fnUntraced(
         function*({ params: { account: id }, payload }) {
           const limits = limitsOf(payload)
-          return accountResource(yield* change(id, (by) => Account.changeLimits({ limits, ...by })))
+          return accountResource(yield* change(log, id, (by) => Account.changeLimits({ limits, ...by })))
         },
-        Effect.catchTags(failures),
-        Effect.provideContext(context)
+        Effect.catchTags(failures)
       ),
       issueKey: Effect.fnUntraced(
         function*({ params: { account: id }, payload: { expires_at, label, scopes } }) {
           const keyId = newKeyId((yield* Caller).requestId)
           const asked = { keyId, label, scopes, ...(expires_at === undefined ? {} : { expiresAt: expires_at }) }
-          const key = yield* keyOf(yield* change(id, (by) => Account.issueKey({ ...asked, ...by })), keyId)
-          return yield* shown(key, 1)
+          const key = yield* keyOf(yield* change(log, id, (by) => Account.issueKey({ ...asked, ...by })), keyId)
+          return yield* shown(masters.current(), key, 1)
         },
-        Effect.catchTags(failures),
-        Effect.provideContext(context)
+        Effect.catchTags(failures)
       ),
       rotateKey: Effect.fnUntraced(
         function*({ params: { account: id, key_id: keyId }, payload: { grace_seconds } }) {
           const grace = Duration.seconds(grace_seconds)
           const { requestId } = yield* Caller
-          const key = yield* keyOf(yield* change(id, (by) => Account.rotateKey({ keyId, grace, ...by })), keyId)
-          return yield* shown(key, key.rotations.find((one) => one.requestId === requestId)?.version ?? key.version)
+          const key = yield* keyOf(yield* change(log, id, (by) => Account.rotateKey({ keyId, grace, ...by })), keyId)
+          return yield* shown(
+            masters.current(),
+            key,
+            key.rotations.find((one) => one.requestId === requestId)?.version ?? key.version
+          )
         },
         Effect.catchTags({
           ...keyFailures,
           KeyRevokedAlready: ({ message }) => new Problems.KeyRevoked({ detail: message })
-        }),
-        Effect.provideContext(context)
+        })
       ),
       revokeKey: Effect.fnUntraced(
         function*({ params: { account: id, key_id: keyId } }) {
-          return keyResource(yield* keyOf(yield* change(id, (by) => Account.revokeKey({ keyId, ...by })), keyId))
+          return keyResource(yield* keyOf(yield* change(log, id, (by) => Account.revokeKey({ keyId, ...by })), keyId))
         },
-        Effect.catchTags(keyFailures),
-        Effect.provideContext(context)
+        Effect.catchTags(keyFailures)
       )
     })
   })

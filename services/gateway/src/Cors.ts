@@ -10,8 +10,16 @@ export const layerConfig = Layer.unwrap(Effect.map(
     if (origins.length === 0) return Layer.empty
     return HttpRouter.cors({
       allowedOrigins: origins,
-      allowedMethods: ["GET", "HEAD", "POST", "DELETE"],
-      exposedHeaders: ["etag", "location", "preference-applied", "retry-after"],
+      allowedMethods: ["GET", "HEAD", "POST", "PUT", "DELETE"],
+      exposedHeaders: [
+        "etag",
+        "location",
+        "preference-applied",
+        "ratelimit",
+        "ratelimit-policy",
+        "retry-after",
+        "www-authenticate"
+      ],
       maxAge: 600
     })
   }

@@ -3,6 +3,7 @@ import { Caller, Identification, local, NeededScope } from "@akave-async/api/Cal
 import * as Problems from "@akave-async/api/Problems"
 import * as Account from "@akave-async/domain/Account"
 import { Address } from "@akave-async/domain/Ethereum"
+import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Config, Context, DateTime, Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import type { RateLimiter } from "effect/persistence"
@@ -65,8 +66,9 @@ const callerOf = (
 /** Who presents what the request's `Authorization` has, within the requests that the account may send. */
 const signedIn = Effect.gen(function*() {
   if ((yield* MasterSecret).current() === undefined) return yield* missing
-  const { headers } = yield* HttpServerRequest.HttpServerRequest
-  const token = yield* Effect.fromResult(bearerOf(headers["authorization"]))
+  const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
+  const presented = rawHeaders.filter((_, n) => n % 2 === 1 && rawHeaders[n - 1]?.toLowerCase() === "authorization")
+  const token = yield* Effect.fromResult(bearerOf(presented))
   const caller = yield* Jwt.isToken(token) ? byToken(token) : byKey(token)
   yield* RateLimits.count(caller)
   return caller

@@ -12,6 +12,8 @@ const minSecret = 32
 const clockTolerance = 5
 /** What a gateway waits for the provider's keys, in milliseconds. */
 const patience = 2_000
+/** A key that is not known makes the keys be asked for again, at most so often, in milliseconds. */
+const cooldown = 5_000
 /** Characters of a subject that are kept. */
 const maxSubject = 100
 
@@ -87,7 +89,7 @@ const byKeys = Effect.fnUntraced(function*(url: URL) {
   if (url.protocol !== "https:" && !isLoopback(url.hostname.replaceAll(/^\[|\]$/g, ""))) {
     return yield* refused("JWT_JWKS_URL is no https URL: whoever changes what it gives could sign in as anybody")
   }
-  const keys = createRemoteJWKSet(url, { timeoutDuration: patience })
+  const keys = createRemoteJWKSet(url, { timeoutDuration: patience, cooldownDuration: cooldown })
   return ((token, options) => jwtVerify(token, keys, options)) satisfies Verify
 })
 

@@ -48,9 +48,9 @@ const isEqual = (a: string, b: string): boolean => {
   return timingSafeEqual(digest(a), digest(b))
 }
 
-/** What follows `Bearer` in `Authorization`. */
-export const bearerOf = (authorization: string | undefined): Result.Result<string, Unauthorized> => {
-  const [, token] = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? "") ?? []
+/** What follows `Bearer` in the one `Authorization` header. Of several, who passes the request on may take another one. */
+export const bearerOf = ([header = "", ...others]: ReadonlyArray<string>): Result.Result<string, Unauthorized> => {
+  const [, token] = /^Bearer +([\x21-\x7e]+) *$/i.exec(others.length === 0 ? header : "") ?? []
   return token === undefined
     ? Result.fail(new Unauthorized({ reason: "Send Authorization: Bearer with an API key, or sign the request" }))
     : Result.succeed(token)

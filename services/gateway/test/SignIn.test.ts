@@ -81,18 +81,21 @@ describe("a request", () => {
 })
 
 describe("an Authorization header", () => {
-  it.each([
-    ["Bearer abc", "abc"],
-    ["bearer  abc ", "abc"],
-    ["BEARER abc", "abc"],
-    ["Basic abc", undefined],
-    ["Bearer", undefined],
-    ["Bearer a b", undefined],
-    ["abc", undefined],
-    ["", undefined],
-    [undefined, undefined]
-  ])("%j presents %j", (header, token) => {
-    assert.strictEqual(Result.getOrUndefined(bearerOf(header)), token)
+  it.each<readonly [ReadonlyArray<string>, string | undefined]>([
+    [["Bearer abc"], "abc"],
+    [["bearer  abc "], "abc"],
+    [["BEARER abc"], "abc"],
+    [["Basic abc"], undefined],
+    [["Bearer"], undefined],
+    [["Bearer a b"], undefined],
+    [["Bearer a\u00e9"], undefined],
+    [["abc"], undefined],
+    [[""], undefined],
+    [[], undefined],
+    [["Bearer abc", "Bearer abc"], undefined],
+    [["Bearer abc", ""], undefined]
+  ])("%j presents %j", (headers, token) => {
+    assert.strictEqual(Result.getOrUndefined(bearerOf(headers)), token)
   })
 })
 

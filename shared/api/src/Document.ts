@@ -72,6 +72,18 @@ const securitySchemes = {
 }
 const security = [{ apiKey: [] }, { token: [] }, { signer: [], timestamp: [], signature: [] }]
 
+/** Has the schemas say of every property that is a time, by its name, that it is one: JSON has no type for it. */
+const markTimes = (document: Record<string, unknown>): void => {
+  for (const schema of Object.values(objectAt(document, "components", "schemas"))) {
+    for (const [name, property] of Object.entries(objectAt(schema, "properties"))) {
+      if (!name.endsWith("_at") && !name.endsWith("_until")) continue
+      const { anyOf } = objectAt(property)
+      const text = (Array.isArray(anyOf) ? anyOf : [property]).find((one) => objectAt(one)["type"] === "string")
+      if (isObject(text)) Object.assign(text, { format: "date-time" })
+    }
+  }
+}
+
 /** Removes the schemas that nothing refers to: what a stream carries is text in the document. */
 const removeUnused = (document: Record<string, unknown>): void => {
   const schemas = objectAt(document, "components", "schemas")
@@ -112,6 +124,7 @@ export const complete = <Groups extends HttpApiGroup.Constraint>(
     }
   })
   Object.assign(objectAt(document, "components"), { securitySchemes })
+  markTimes(document)
   removeUnused(document)
   return Examples.add(document)
 }

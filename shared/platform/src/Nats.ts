@@ -5,6 +5,7 @@ import { createConnection, isIP } from "node:net"
 import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import { type NatsSettings, natsSettings, type NatsSettingsInvalid } from "./NatsSettings.ts"
 import * as RepeatedWarning from "./RepeatedWarning.ts"
+import type { SecretFileRefused } from "./SecretFile.ts"
 
 /** No server took the connection, or the one that did can't be used; the reason is in the server's words. */
 export class NatsUnusable extends Schema.TaggedError<NatsUnusable>()("NatsUnusable", {
@@ -19,7 +20,7 @@ export class Nats extends Context.Service<Nats, NatsConnection>()("@akave-async/
   /** Connects as the environment says, under this name. The first connection is tried once, at each server. */
   static readonly layerConfig = (
     name: string
-  ): Layer.Layer<Nats, NatsUnusable | NatsSettingsInvalid | Config.ConfigError> =>
+  ): Layer.Layer<Nats, NatsUnusable | NatsSettingsInvalid | SecretFileRefused | Config.ConfigError> =>
     Layer.effect(
       Nats,
       Effect.gen(function*() {

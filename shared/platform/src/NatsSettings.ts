@@ -2,6 +2,7 @@
  * Where NATS is and how to sign in there, as the environment says it: URLs and variables mean what they mean to NATS' own
  * tools. No message here repeats what was given: any part of it may hold a secret.
  */
+import { NodeServices } from "@effect/platform-node"
 import {
   type Authenticator,
   credsAuthenticator,
@@ -12,7 +13,9 @@ import {
 import { Config, Effect, Option, Redacted, Result, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
+import type { SecretFileRefused } from "./SecretFile.ts"
 import * as Secrets from "./Secrets.ts"
+import * as SecretSetting from "./SecretSetting.ts"
 
 /** What is set can't be used; says which setting, and what to do. */
 export class NatsSettingsInvalid extends Schema.TaggedError<NatsSettingsInvalid>()("NatsSettingsInvalid", {
@@ -114,8 +117,6 @@ const isEmptySecret = (secret: Redacted.Redacted) => Redacted.value(secret) === 
 const variables = Config.all({
   url: Config.Redacted("NATS_URL"),
   user: optional(Config.String("NATS_USER"), isEmptyText),
-  password: optional(Secrets.setting("NATS_PASSWORD"), isEmptySecret),
-  token: optional(Secrets.setting("NATS_TOKEN"), isEmptySecret),
   // The seed itself may be given in the place of its file.
   nkey: optional(Secrets.setting("NATS_NKEY"), isEmptySecret),
   creds: optional(Config.String("NATS_CREDS"), isEmptyText),
@@ -125,9 +126,14 @@ const variables = Config.all({
 })
 
 /** The settings of this process. Files that they name are read once here, so that a wrong one is reported at the start. */
-export const natsSettings: Effect.Effect<NatsSettings, NatsSettingsInvalid | Config.ConfigError> = Effect.gen(
+export const natsSettings: Effect.Effect<
+  NatsSettings,
+  NatsSettingsInvalid | SecretFileRefused | Config.ConfigError
+> = Effect.gen(
   function*() {
-    const { caFile, certFile, creds, keyFile, nkey, password, token, url, user } = yield* variables
+    const { caFile, certFile, creds, keyFile, nkey, url, user } = yield* variables
+    const password = Option.getOrUndefined(yield* SecretSetting.read("NATS_PASSWORD"))
+    const token = Option.getOrUndefined(yield* SecretSetting.read("NATS_TOKEN"))
     const { addresses, isSecure, login } = yield* Effect.fromResult(parseServers(Redacted.value(url)))
     const wrong = (setting: string, problem: string) => new NatsSettingsInvalid({ setting, problem })
 
@@ -179,7 +185,7 @@ export const natsSettings: Effect.Effect<NatsSettings, NatsSettingsInvalid | Con
       loginSettings: setting ?? ""
     }
   }
-)
+).pipe(Effect.provide(NodeServices.layer))
 
 /** A file may be replaced at any time: each sign-in reads it again, and keeps to the last one that could be used. */
 const reread = (read: () => Authenticator): Authenticator => {

@@ -2,10 +2,12 @@
  * Where Postgres is, as `DATABASE_URL` says it: a URL as libpq takes it. What `pg` would misread in silence is refused. No
  * message here repeats what was given: any part of it may hold a secret.
  */
+import { NodeServices } from "@effect/platform-node"
 import { Config, Effect, Option, Redacted, Result, Schema } from "effect"
 import { Client, type ClientConfig } from "pg"
 import { parse, toClientConfig } from "pg-connection-string"
 import * as Secrets from "./Secrets.ts"
+import * as SecretSetting from "./SecretSetting.ts"
 
 /** The URL can't be used; says why, and what to do. */
 export class DatabaseUrlInvalid extends Schema.TaggedError<DatabaseUrlInvalid>()("DatabaseUrlInvalid", {
@@ -99,13 +101,14 @@ export const parseUrl = (
   return Result.map(client, () => usable)
 }
 
-/** The connection of `DATABASE_URL`; what that leaves out comes from the variables that libpq knows, as `PGPASSWORD`. */
+/** The connection of `DATABASE_URL(_FILE)`; what that leaves out comes from the variables that libpq knows, as `PGPASSWORD`. */
 export const databaseUrl = Effect.gen(function*() {
-  const url = yield* Config.Redacted("DATABASE_URL")
+  const read = yield* SecretSetting.read("DATABASE_URL")
+  const url = Option.isSome(read) ? read.value : yield* Config.Redacted("DATABASE_URL")
   const mode = yield* Config.option(Config.String("PGSSLMODE"))
   const config = parseUrl(Redacted.value(url), Option.getOrUndefined(Option.filter(mode, (text) => text !== "")))
   const client = yield* Effect.fromResult(config)
   if (typeof client.password === "string") Secrets.register(client.password)
   yield* Config.option(Secrets.setting("PGPASSWORD"))
   return Redacted.make(client)
-})
+}).pipe(Effect.provide(NodeServices.layer))

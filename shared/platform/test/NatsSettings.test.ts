@@ -107,6 +107,13 @@ describe("the login", () => {
       assert.deepStrictEqual(yield* loginOf({ NATS_USER: "t" }), [{ auth_token: "t" }, "NATS_USER"])
       assert.deepStrictEqual(yield* loginOf({ NATS_TOKEN: "t" }), [{ auth_token: "t" }, "NATS_TOKEN"])
       assert.deepStrictEqual(yield* loginOf({ NATS_URL: "nats://t@a" }), [{ auth_token: "t" }, "NATS_URL"])
+      const file = join(yield* folder, "secret")
+      writeFileSync(file, "of a file\n", { mode: 0o600 })
+      assert.deepStrictEqual(yield* loginOf({ NATS_USER: "u", NATS_PASSWORD_FILE: file }), [
+        { user: "u", pass: "of a file" },
+        "NATS_USER and NATS_PASSWORD"
+      ])
+      assert.deepStrictEqual(yield* loginOf({ NATS_TOKEN_FILE: file }), [{ auth_token: "of a file" }, "NATS_TOKEN"])
     }))
 
   it.effect("by a file follows the file, and keeps to what it was while the file can't be used", () =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Redacted, Result } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Client } from "pg"
@@ -128,6 +128,24 @@ describe("TLS", () => {
       assert.isUndefined(yield* read({ DATABASE_URL: "postgres://h/d", PGSSLMODE: "" }))
       const refused = yield* Effect.flip(read({ DATABASE_URL: "postgres://h/d", PGSSLMODE: "prefer" }))
       assert.include(refused.message, "sslmode=prefer is not known here; take disable, require")
+    }))
+
+  it.effect("may be in a file that only its owner may read", () =>
+    Effect.gen(function*() {
+      const folder = mkdtempSync(join(tmpdir(), "akave-async-postgres-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+      const file = join(folder, "url")
+      const read = (variables: Readonly<Record<string, string>>) =>
+        Effect.provideService(databaseUrl, ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(variables))
+      writeFileSync(file, "postgres://u:p@h/d\n", { mode: 0o600 })
+      assert.deepInclude(Redacted.value(yield* read({ DATABASE_URL_FILE: file })), {
+        host: "h",
+        user: "u",
+        password: "p"
+      })
+      chmodSync(file, 0o640)
+      assert.include((yield* Effect.flip(read({ DATABASE_URL_FILE: file }))).message, "chmod 600")
+      assert.include((yield* Effect.flip(read({}))).message, "DATABASE_URL")
     }))
 
   it("ties the password's proof to the connection where the URL asks for that", () => {

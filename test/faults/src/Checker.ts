@@ -6,7 +6,16 @@ import { createHash } from "node:crypto"
 import { isDeepStrictEqual } from "node:util"
 import { type Event, fold, type Folded, isTerminal, type Job, keyOf } from "./Fold.ts"
 import * as Lanes from "./Lanes.ts"
-import { type Claim, contractEvents, headerOf, type Operation, operations, readEntry, whole } from "./Vocabulary.ts"
+import {
+  type Claim,
+  contractEvents,
+  headerOf,
+  type Operation,
+  operations,
+  readEntry,
+  readEvent,
+  whole
+} from "./Vocabulary.ts"
 import type { Message, Note, Transaction, World } from "./World.ts"
 
 export const rules = {
@@ -23,6 +32,7 @@ export const rules = {
   hashChain: "the hash chain verifies",
   secrets: "no secret is leaked",
   client: "what the client was answered is true",
+  accounts: "an event names the account that asked for its job, and no other account is shown the job",
   fault: "what must hold while the fault lasts",
   happened: "the fault happens"
 } as const
@@ -55,7 +65,8 @@ export const check = (world: World): ReadonlyArray<Violation> => {
     ...checkDelivery(world, folded),
     ...checkHashChain(world),
     ...checkSecrets(world),
-    ...checkClient(world, folded)
+    ...checkClient(world, folded),
+    ...checkAccounts(world, folded)
   ]
 }
 
@@ -549,4 +560,23 @@ const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<
     }
   }
   return found.map(report)
+}
+
+const checkAccounts = ({ log, notes }: World, { jobs }: Folded): ReadonlyArray<Violation> => {
+  const accounts = new Map(notes.filter(({ request }) => request !== "spy").map(({ account, name }) => [name, account]))
+  const misnamed = log.flatMap((message) => {
+    const event = readEvent(message)
+    const job = event._tag === "OfJob" ? jobs.get(event.jobId) : undefined
+    const wanted = job === undefined ? undefined : accounts.get(job.bucketName)
+    const named = headerOf(message, "ce-account")
+    return wanted === undefined || named === wanted
+      ? []
+      : [`event ${message.sequence} of job ${job?.id} names account "${named}", and ${wanted} has asked for it`]
+  })
+  const shown = notes.flatMap(({ account, answer, jobId, request }) =>
+    request === "spy" && answer !== undefined && answer.status !== 404 && answer.status < 500
+      ? [`account ${account} was answered with ${answer.status} to job ${jobId} of another one`]
+      : []
+  )
+  return [...misnamed, ...shown].map((evidence) => ({ rule: "accounts", evidence }))
 }

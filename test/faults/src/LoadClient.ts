@@ -1,15 +1,24 @@
 /** A client of the gateways, which writes down what it asks and how it is answered. */
 import { Clock, Effect, FiberSet, Schema } from "effect"
+import * as Accounts from "../../support/Accounts.ts"
 import type { Note } from "./World.ts"
 
 export interface Options {
   /** All gateways; each request goes to one of them. */
   readonly gatewayUrls: ReadonlyArray<string>
+  /** Each bucket is of one of them. */
+  readonly accounts: ReadonlyArray<Account>
   /** Begins the name of every bucket, so that no two clients ask for one. */
   readonly prefix: string
   /** A number from 0 up to 1; what is done with a job depends on it. */
   readonly random: () => number
   readonly note: (note: Note) => void
+}
+
+export interface Account {
+  readonly id: string
+  /** Of a key that may read and write. */
+  readonly secret: string
 }
 
 export interface Load {
@@ -23,7 +32,7 @@ export interface Load {
 export interface Client {
   /**
    * Asks at a steady rate whatever happens, until it is over, and ends when every request is answered or given up. Of the
-   * buckets that it is promised it cancels some at once, reads some back, and deletes some that exist.
+   * buckets that it is promised it cancels some at once, reads some back, also as another account, and deletes some that exist.
    */
   readonly keepAsking: (load: Load) => Effect.Effect<void>
   /** Asks for so many buckets, as fast as they are answered, and gives the jobs that it is promised. */
@@ -39,8 +48,9 @@ const cancelShare = 0.1
 const readShare = 0.2
 /** Of the buckets that a read shows to exist, this share is deleted. */
 const deleteShare = 0.3
-/** This share of the creations has an idempotency key, and is sent again with it where no answer came, so many times at most. */
-const keyShare = 0.5
+/** These shares of the creations have an idempotency key, and are signed: sent again where no answer came, so many times at most. */
+const keyShare = 0.4
+const signedShare = 0.3
 const maxRepeats = 3
 
 const Body = Schema.fromJsonString(Schema.Struct({
@@ -49,17 +59,26 @@ const Body = Schema.fromJsonString(Schema.Struct({
   code: Schema.optionalKey(Schema.String)
 }))
 
-export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => {
+export const make = ({ accounts, gatewayUrls, note, prefix, random }: Options): Client => {
   let deletesBuckets: boolean | undefined
   let turn = 0
+  /** The account that a name is of, and another one. */
+  const accountOf = (name: string, others = 0): Account => {
+    const sum = [...name].reduce((sum, letter) => sum + letter.charCodeAt(0), others)
+    const account = accounts[sum % accounts.length]
+    if (account === undefined) throw new Error("there is no account")
+    return account
+  }
 
   const ask = Effect.fnUntraced(function*(
     request: Note["request"],
     method: string,
     path: string,
-    about: Pick<Note, "name" | "jobId" | "key">,
+    { headers, ...of }: Pick<Note, "name" | "jobId" | "key"> & { readonly headers?: Readonly<Record<string, string>> },
     body?: unknown
   ) {
+    const { id: account, secret } = accountOf(of.name, request === "spy" ? 1 : 0)
+    const about = { ...of, account }
     const gateway = gatewayUrls[turn++ % gatewayUrls.length]
     const sentAt = yield* Clock.currentTimeMillis
     const answered = yield* Effect.promise(async () => {
@@ -67,7 +86,7 @@ export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => 
         const response = await fetch(`${gateway}${path}`, {
           method,
           signal: AbortSignal.timeout(patience),
-          ...(about.key === undefined ? {} : { headers: { "idempotency-key": about.key } }),
+          headers: { authorization: `Bearer ${secret}`, ...headers },
           ...(body === undefined ? {} : { body: JSON.stringify(body) })
         })
         return { status: response.status, body: await response.text() }
@@ -105,10 +124,21 @@ export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => 
     }
   })
 
-  /** Asks for a bucket. With a key, also once more after an answer: on another gateway it is the same request. */
+  /** What the repeats of a creation are known by, and the headers that make it so; nothing where it is not to be repeated. */
+  const repeatable = (name: string) => {
+    const choice = random()
+    if (choice < keyShare) return { key: `key-of-${name}`, headers: { "idempotency-key": `key-of-${name}` } }
+    if (choice >= keyShare + signedShare) return undefined
+    const sent = { method: "POST", path: "/buckets", body: JSON.stringify({ name }) }
+    const headers = Accounts.signatureOf(accountOf(name).secret, sent)
+    return { key: `signature ${headers["x-signature"]}`, headers }
+  }
+
+  /** Asks for a bucket. Where it can be repeated, also once more after an answer: on another gateway it is the same request. */
   const create = Effect.fnUntraced(function*(name: string) {
-    if (random() >= keyShare) return yield* ask("create", "POST", "/buckets", { name }, { name })
-    const send = ask("create", "POST", "/buckets", { name, key: `key-of-${name}` }, { name })
+    const repeated = repeatable(name)
+    const send = ask("create", "POST", "/buckets", { name, ...repeated }, { name })
+    if (repeated === undefined) return yield* send
     yield* send
     return yield* Effect.repeat(send, {
       while: (answer) => answer === undefined || answer.status >= 500,
@@ -122,8 +152,10 @@ export const make = ({ gatewayUrls, note, prefix, random }: Options): Client => 
     const { jobId } = created
     const choice = random()
     if (choice < cancelShare) yield* ask("cancel", "DELETE", `/jobs/${jobId}`, { name, jobId })
-    else if (choice < cancelShare + readShare) yield* ask("read", "GET", `/jobs/${jobId}`, { name, jobId })
-    else if (choice < cancelShare + readShare + deleteShare && deletesBuckets !== false) {
+    else if (choice < cancelShare + readShare) {
+      yield* ask("read", "GET", `/jobs/${jobId}`, { name, jobId })
+      yield* ask("spy", "GET", `/jobs/${jobId}`, { name, jobId })
+    } else if (choice < cancelShare + readShare + deleteShare && deletesBuckets !== false) {
       yield* removeLater(name, jobId, isOver)
     }
   })

@@ -6,6 +6,9 @@ import { Effect, Random, Redacted, Schedule, type Scope } from "effect"
 import { JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers"
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Accounts from "../../support/Accounts.ts"
+import { type Answer, eventually } from "../../support/Gateway.ts"
+import type { Account } from "./LoadClient.ts"
 import * as NatsProxy from "./NatsProxy.ts"
 import type { Target } from "./Observer.ts"
 import * as Proxy from "./Proxy.ts"
@@ -43,6 +46,8 @@ export interface Rig extends Target {
   readonly chain: JsonRpcProvider
   readonly wallet: Wallet
   readonly secrets: ReadonlyArray<{ readonly name: string; readonly value: string }>
+  /** Of the wallet, so that they share its names. */
+  readonly accounts: ReadonlyArray<Account>
   /** What the executors may have in flight at most. */
   readonly maxInFlight: number
   /** The folder of failpoints. */
@@ -99,6 +104,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
 
   // Known to nobody else, so wherever they turn up they were leaked.
   const key = Wallet.createRandom()
+  const masterSecret = Accounts.newMasterSecret()
   const password = Wallet.createRandom().address.slice(2)
   const nats = (pair: Pair) => ({ NATS_URL: `nats://${Ports.host}:${links[pair].port}` })
   const postgres = (pair: Pair) => ({
@@ -128,6 +134,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
       },
       gateway: {
         ...preload,
+        MASTER_SECRET: masterSecret,
         ...nats("gateway-nats"),
         ...postgres("gateway-postgres"),
         ...node("gateway-node"),
@@ -135,6 +142,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
       }
     }
   })
+  const accounts = yield* openAccounts(stack, masterSecret)
   const { details } = yield* stack.devnet.start
   const chain = yield* Effect.acquireRelease(
     Effect.sync(() =>
@@ -155,8 +163,11 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
     wallet: new Wallet(key.privateKey, chain),
     secrets: [
       { name: "the private key", value: key.privateKey.slice(2) },
-      { name: "the database's password", value: password }
+      { name: "the database's password", value: password },
+      { name: "the master secret", value: masterSecret },
+      ...accounts.map(({ id, secret }) => ({ name: `the key of account ${id}`, value: secret }))
     ],
+    accounts,
     maxInFlight: Number(profile.env?.executor?.["EXECUTOR_MAX_IN_FLIGHT"] ?? standardMaxInFlight),
     failpoints,
     order: Effect.fnUntraced(function*(process, what) {
@@ -174,6 +185,22 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
     pace
   }
   return rig
+})
+
+/** Two accounts of the wallet, once every gateway knows their keys. */
+const openAccounts = Effect.fnUntraced(function*(stack: Stack.Stack, masterSecret: string) {
+  const admin = Accounts.withKey(
+    stack.gatewayUrl,
+    yield* Accounts.init("operator", Accounts.settingsOf(stack, masterSecret))
+  )
+  const isKnown = ({ status }: Answer) => status === 200
+  yield* eventually(admin("/account"), isKnown)
+  return yield* Effect.forEach(["one", "two"], (id) =>
+    Effect.gen(function*() {
+      const secret = yield* Accounts.open(admin, id, { owner: stack.ownerAddress })
+      for (const url of stack.gatewayUrls) yield* eventually(Accounts.withKey(url, secret)("/account"), isKnown)
+      return { id, secret }
+    }))
 })
 
 /** What the wallet holds at first, in wei. */

@@ -52,6 +52,7 @@ export const run = Effect.fnUntraced(
     let isOver = false
     const client = Client.make({
       gatewayUrls: rig.stack.gatewayUrls,
+      accounts: rig.accounts,
       prefix,
       random: rig.random,
       note: (note) => notes.push(note)

@@ -104,11 +104,14 @@ export interface ArchiveRow {
 
 /** What the client asked and was answered. */
 export interface Note {
-  readonly request: "create" | "delete" | "cancel" | "read"
+  /** A `spy` reads a job of another account. */
+  readonly request: "create" | "delete" | "cancel" | "read" | "spy"
   readonly name: string
+  /** The account that it was asked for. */
+  readonly account?: string
   /** The job that is cancelled or read. */
   readonly jobId?: string
-  /** The idempotency key that it was sent with. */
+  /** What its repeats are known by: the idempotency key that it was sent with, or its signature. */
   readonly key?: string
   readonly sentAt: number
   /** Absent where no answer came. */

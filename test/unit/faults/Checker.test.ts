@@ -948,3 +948,30 @@ describe("finds", () => {
     )
   })
 })
+
+describe("accounts", () => {
+  const notes = sound.notes.map((note) => ({ ...note, account: "one" }))
+  const named = (account: string) =>
+    sound.log.map((message): Message => ({ ...message, headers: [...message.headers, ["ce-account", account]] }))
+  const spied = (answer: Note["answer"]) =>
+    noteOf({ request: "spy", jobId: "job-a", account: "two", ...(answer === undefined ? {} : { answer }) })
+  const found = (world: Partial<World>) =>
+    check({ ...sound, ...world }).filter(({ rule }) => rule === "accounts").map(({ evidence }) => evidence)
+
+  it("that have what is theirs are sound", () => {
+    assert.deepStrictEqual(found({ log: named("one"), notes }), [])
+    for (const answer of [undefined, { status: 404, body: "" }, { status: 503, body: "" }]) {
+      assert.deepStrictEqual(found({ log: named("one"), notes: [...notes, spied(answer)] }), [])
+    }
+  })
+
+  it("whose events name another account, or none, are found", () => {
+    assert.match(found({ log: named("two"), notes })[0] ?? "", /event 1 of job job-a names account "two", and one has/)
+    assert.isNotEmpty(found({ notes }))
+  })
+
+  it("that are shown a job of another are found", () => {
+    const [evidence] = found({ log: named("one"), notes: [...notes, spied({ status: 200, body: "" })] })
+    assert.strictEqual(evidence, "account two was answered with 200 to job job-a of another one")
+  })
+})
