@@ -65,7 +65,7 @@ export const hasSubmitted = Effect.fnUntraced(function*(log: EventLogShape, sign
     if (found._tag === "Foreign" || found._tag === "Newer") return true
     if (found._tag === "Unreadable") {
       const { error: { type }, kind } = found
-      if (!kind.types.includes(type) || kind.isSubmission(type)) return true
+      if (!kind.types.includes(type) || kind.steps.get(type) === "submitted") return true
     } else if (found.step?.step === "submitted" && found.step.signer === signer) return true
     from = next.value.sequence + 1
   }

@@ -6,10 +6,11 @@ import { Address } from "@akave-async/domain/Ethereum"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Config, Context, DateTime, Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
-import type { RateLimiter } from "effect/persistence"
+import { RateLimiter } from "effect/persistence"
 import { Accounts } from "./Accounts.ts"
 import { allowsAnonymous } from "./Exposure.ts"
 import * as Jwt from "./Jwt.ts"
+import * as KeySecrets from "./KeySecrets.ts"
 import { MasterSecret, missing } from "./MasterSecret.ts"
 import * as RateLimits from "./RateLimits.ts"
 import { bearerOf, signIn, Unauthorized } from "./SignIn.ts"
@@ -23,9 +24,15 @@ const trace = Effect.currentParentSpan.pipe(
   Effect.catchTag("NoSuchElementError", () => Effect.undefined)
 )
 
-const byToken = Effect.fnUntraced(function*(token: string) {
-  const accounts = yield* Accounts
-  const { account: id, expiresAt, scopes, subject } = yield* (yield* Jwt.Jwt).verify(token)
+interface Services {
+  readonly accounts: Accounts["Service"]
+  readonly masters: MasterSecret["Service"]
+  readonly jwt: Jwt.Jwt["Service"]
+  readonly limiter: RateLimiter.RateLimiter
+}
+
+const byToken = Effect.fnUntraced(function*({ accounts, jwt }: Services, token: string) {
+  const { account: id, expiresAt, scopes, subject } = yield* jwt.verify(token)
   const account = accounts.get(id)
   if (account === undefined) {
     return yield* new Unauthorized({ reason: "The token names no account of this gateway" })
@@ -38,14 +45,17 @@ const byToken = Effect.fnUntraced(function*(token: string) {
   })
 })
 
-const byKey = Effect.fnUntraced(function*(token: string) {
-  const accounts = yield* Accounts
-  const masters = yield* MasterSecret
-  const request = yield* HttpServerRequest.HttpServerRequest
-  const { "x-signature": signature, "x-timestamp": timestamp } = request.headers
-  const body = new Uint8Array(yield* Effect.orDie(request.arrayBuffer))
-  const presented = { token, timestamp, signature, method: request.method, path: request.url, body }
-  const signedIn = signIn(accounts, masters.taken(), yield* DateTime.now, presented)
+const byKey = Effect.fnUntraced(function*(
+  { accounts, masters }: Services,
+  request: HttpServerRequest.HttpServerRequest,
+  token: string
+) {
+  const { "x-signature": signature = "", "x-timestamp": timestamp = "" } = request.headers
+  const { method, url: path } = request
+  const signed = KeySecrets.keyIdOf(token) === undefined
+    ? undefined
+    : { timestamp, signature, method, path, body: new Uint8Array(yield* Effect.orDie(request.arrayBuffer)) }
+  const signedIn = signIn(accounts, masters.taken(), yield* DateTime.now, { token, signed })
   const { account, key: { id, scopes }, requestId, version } = yield* Effect.fromResult(signedIn)
   return callerOf(account, {
     scopes,
@@ -64,25 +74,30 @@ const callerOf = (
 ) => ({ account, owner, limits, scopes: new Set(scopes), ...of })
 
 /** Who presents what the request's `Authorization` has, within the requests that the account may send. */
-const signedIn = Effect.gen(function*() {
-  if ((yield* MasterSecret).current() === undefined) return yield* missing
-  const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
-  const presented = rawHeaders.filter((_, n) => n % 2 === 1 && rawHeaders[n - 1]?.toLowerCase() === "authorization")
-  const token = yield* Effect.fromResult(bearerOf(presented))
-  const caller = yield* Jwt.isToken(token) ? byToken(token) : byKey(token)
-  yield* RateLimits.count(caller)
-  return caller
-}).pipe(Effect.catchTags({
-  Unauthorized: ({ message }) => new Problems.Unauthorized({ detail: message }),
-  ClockSkew: ({ message, serverTime }) => new Problems.ClockSkew({ detail: message, server_time: serverTime }),
-  ProviderUnavailable: ({ message }) => new Problems.SignInUnavailable({ detail: `${message}. Try again` })
-}))
+const signedIn = Effect.fnUntraced(
+  function*(services: Services) {
+    if (services.masters.current() === undefined) return yield* missing
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
+    const presented = rawHeaders.filter((_, n) => n % 2 === 1 && rawHeaders[n - 1]?.toLowerCase() === "authorization")
+    const token = yield* Effect.fromResult(bearerOf(presented))
+    const caller = yield* Jwt.isToken(token) ? byToken(services, token) : byKey(services, request, token)
+    yield* RateLimits.count(services.limiter, caller)
+    return caller
+  },
+  Effect.catchTags({
+    Unauthorized: ({ message }) => new Problems.Unauthorized({ detail: message }),
+    ClockSkew: ({ message, serverTime }) => new Problems.ClockSkew({ detail: message, server_time: serverTime }),
+    ProviderUnavailable: ({ message }) => new Problems.SignInUnavailable({ detail: `${message}. Try again` })
+  })
+)
 
 export const layer = Layer.effect(
   Identification,
   Effect.gen(function*() {
     const accounts = yield* Accounts
-    const context = yield* Effect.context<Accounts | MasterSecret | Jwt.Jwt | RateLimiter.RateLimiter>()
+    const masters = yield* MasterSecret
+    const services = { accounts, masters, jwt: yield* Jwt.Jwt, limiter: yield* RateLimiter.RateLimiter }
     const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
     const isOpen = yield* allowsAnonymous
     const anybody: Who = {
@@ -98,7 +113,7 @@ export const layer = Layer.effect(
     return Identification.of((handled, { endpoint }) =>
       Effect.gen(function*() {
         yield* Effect.mapError(accounts.ready, eventsUnavailable)
-        const caller: Who = accounts.isEmpty() && isOpen ? anybody : yield* Effect.provideContext(signedIn, context)
+        const caller: Who = accounts.isEmpty() && isOpen ? anybody : yield* signedIn(services)
         const needed = Context.get(endpoint.annotations, NeededScope) ?? (endpoint.method === "GET" ? "read" : "write")
         if (!caller.scopes.has(needed)) {
           const has = [...caller.scopes].join(", ") || "none"

@@ -11,6 +11,8 @@ import { ReadModel } from "./ReadModel.ts"
 import { ofOwner } from "./Recent.ts"
 import { Tail } from "./Tail.ts"
 
+/** Events are counted together that come within this time: until they are, what was asked for counts. */
+const together = "5 millis"
 /** The first request of an account waits so long for the count; what is not counted by then has no limit until it is. */
 const patience = "1 second"
 
@@ -36,6 +38,7 @@ class Account {
   readonly begun = Latch.makeUnsafe()
   isCounted = false
   readonly #asked = new Set<Asked>()
+  #askedJobs = 0
   #inFlight = 0
   /** Events before this one are counted. */
   #next: Sequence = 1
@@ -46,7 +49,7 @@ class Account {
 
   /** Those that were asked for too. */
   get inFlight(): number {
-    return [...this.#asked].reduce((sum, { jobs }) => sum + jobs, this.#inFlight)
+    return this.#inFlight + this.#askedJobs
   }
 
   /** Begins with so many jobs that have not ended before this event. */
@@ -65,6 +68,7 @@ class Account {
   ask(jobs: number): (accepted: ReadonlyArray<Current>) => void {
     const asked: Asked = { jobs, storedAt: undefined }
     this.#asked.add(asked)
+    this.#askedJobs += jobs
     return (accepted) => {
       asked.storedAt = accepted.reduce((last, { revision }) => Math.max(last, revision), 0)
       this.#passed(this.#next)
@@ -73,7 +77,11 @@ class Account {
 
   #passed(next: Sequence): void {
     this.#next = next
-    for (const one of this.#asked) if ((one.storedAt ?? next) < next) this.#asked.delete(one)
+    for (const one of this.#asked) {
+      if ((one.storedAt ?? next) >= next) continue
+      this.#asked.delete(one)
+      this.#askedJobs -= one.jobs
+    }
   }
 }
 
@@ -94,16 +102,14 @@ export class JobsInFlight extends Context.Service<JobsInFlight, {
     Effect.gen(function*() {
       const readModel = yield* ReadModel
       const tail = yield* Tail
-      const { read } = yield* Registry
+      const { kinds } = yield* Registry
+      const steps = new Map(kinds.flatMap(({ steps }) => [...steps]))
       const scope = yield* Effect.scope
       const accounts = new Map<string, Account>()
 
-      /** What an event has done to a job of the account. */
-      const stepOf = (stored: StoredEvent, tenant: string | undefined) => {
-        if (stored.headers["ce-account"] !== tenant) return undefined
-        const event = read(stored)
-        return event._tag === "Known" ? event.step?.step : undefined
-      }
+      /** What an event has done to a job of the account; its type says that. */
+      const stepOf = ({ headers }: StoredEvent, tenant: string | undefined) =>
+        headers["ce-account"] === tenant ? steps.get(headers["ce-type"] ?? "") : undefined
 
       const follow = Effect.fnUntraced(
         function*(caller: By, account: Account) {
@@ -115,7 +121,8 @@ export class JobsInFlight extends Context.Service<JobsInFlight, {
           while (true) {
             const events = yield* take(account.isCounted ? "1 minute" : "20 millis")
             for (const event of events) account.count(event.sequence, stepOf(event, tenant))
-            // What the log held by now comes at once.
+            if (events.length > 0) yield* Effect.sleep(together)
+            // What the log held by now has come at once.
             if (account.isCounted || events.length > 0) continue
             account.isCounted = true
             yield* account.begun.open
@@ -124,15 +131,14 @@ export class JobsInFlight extends Context.Service<JobsInFlight, {
         Effect.scoped
       )
 
-      const accountOf = Effect.fnUntraced(function*(caller: By) {
-        const known = accounts.get(caller.account)
-        if (known !== undefined) return known
+      const open = Effect.fnUntraced(function*(caller: By) {
         const account = new Account()
         accounts.set(caller.account, account)
         const warn = RepeatedWarning.make()
         yield* follow(caller, account).pipe(
-          Effect.tapError(({ message }) => {
-            account.isCounted = false
+          Effect.tapError(({ _tag, message }) => {
+            // The count is right but for what came since.
+            if (_tag !== "CutOff") account.isCounted = false
             return Effect.andThen(account.begun.open, warn("jobs in flight are not counted", message))
           }),
           Effect.retry(Retry.endless("1 second")),
@@ -144,7 +150,7 @@ export class JobsInFlight extends Context.Service<JobsInFlight, {
       const reserve = Effect.fnUntraced(function*(caller: By, jobs: number) {
         const limit = caller.limits?.jobsInFlight
         if (limit === undefined) return () => {}
-        const account = yield* accountOf(caller)
+        const account = accounts.get(caller.account) ?? (yield* open(caller))
         if (!account.begun.isOpen()) yield* Effect.timeoutOption(account.begun.await, patience)
         const { inFlight } = account
         if (account.isCounted && inFlight + jobs > limit) {

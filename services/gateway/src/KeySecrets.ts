@@ -10,10 +10,23 @@ const publicPrefix = "aag_pk_"
 /** The public name of a key, by which a signed request says whose it is. */
 export const publicKeyOf = (keyId: KeyId): string => `${publicPrefix}${keyId}`
 
+/** Secrets that were derived already, by their master secret: a request needs one each time. */
+const derived = new WeakMap<Redacted.Redacted, Map<string, Redacted.Redacted>>()
+/** More of them are derived anew. */
+const maxDerived = 10_000
+
 /** The secret of a version of a key: HKDF-SHA256 (RFC 5869) of the master secret over both, 32 bytes as base64url. */
 export const secretOf = (master: Redacted.Redacted, keyId: KeyId, version: number): Redacted.Redacted => {
-  const bytes = hkdfSync("sha256", Redacted.value(master), "akave-async-gateway", `key ${keyId} version ${version}`, 32)
-  return Redacted.make(`${secretPrefix}${keyId}_${version}_${Buffer.from(bytes).toString("base64url")}`)
+  const ofMaster = derived.get(master) ?? new Map<string, Redacted.Redacted>()
+  derived.set(master, ofMaster)
+  const info = `key ${keyId} version ${version}`
+  const known = ofMaster.get(info)
+  if (known !== undefined) return known
+  const bytes = hkdfSync("sha256", Redacted.value(master), "akave-async-gateway", info, 32)
+  const secret = Redacted.make(`${secretPrefix}${keyId}_${version}_${Buffer.from(bytes).toString("base64url")}`)
+  if (ofMaster.size >= maxDerived) ofMaster.clear()
+  ofMaster.set(info, secret)
+  return secret
 }
 
 /** Which version of which key a text claims to be the secret of; undefined where it is none. */

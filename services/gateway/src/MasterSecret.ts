@@ -24,9 +24,14 @@ export class MasterSecret extends Context.Service<MasterSecret, {
     Effect.gen(function*() {
       const current = yield* SecretSetting.watched("MASTER_SECRET", minLength)
       const before = yield* SecretSetting.watched("MASTER_SECRET_BEFORE", minLength)
+      let taken: ReadonlyArray<Redacted.Redacted> = []
       return MasterSecret.of({
         current: () => Option.getOrUndefined(current()),
-        taken: () => [current(), before()].flatMap(Option.toArray)
+        taken: () => {
+          const [first, second] = [Option.getOrUndefined(current()), Option.getOrUndefined(before())]
+          if (taken[0] !== first || taken[1] !== second) taken = [first, second].filter((one) => one !== undefined)
+          return taken
+        }
       })
     })
   )

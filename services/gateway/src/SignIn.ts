@@ -2,7 +2,6 @@
 import * as Account from "@akave-async/domain/Account"
 import type * as Job from "@akave-async/domain/Job"
 import { DateTime, Redacted, Result, Schema } from "effect"
-import { createHash, timingSafeEqual } from "node:crypto"
 import type { Accounts, Holder } from "./Accounts.ts"
 import { derivedId } from "./IdempotencyKeys.ts"
 import * as KeySecrets from "./KeySecrets.ts"
@@ -11,13 +10,8 @@ import * as Signature from "./Signature.ts"
 export interface Presented {
   /** What follows `Bearer` in `Authorization`. */
   readonly token: string
-  /** `X-Timestamp` and `X-Signature` of a signed request. */
-  readonly timestamp: string | undefined
-  readonly signature: string | undefined
-  readonly method: string
-  /** The path with its query, as it was sent. */
-  readonly path: string
-  readonly body: Uint8Array
+  /** The request as it was sent, where the token says whose key it is signed with; empty texts for what it lacks. */
+  readonly signed: (Signature.Signed & { readonly signature: string }) | undefined
 }
 
 /** Nobody is known by what was presented. What is wrong with a key is not said: that would help who guesses. */
@@ -42,12 +36,6 @@ type Masters = ReadonlyArray<Redacted.Redacted>
 
 const unknown = () => Result.fail(new Unauthorized({ reason: "The key is unknown, has expired or was revoked" }))
 
-/** In a time that says nothing of where they differ. */
-const isEqual = (a: string, b: string): boolean => {
-  const digest = (text: string) => createHash("sha256").update(text).digest()
-  return timingSafeEqual(digest(a), digest(b))
-}
-
 /** What follows `Bearer` in the one `Authorization` header. Of several, who passes the request on may take another one. */
 export const bearerOf = ([header = "", ...others]: ReadonlyArray<string>): Result.Result<string, Unauthorized> => {
   const [, token] = /^Bearer +([\x21-\x7e]+) *$/i.exec(others.length === 0 ? header : "") ?? []
@@ -64,12 +52,12 @@ export const signIn = (
   accounts: Known,
   masters: Masters,
   now: DateTime.Utc,
-  presented: Presented
+  { signed, token }: Presented
 ): Result.Result<SignedIn, Unauthorized | ClockSkew> => {
-  const signer = KeySecrets.keyIdOf(presented.token)
+  const signer = KeySecrets.keyIdOf(token)
   return signer === undefined
-    ? byKey(accounts, masters, now, presented.token)
-    : bySignature(accounts, masters, now, signer, presented)
+    ? byKey(accounts, masters, now, token)
+    : bySignature(accounts, masters, now, signer, signed)
 }
 
 const byKey = (
@@ -81,7 +69,9 @@ const byKey = (
   const claim = KeySecrets.claimOf(token)
   if (claim === undefined) return unknown()
   const { keyId, version } = claim
-  const isSecret = masters.some((master) => isEqual(Redacted.value(KeySecrets.secretOf(master, keyId, version)), token))
+  const isSecret = masters.some((master) =>
+    Signature.isEqual(Redacted.value(KeySecrets.secretOf(master, keyId, version)), token)
+  )
   const holder = accounts.holderOf(keyId)
   return isSecret && holder !== undefined && Account.isValid(holder.key, version, now)
     ? Result.succeed({ ...holder, version })
@@ -93,8 +83,10 @@ const bySignature = (
   masters: Masters,
   now: DateTime.Utc,
   keyId: Account.KeyId,
-  { body, method, path, signature = "", timestamp = "" }: Presented
+  signed: Presented["signed"]
 ): Result.Result<SignedIn, Unauthorized | ClockSkew> => {
+  if (signed === undefined) return unknown()
+  const { path, signature, timestamp } = signed
   // What is signed could be divided in another way.
   if (path.includes(":")) return Result.fail(new Unauthorized({ reason: "Encode : in a path that is signed as %3A" }))
   const holder = accounts.holderOf(keyId)
@@ -102,7 +94,7 @@ const bySignature = (
   const isSignedBy = (version: number) =>
     masters.some((master) => {
       const secret = Redacted.value(KeySecrets.secretOf(master, keyId, version))
-      return Signature.verify(secret, { timestamp, method, path, body }, signature)
+      return Signature.verify(secret, signed, signature)
     })
   const version = [holder.key.version, holder.key.version - 1]
     .filter((version) => Account.isValid(holder.key, version, now)).find(isSignedBy)

@@ -32,8 +32,8 @@ export interface Kind<Event extends AnyEvent = AnyEvent> {
   /** Those that are written, each with the schema of its events. */
   readonly schemas: CloudEvent.CloudEvents<Event>["schemas"]
   readonly read: (stored: StoredEvent) => Result.Result<Known<Event>, CloudEvent.UndecodableEvent>
-  /** Whether events of this type, which is one of those that are read, report transactions. */
-  readonly isSubmission: (type: string) => boolean
+  /** What events of each of these types are to their jobs, where they are events of jobs. */
+  readonly steps: ReadonlyMap<string, Job.StepName>
   /** The state of an aggregate after these events, which are all that it has; those that can't be read are passed over. */
   readonly fold: (stored: ReadonlyArray<StoredEvent>) => unknown
   readonly jobs: JobsOf | undefined
@@ -131,7 +131,10 @@ const build = <State, Event extends AnyEvent>(
     types: codec.types,
     schemas: codec.schemas,
     // A step's name follows from the tag alone.
-    isSubmission: (type) => stepOf({ _tag: CloudEvent.tagOf(type) } as Event)?.step === "submitted",
+    steps: new Map(codec.types.flatMap((type) => {
+      const step = stepOf({ _tag: CloudEvent.tagOf(type) } as Event)?.step
+      return step === undefined ? [] : [[type, step] as const]
+    })),
     jobs,
     fold: (stored) =>
       stored.map(codec.decode).filter(Result.isSuccess).map(({ success }) => success).reduce(evolve, initial),
