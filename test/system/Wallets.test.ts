@@ -29,8 +29,8 @@ const setBalance = (stack: Stack.Stack, address: string, ether: string) =>
 const world = Effect.gen(function*() {
   const b = Wallet.createRandom()
   const dataDir = yield* Stack.temporaryFolder
-  const keys = join(dataDir, "keys")
-  mkdirSync(keys)
+  // Beside the stack's data, which must hold no key.
+  const keys = yield* Stack.temporaryFolder
   const options: Stack.Options = {
     dataDir,
     counts: { gateway: 2 },
