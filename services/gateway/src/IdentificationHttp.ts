@@ -4,7 +4,7 @@ import * as Problems from "@akave-async/api/Problems"
 import * as Account from "@akave-async/domain/Account"
 import { Address } from "@akave-async/domain/Ethereum"
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Config, Context, DateTime, Effect, Layer } from "effect"
+import { Config, Context, DateTime, Effect, Layer, Tracer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import { Accounts } from "./Accounts.ts"
@@ -19,10 +19,11 @@ import { eventsUnavailable } from "./Unavailable.ts"
 type Who = Omit<Caller["Service"], "traceparent">
 
 /** The trace that the request belongs to, as the header `traceparent` has it. */
-const trace = Effect.currentParentSpan.pipe(
-  Effect.map(({ sampled, spanId, traceId }) => `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`),
-  Effect.catchTag("NoSuchElementError", () => Effect.undefined)
-)
+const trace = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (span) => {
+  if (span._tag === "None") return undefined
+  const { sampled, spanId, traceId } = span.value
+  return `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`
+})
 
 interface Services {
   readonly accounts: Accounts["Service"]

@@ -40,7 +40,7 @@ export class Unauthorized extends problem<Unauthorized>()(
   "Unauthorized",
   "unauthorized",
   401,
-  "Nobody is known by what was presented"
+  "Not signed in"
 ) {}
 /** `server_time` is the gateway's, as Unix time in seconds. */
 export class ClockSkew extends problem<ClockSkew>()(

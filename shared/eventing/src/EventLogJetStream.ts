@@ -305,6 +305,7 @@ export const attach = Effect.fnUntraced(function*(
         try: async (): Promise<Appended> => {
           const headers = makeHeaders()
           for (const [name, value] of Object.entries(event.headers)) headers.set(name, value)
+          await endOfTurn()
           const lastBefore = seen?.lastSequence ?? 0
           const ack = await client.publish(`${prefix}.${subject}`, event.data, {
             msgID: event.id,
@@ -557,3 +558,13 @@ export const attach = Effect.fnUntraced(function*(
     consume
   } satisfies EventLogShape
 })
+
+let turn: Promise<void> | undefined
+/** The end of this turn of the event loop, the same for all that wait in it: what they publish then leaves in one write. */
+const endOfTurn = (): Promise<void> =>
+  turn ??= new Promise((resolve) =>
+    setImmediate(() => {
+      turn = undefined
+      resolve()
+    })
+  )

@@ -101,6 +101,8 @@ const optionsOf = ({ addresses, authenticator, tls }: NatsSettings, name: string
   reconnectJitter: Duration.toMillis(reconnectWait),
   reconnectJitterTLS: Duration.toMillis(reconnectWait),
   timeout: Duration.toMillis(connectTimeout),
+  // Otherwise the library makes two errors for every request, in case that it fails.
+  noAsyncTraces: true,
   // A dead peer is noticed after two pings without an answer.
   pingInterval: Duration.toMillis(pingInterval),
   maxPingOut: 2
