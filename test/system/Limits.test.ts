@@ -1,7 +1,7 @@
 /** How much an account may do. */
 import type * as Stack from "@akave-async/local/Stack"
 import { assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import * as Accounts from "../support/Accounts.ts"
 import { type Answer, eventually, freshName } from "../support/Gateway.ts"
 import * as SharedStack from "../support/SharedStack.ts"
@@ -123,6 +123,20 @@ describe("jobs of an account in flight", () => {
         const { body, status } = yield* send(...asked)
         assert.deepStrictEqual([status, body.job_id], [202, job_id])
       }
+    }))
+
+  it.live("are counted on a wallet that others keep busy", () =>
+    Effect.gen(function*() {
+      const [busy] = yield* client({})
+      const flood = yield* Effect.forkChild(
+        Effect.all(Array.from({ length: 20 }, () => Effect.forever(Effect.suspend(() => busy(...bucket())))), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* eventually(busy("/jobs"), ({ body }) => body.jobs.length > 50)
+      const [send] = yield* client({ jobs_in_flight: 2 })
+      for (const status of [202, 202, 429, 429]) assert.strictEqual((yield* send(...bucket())).status, status)
+      yield* Fiber.interrupt(flood)
     }))
 
   it.live("are known to a gateway that starts anew", () =>
