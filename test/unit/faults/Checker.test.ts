@@ -975,3 +975,9 @@ describe("accounts", () => {
     assert.strictEqual(evidence, "account two was answered with 200 to job job-a of another one")
   })
 })
+
+it("lets a gateway whose clock is off refuse what another one takes", () => {
+  const refused = noteOf({ key: "k", answer: { status: 401, code: "clock_skew", body: "" } })
+  const taken = noteOf({ key: "k", answer: { status: 202, jobId: "job-a", body: "" } })
+  assert.deepStrictEqual(check({ ...sound, notes: [...sound.notes.slice(1), refused, taken] }), [])
+})
