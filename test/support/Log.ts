@@ -3,12 +3,15 @@ import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import { connect } from "@nats-io/transport-node"
 import { Effect, Stream } from "effect"
 
-/** The event log of a stack. */
-export const open = Effect.fnUntraced(function*(natsUrl: string) {
-  const connection = yield* Effect.acquireRelease(
+const connected = (natsUrl: string) =>
+  Effect.acquireRelease(
     Effect.promise(() => connect({ servers: natsUrl })),
     (connection) => Effect.promise(() => connection.close())
   )
+
+/** The event log of a stack. */
+export const open = Effect.fnUntraced(function*(natsUrl: string) {
+  const connection = yield* connected(natsUrl)
   return yield* EventLogJetStream.attach(connection, { stream: "AKAVE_EVENTS", prefix: "akave.events" })
 })
 
@@ -17,10 +20,7 @@ export const create = Effect.fnUntraced(function*(
   natsUrl: string,
   options: Parameters<typeof EventLogJetStream.create>[1]
 ) {
-  const connection = yield* Effect.acquireRelease(
-    Effect.promise(() => connect({ servers: natsUrl })),
-    (connection) => Effect.promise(() => connection.close())
-  )
+  const connection = yield* connected(natsUrl)
   yield* EventLogJetStream.create(connection, options)
 }, Effect.scoped)
 

@@ -5,6 +5,7 @@
  * what has begun is finished before more is begun. What a dead executor held comes to another one.
  */
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import * as Job from "@akave-async/domain/Job"
 import { EventLog, type EventLogShape, type LogUnavailable, type StoredEvent } from "@akave-async/eventing/EventLog"
 import type { Known } from "@akave-async/eventing/Kind"
 import * as LaneConsumer from "@akave-async/eventing/LaneConsumer"
@@ -84,7 +85,7 @@ const firstUnsettled = Effect.fnUntraced(function*(log: EventLogShape, read: Reg
           if (event._tag !== "Known" || event.step === undefined) return
           const { jobId, step } = event.step
           if (step === "requested") unsettled.set(jobId, stored.sequence)
-          else if (step === "completed" || step === "failed" || step === "cancelled") unsettled.delete(jobId)
+          else if (Job.isTerminal(step)) unsettled.delete(jobId)
         })
       )
     )

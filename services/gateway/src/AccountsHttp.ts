@@ -9,7 +9,7 @@ import type { Decision } from "@akave-async/eventing/Aggregate"
 import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
 import { Duration, Effect, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { createHash, randomBytes } from "node:crypto"
+import { createHash } from "node:crypto"
 import { Accounts } from "./Accounts.ts"
 import * as KeySecrets from "./KeySecrets.ts"
 import { MasterSecret, missing } from "./MasterSecret.ts"
@@ -50,13 +50,11 @@ const keyFailures = {
   KeyMissing: ({ message }: Account.KeyMissing) => new Problems.KeyNotFound({ detail: message })
 }
 
-/** The id of a new key; of an exact repeat of a signed request the same. */
-const newKeyId = (requestId: string | undefined) =>
-  Account.KeyId.make(
-    requestId === undefined
-      ? randomBytes(8).toString("hex")
-      : createHash("sha256").update(requestId).digest("hex").slice(0, 16)
-  )
+/** The id of the key that a request asks for; of an exact repeat of a signed request the same. */
+const keyIdFor = (requestId: string | undefined) =>
+  requestId === undefined
+    ? KeySecrets.newKeyId()
+    : Account.KeyId.make(createHash("sha256").update(requestId).digest("hex").slice(0, 16))
 
 /** Changes an account on behalf of the caller, and gives it as it is then. */
 const change = Effect.fnUntraced(function*<Event extends Account.Event, Rejection>(
@@ -122,7 +120,7 @@ export const AccountsHttp = HttpApiBuilder.group(
       ),
       issueKey: Effect.fnUntraced(
         function*({ params: { account: id }, payload: { expires_at, label, scopes } }) {
-          const keyId = newKeyId((yield* Caller).requestId)
+          const keyId = keyIdFor((yield* Caller).requestId)
           const asked = { keyId, label, scopes, ...(expires_at === undefined ? {} : { expiresAt: expires_at }) }
           const key = yield* keyOf(yield* change(log, id, (by) => Account.issueKey({ ...asked, ...by })), keyId)
           return yield* shown(masters.current(), key, 1)

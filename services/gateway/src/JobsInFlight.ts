@@ -1,6 +1,6 @@
 /** How many jobs of an account are in flight: counted by the read model when it is first asked, and from the log since. */
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
-import type * as Job from "@akave-async/domain/Job"
+import * as Job from "@akave-async/domain/Job"
 import type { Current } from "@akave-async/eventing/BucketEvents"
 import type { Sequence, StoredEvent } from "@akave-async/eventing/EventLog"
 import { Registry } from "@akave-async/eventing/Registry"
@@ -61,7 +61,7 @@ class Account {
   /** Counts what an event of this sequence has done to a job of the account, if to any. */
   count(sequence: Sequence, step: Job.StepName | undefined): void {
     if (step === "requested") this.#inFlight++
-    else if (step === "completed" || step === "failed" || step === "cancelled") this.#inFlight--
+    else if (step !== undefined && Job.isTerminal(step)) this.#inFlight--
     this.#passed(sequence + 1)
   }
 

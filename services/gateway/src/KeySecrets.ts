@@ -1,11 +1,14 @@
 /** The secrets of keys: derived from a master secret, so that nothing in log or database can be used to sign in. */
-import type { KeyId } from "@akave-async/domain/Account"
+import { KeyId } from "@akave-async/domain/Account"
 import { Redacted } from "effect"
-import { hkdfSync } from "node:crypto"
+import { hkdfSync, randomBytes } from "node:crypto"
 
 /** What secret scanners find our keys by. */
 const secretPrefix = "aag_sk_"
 const publicPrefix = "aag_pk_"
+
+/** The id of a new key. */
+export const newKeyId = (): KeyId => KeyId.make(randomBytes(8).toString("hex"))
 
 /** The public name of a key, by which a signed request says whose it is. */
 export const publicKeyOf = (keyId: KeyId): string => `${publicPrefix}${keyId}`

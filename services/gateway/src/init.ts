@@ -11,7 +11,6 @@ import { Nats } from "@akave-async/platform/Nats"
 import * as Service from "@akave-async/platform/Service"
 import { NodeServices } from "@effect/platform-node"
 import { Config, Console, Effect, Layer, Redacted, Schema } from "effect"
-import { randomBytes } from "node:crypto"
 import { parseArgs } from "node:util"
 import * as KeySecrets from "./KeySecrets.ts"
 import { MasterSecret } from "./MasterSecret.ts"
@@ -47,7 +46,7 @@ const init = Effect.gen(function*() {
     origin
   )
     .pipe(Effect.catchTag("AccountExists", () => load(log, subject)))
-  const keyId = Account.KeyId.make(randomBytes(8).toString("hex"))
+  const keyId = KeySecrets.newKeyId()
   const issue = Account.issueKey({ keyId, label: "init", scopes: ["read", "write", "admin"], by })
   yield* execute(log, subject, opened, issue, origin)
   yield* Console.log(Redacted.value(KeySecrets.secretOf(master, keyId, 1)))

@@ -1,7 +1,7 @@
 /** Examples of accounts and their keys. */
 import * as Account from "@akave-async/domain/Account"
 import { Address } from "@akave-async/domain/Ethereum"
-import { DateTime, Schema } from "effect"
+import { DateTime } from "effect"
 import {
   AccountPage,
   AccountRequest,
@@ -13,10 +13,8 @@ import {
   NewKey,
   RotationRequest
 } from "./AccountsApi.ts"
+import { encode } from "./JsonObject.ts"
 import * as Problems from "./Problems.ts"
-
-const encode = <S extends Schema.ConstraintEncoder<unknown>>(schema: S, value: S["Type"]): unknown =>
-  Schema.encodeSync(Schema.toCodecJson(schema))(value)
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const limits = { requests_per_second: 100, jobs_in_flight: 1_000 }

@@ -3,10 +3,10 @@ import { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
-import { DateTime, Schema } from "effect"
+import { DateTime } from "effect"
 import { examples as accountExamples, problems as accountProblems } from "./AccountExamples.ts"
 import { EventPage, EventResource } from "./Events.ts"
-import { isObject, type Json, objectAt } from "./JsonObject.ts"
+import { encode, isObject, type Json, objectAt } from "./JsonObject.ts"
 import * as Problems from "./Problems.ts"
 import {
   BatchRequest,
@@ -23,9 +23,6 @@ import {
   RedriveRequest
 } from "./Resources.ts"
 import { Capabilities, Stats } from "./System.ts"
-
-const encode = <S extends Schema.ConstraintEncoder<unknown>>(schema: S, value: S["Type"]): unknown =>
-  Schema.encodeSync(Schema.toCodecJson(schema))(value)
 
 const name = BucketName.make("my-bucket")
 const jobId = Job.Id.make("01a1fd96-6aed-70f8-9e47-556db4c9cbc3")

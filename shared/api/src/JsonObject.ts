@@ -11,3 +11,7 @@ export const objectAt = (value: unknown, ...path: ReadonlyArray<string>): Json =
     const next = object[key]
     return isObject(next) ? next : {}
   }, isObject(value) ? value : {})
+
+/** A value of a schema as JSON. */
+export const encode = <S extends Schema.ConstraintEncoder<unknown>>(schema: S, value: S["Type"]): unknown =>
+  Schema.encodeSync(Schema.toCodecJson(schema))(value)

@@ -14,8 +14,8 @@ export type Id = typeof Id.Type
 export const Status = Schema.Literals(["queued", "processing", "completed", "failed", "cancelled"])
 export type Status = typeof Status.Type
 
-/** The statuses that a job never leaves. */
-export const isTerminal = (status: Status): boolean =>
+/** The statuses that a job never leaves, and the steps that lead to them, which have the same names. */
+export const isTerminal = (status: Status | StepName): boolean =>
   status === "completed" || status === "failed" || status === "cancelled"
 
 export const ErrorCategory = Schema.Literals([
