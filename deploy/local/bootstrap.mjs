@@ -28,7 +28,7 @@ const tasks = {
     join(root, "node_modules/.bin/vitest"),
     ["run", "--project", "unit", "services/executor/test/simulation"]
   ],
-  bench: script("test/bench/throughput.ts"),
+  bench: script("test/bench/run.ts"),
   loadtest: script("loadtest/src/run.ts"),
   format: [join(root, "node_modules/.bin/dprint"), ["fmt"]]
 }

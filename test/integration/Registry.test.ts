@@ -10,6 +10,7 @@ import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import { done } from "@akave-async/eventing/Outcome"
 import * as Reaction from "@akave-async/eventing/Reaction"
+import * as Segment from "@akave-async/eventing/Segment"
 import * as Pairs from "@akave-async/executor/test/Pairs"
 import { migrate } from "@akave-async/projector/Migrations"
 import * as Projector from "@akave-async/projector/Projector"
@@ -90,27 +91,25 @@ onSchema(
 
     const rows = yield* sql<
       { job: unknown }
-    >`select operation, bucket_name, status, tx_hash, job from bucket_jobs order by id`
+    >`select operation, bucket_name, status, job from bucket_jobs order by id`
     assert.deepStrictEqual(rows.map(Struct.omit(["job"])), [
-      { operation: "pair.create", bucket_name: pair, status: "completed", tx_hash: `0x${"1".repeat(64)}` },
-      { operation: "bucket.create", bucket_name: bucket, status: "queued", tx_hash: null }
+      { operation: "pair.create", bucket_name: pair, status: "completed" },
+      { operation: "bucket.create", bucket_name: bucket, status: "queued" }
     ])
     const [job] = yield* Pairs.registry.readJobs(rows.map(({ job }) => job))
     assert.deepInclude(job, { id: jobId(1), part: "second", attempts: 1 })
-    const types = yield* sql<{ type: string }>`select type from job_events where job_id = ${jobId(1)} order by sequence`
-    const lived = ["PairRequested", "PairStarted", "PairSubmitted", "PairSubmitted", "PairCreated"]
-    assert.deepStrictEqual(types.map(({ type }) => type), lived)
-    const submitted =
-      yield* sql`select event->>'part' as part from job_events where type = 'PairSubmitted' order by sequence`
-    assert.deepStrictEqual(submitted, Pairs.parts.map((part) => ({ part })))
-
     // The archive holds all of the log in one chain of hashes.
     const last = yield* log.lastSequence
     const stored = yield* log.subscribe(1).pipe(Stream.take(last), Stream.runCollect)
-    const hash = Buffer.from(stored.reduce<Uint8Array>(HashChain.next, HashChain.genesis))
-    const archived = sql`select sequence, hash from event_archive order by sequence desc limit 1`
-    yield* Effect.repeat(archived, { until: ([row]) => row?.["sequence"] === last, schedule: often })
-    assert.deepStrictEqual(yield* archived, [{ sequence: last, hash }])
+    const checkpoint = sql`select sequence, hash from projection_checkpoint`
+    yield* Effect.repeat(checkpoint, { until: ([row]) => row?.["sequence"] === last, schedule: often })
+    assert.deepStrictEqual(yield* checkpoint, [{ sequence: last, hash: Buffer.from(HashChain.over(stored)) }])
+    const segments = yield* sql<{ events: Uint8Array }>`select events from event_segments order by first_sequence`
+    const archived = yield* Effect.promise(() => Promise.all(segments.map(({ events }) => Segment.unpack(events))))
+    assert.deepStrictEqual(
+      archived.flat().map(({ sequence, subject }) => [sequence, subject]),
+      stored.map(({ sequence, subject }) => [sequence, subject])
+    )
     assert.strictEqual(DeadLetter.Sequence.make(1), letter?.["sequence"])
   }).pipe(Effect.provide(Pairs.registered))
 )

@@ -34,7 +34,7 @@ const tables = (url: string) =>
     ),
     (found) => Object.fromEntries(found.map(({ names, schema }) => [schema, names]))
   )
-const ours = "bucket_jobs buckets dead_letters event_archive job_events projection_checkpoint schema_migrations"
+const ours = "bucket_jobs buckets dead_letters event_segments projection_checkpoint schema_migrations"
 
 /** Has a bucket created, and looks at it by every kind of read. */
 const creates = Effect.fnUntraced(function*(gateway: string) {

@@ -1,4 +1,5 @@
 /** The README's commands, run as they stand there, and what they print. */
+import * as Tool from "@akave-async/loadtest/Tool"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -41,10 +42,17 @@ const npmRun = (...args: ReadonlyArray<string>) =>
   spawnSync("npm", ["run", "--silent", ...args], { cwd: repository, encoding: "utf8" })
 
 describe("the documents", () => {
-  it("show how to measure a backlog", () => {
-    const { status, stdout } = npmRun("bench", "--", "--jobs", "20", "--executors", "1")
+  it("show how to measure", () => {
+    const parts = [...read("docs/performance.md").matchAll(/^\| `([a-z]+)` \|/gm)].map(([, part = ""]) => part)
+    assert.sameMembers(parts, ["accept", "drain", "delivery", "projection", "idle"])
+    const quick = ["--rounds", "1", "--millis", "200", "--jobs", "20", "--executors", "1"]
+    const results = mkdtempSync(join(tmpdir(), "akave-async-bench-"))
+    const { status, stdout } = npmRun("bench", "--", ...parts, ...quick, "--results", results)
+    rmSync(results, { recursive: true })
     assert.strictEqual(status, 0, stdout)
-    assert.match(stdout, /completed: 20 in .*\n.*nonces without gap: yes/)
+    for (const row of ["floor, 50", "20 jobs, 1 executor", "block to event", "20 jobs, 80 events", "executor"]) {
+      assert.match(stdout, new RegExp(`^${row} +\\d`, "m"))
+    }
   })
 
   const guide = read("docs/testing.md")
@@ -76,6 +84,33 @@ describe("the documents", () => {
       rmSync(folder, { recursive: true, force: true })
     }
   })
+
+  it.live("show how to load a gateway", () =>
+    Effect.gen(function*() {
+      const { gatewayUrl } = yield* TestStack.started({})
+      const k6 = Tool.choose({
+        k6: process.env["K6"],
+        path: process.env["PATH"] ?? "",
+        builtK6: join(repository, ".tools/bin/k6")
+      })
+      const shown = blocks(guide, "console").join("").split("\n").filter((line) => /loadtest/.test(line))
+      assert.lengthOf(shown, 4)
+      // Without k6 only the first of them runs.
+      for (const command of k6.name === "k6" ? shown : shown.slice(0, 1)) {
+        const few = " --users 2 --duration 1s" + (k6.name === "k6" ? "" : " --tool autocannon")
+        const short = command.startsWith("VUS")
+          ? command.replace("VUS=500 k6", `VUS=2 DURATION=1s ${k6.name === "k6" ? k6.path : ""}`)
+          : command.replace(/^BASE_URL=\S+ /, "") + (command.includes(" -- ") ? few : ` --${few}`)
+        const { status, stdout } = spawnSync("sh", ["-c", short], {
+          cwd: repository,
+          encoding: "utf8",
+          env: { ...process.env, BASE_URL: gatewayUrl, RESULTS_DIR: yield* Stack.temporaryFolder }
+        })
+        // 99 is for speed here.
+        assert.include([0, 99], status, stdout)
+        assert.include(stdout, "kept    every accepted job is completed")
+      }
+    }).pipe(Effect.scoped))
 
   it("show how to run faults", () => {
     const { status, stdout } = npmRun("test:faults", "--", "--faults", "2.projector", "--jobs", "10", "--seed", "1")

@@ -3,7 +3,7 @@ import type * as Stack from "@akave-async/local/Stack"
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as Accounts from "../support/Accounts.ts"
-import { type Answer, eventually, freshName } from "../support/Gateway.ts"
+import { type Answer, eventually, freshName, request } from "../support/Gateway.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
 const masterSecret = Accounts.newMasterSecret()
@@ -113,7 +113,42 @@ describe("jobs of an account in flight", () => {
       tooMany(yield* send(...bucket()))
     }))
 
-  it.live("are not asked for again by a request that is repeated with its key, or as it was signed", () =>
+  it.live("are not asked for again by a signed request that is sent once more", () =>
+    Effect.gen(function*() {
+      for (
+        const [path, { body }] of [
+          bucket(),
+          post("/buckets/batch", { names: ["x", freshName()] })
+        ]
+      ) {
+        const secret = yield* Accounts.open(admin, `limited-${++accounts}`, {
+          owner: stack.ownerAddress,
+          limits: { jobs_in_flight: 2 }
+        })
+        const sent = { method: "POST", body }
+        const headers = {
+          ...Accounts.signatureOf(secret, { ...sent, path }),
+          "content-type": "application/json"
+        }
+        const send = eventually(
+          request(`${stack.gatewayUrl}${path}`, { ...sent, headers }),
+          ({ status }) => status !== 401
+        )
+        const first = yield* send
+        assert.isBelow(first.status, 300)
+        const { body: refused } = yield* eventually(
+          Accounts.withKey(stack.gatewayUrl, secret)(...bucket()),
+          ({ status }) => status === 429
+        )
+        assert.strictEqual(refused.code, "too_many_jobs")
+        assert.deepStrictEqual(yield* Effect.map(send, ({ body, status }) => ({ body, status })), {
+          body: first.body,
+          status: first.status
+        })
+      }
+    }))
+
+  it.live("are not asked for again by a request that is repeated with its key", () =>
     Effect.gen(function*() {
       const [first, second] = yield* client({ jobs_in_flight: 1 })
       const asked = bucket(freshName(), { "idempotency-key": "once" })

@@ -19,7 +19,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave"],
   "services/projector": ["shared/domain", "shared/eventing", "shared/platform"],
   "deploy/local": ["shared/api", "shared/domain"],
-  loadtest: ["shared/domain"],
+  loadtest: ["shared/domain", "deploy/local"],
   test: [
     "shared/domain",
     "shared/api",

@@ -66,6 +66,8 @@ export interface Options {
 export interface Service {
   readonly process: Processes.Process
   readonly address: string
+  /** Where its metrics are, if it has some. */
+  readonly metricsUrl?: string
   /** Names of the services that must be ready before it starts. */
   readonly needs: ReadonlyArray<string>
 }
@@ -180,12 +182,21 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
     own: Readonly<Record<string, string>>
   ) {
     const name = nameOf(kind, index)
+    const health = kind === "devnet" ? undefined : yield* Ports.free
     const process = yield* Processes.make({
       name,
       command: nodeProgram,
       args: ["--disable-warning=ExperimentalWarning", mains[kind] ?? join(repository, "services", kind, "src/main.ts")],
       cwd: repository,
-      env: { ...shell, ...own, ...env[kind], ...env[name] },
+      env: {
+        ...shell,
+        // What is read here is read by this program.
+        LOG_FORMAT: "json",
+        ...(health === undefined ? {} : { HEALTH_PORT: `${health}` }),
+        ...own,
+        ...env[kind],
+        ...env[name]
+      },
       isReady: Processes.readyLine,
       ...files(name)
     })
@@ -193,6 +204,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
     services.push({
       process,
       address,
+      ...(health === undefined ? {} : { metricsUrl: `http://${Ports.host}:${health}/metrics` }),
       needs: needs.filter((need) => services.some((one) => one.process.name === need))
     })
   })
@@ -311,6 +323,7 @@ const ownSettings = new Set([
   "AKAVE_PRIVATE_KEY",
   "AKAVE_PRIVATE_KEYS_DIR",
   "AKAVE_PRIVATE_KEY_FILE",
+  "API_KEY",
   "DATABASE_URL",
   "DATABASE_URL_FILE",
   "HEALTH_PORT",

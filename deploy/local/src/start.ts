@@ -89,6 +89,10 @@ const run = Effect.gen(function*() {
   yield* Console.log(`Starting the stack. Data is in ${folder}, logs are in ${folder}/logs.`)
   yield* stack.start(printReady)
   yield* Console.log(`\nThe gateway answers at ${stack.gatewayUrl} (documentation: ${stack.gatewayUrl}/docs).`)
+  const metrics = stack.services.flatMap(({ metricsUrl, process }) =>
+    metricsUrl === undefined ? [] : [`  ${process.name.padEnd(11)}  ${metricsUrl}`]
+  )
+  yield* Console.log(`Metrics for Prometheus:\n${metrics.join("\n")}`)
   const [variable, preferred] = portSettings.gateway
   if (ports.gateway !== preferred && Option.isNone(yield* Config.option(Config.String(variable)))) {
     yield* Console.log(`Port ${preferred} is taken; ${variable} chooses another one.`)

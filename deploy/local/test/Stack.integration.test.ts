@@ -90,7 +90,7 @@ describe("the stack", () => {
       const needed = { PATH: process.env["PATH"], HOME: "/", LC_CTYPE: "C", TZ: "UTC", OTEL_SERVICE_NAME: "mine" }
       const proxies = { https_proxy: "http://proxy", NO_PROXY: "inside", NODE_USE_ENV_PROXY: "0" }
       const postgres = { PGSSLMODE: "require", PGOPTIONS: "-c nothing=1" }
-      const foreign = { NODE_OPTIONS: "--no-such-option", NODE_ENV: "production", GRPC_TRACE: "all", HEALTH_PORT: "1" }
+      const foreign = { NODE_OPTIONS: "--no-such-option", NODE_ENV: "production", GRPC_TRACE: "all" }
       const seenBy = Effect.fnUntraced(function*(databaseUrl?: string) {
         const stack = yield* Stack.make({
           dataDir: yield* temporary,

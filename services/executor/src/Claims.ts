@@ -9,13 +9,14 @@ import { InsufficientFunds } from "./Failures.ts"
 import type { Funds } from "./Funds.ts"
 import { waitsFor } from "./Lane.ts"
 import { Ledger } from "./Ledger.ts"
-import { receiptsFrom } from "./Receipts.ts"
+import { Receipts, receiptsFrom } from "./Receipts.ts"
 import { costOf } from "./Shortages.ts"
 import type { Task } from "./Task.ts"
 
 export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds) {
   const chain = yield* Chain
   const ledger = yield* Ledger
+  const receipts = yield* Receipts
   const receiptsOf = receiptsFrom(chain)
 
   /**
@@ -53,7 +54,7 @@ export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds
    * the nonce is found by the receipts, which wait until that is final. But the want of funds is the job's to report.
    */
   const broadcast = Effect.fnUntraced(function*(claim: Wallet.Claim) {
-    const sent = yield* Effect.result(chain.send(claim.transaction))
+    const sent = yield* Effect.result(receipts.sent(claim, chain.send(claim.transaction)))
     if (Result.isSuccess(sent)) return
     const { failure } = sent
     if (failure._tag === "RpcError") return yield* failure

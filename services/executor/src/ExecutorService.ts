@@ -14,6 +14,7 @@ import { Effect, Layer } from "effect"
 import * as Executor from "./Executor.ts"
 import * as Keeper from "./Keeper.ts"
 import { Lane } from "./Lane.ts"
+import * as LaneMetrics from "./LaneMetrics.ts"
 import { Lanes, run as openLanes } from "./Lanes.ts"
 import { Ledger } from "./Ledger.ts"
 import { LedgerLog } from "./LedgerLog.ts"
@@ -41,7 +42,7 @@ const lane = Layer.effectDiscard(Effect.gen(function*() {
   yield* LaneReports.answer(report)
   yield* Effect.forkScoped(Executor.run)
   yield* Effect.forkScoped(Keeper.run)
-  yield* lanes.opened({ owner: signer, report, ledger: yield* LedgerLog })
+  yield* lanes.opened({ owner: signer, report, ledger: yield* LedgerLog, measure: yield* LaneMetrics.make })
 })).pipe(
   Layer.provide([Steps.layer, Lane.layer, Operations.layer]),
   Layer.provide([WalletLedger, Shortages.layer, Buckets.layer]),
@@ -53,10 +54,14 @@ const Health = Layer.unwrap(Effect.gen(function*() {
   const chain = yield* Chain
   const lanes = yield* Lanes
   return HealthServer.layer({
-    event_log: log.lastSequence,
-    ledger: lanes.ledgers,
-    chain: chain.blockNumber,
-    lanes: Effect.flatMap(lanes.reports, LaneReports.state)
+    service: "executor",
+    measure: lanes.measure,
+    checks: {
+      event_log: log.lastSequence,
+      ledger: lanes.ledgers,
+      chain: chain.blockNumber,
+      lanes: Effect.flatMap(lanes.reports, LaneReports.state)
+    }
   })
 }))
 

@@ -16,6 +16,8 @@ export interface Opened {
   readonly owner: string
   readonly report: Effect.Effect<LaneReport>
   readonly ledger: EventLogShape
+  /** Sets what is measured of the lane to how it stands now. */
+  readonly measure: Effect.Effect<unknown>
 }
 
 export class Lanes extends Context.Service<Lanes, {
@@ -25,6 +27,8 @@ export class Lanes extends Context.Service<Lanes, {
   readonly reports: Effect.Effect<ReadonlyArray<LaneReport>>
   /** The positions of all ledgers, as one text; fails with the first that can't be asked. */
   readonly ledgers: Effect.Effect<string, LogUnavailable>
+  /** Sets what is measured of all lanes to how they stand now. */
+  readonly measure: Effect.Effect<void>
 }>()("@akave-async/executor/Lanes") {
   static readonly layer = Layer.sync(Lanes, () => {
     const lanes = new Map<string, Opened>()
@@ -38,7 +42,10 @@ export class Lanes extends Context.Service<Lanes, {
       reports: Effect.suspend(() => Effect.forEach(lanes.values(), ({ report }) => report)),
       ledgers: Effect.suspend(() =>
         Effect.forEach(lanes.values(), ({ ledger }) => ledger.lastSequence, { concurrency: "unbounded" })
-      ).pipe(Effect.map((positions) => positions.length === 0 ? "no key so far" : `at ${positions.join(", ")}`))
+      ).pipe(Effect.map((positions) => positions.length === 0 ? "no key so far" : `at ${positions.join(", ")}`)),
+      measure: Effect.suspend(() =>
+        Effect.forEach(lanes.values(), ({ measure }) => measure, { concurrency: "unbounded", discard: true })
+      )
     })
   })
 }

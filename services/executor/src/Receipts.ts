@@ -16,7 +16,11 @@ export type Settlement =
   | { readonly _tag: "Mined"; readonly receipt: Receipt }
   | { readonly _tag: "Elsewhere"; readonly transactionHash: TransactionHash }
 
+type Sent = Effect.Success<ReturnType<Chain["Service"]["send"]>>
+
 export class Receipts extends Context.Service<Receipts, {
+  /** Sends a claim's transaction. If the chain's node did not know it, no block has it so far, and none is asked for it. */
+  sent<E>(claim: Wallet.Claim, send: Effect.Effect<Sent, E>): Effect.Effect<Sent, E>
   /** What became of a claim, once as many blocks confirm it as are configured. Waits for ever. */
   await(claim: Wallet.Claim): Effect.Effect<Settlement>
 }>()("@akave-async/executor/Receipts") {
@@ -27,6 +31,8 @@ export class Receipts extends Context.Service<Receipts, {
       const chain = yield* Chain
       const { confirmations, pollInterval } = yield* ExecutorConfig
       const waiting = new Set<Waiter>()
+      /** Of claims that were sent: the last block that was looked at before. */
+      const sentAfter = new WeakMap<Wallet.Claim, number>()
       /** The latest block, and the last one that was looked at. */
       let head = yield* chain.blockNumber
       let seen = head
@@ -119,14 +125,25 @@ export class Receipts extends Context.Service<Receipts, {
       yield* follow.pipe(Effect.forever, Effect.forkScoped)
       yield* sweep.pipe(Effect.repeat(Schedule.spaced(sweepInterval)), Effect.forkScoped)
 
+      const settledOf = (waiter: Waiter) =>
+        Effect.ensuring(Deferred.await(waiter.answer), Effect.sync(() => waiting.delete(waiter)))
+
       return Receipts.of({
+        sent: (claim, send) =>
+          Effect.suspend(() => {
+            const before = seen
+            return Effect.tap(send, (sent) =>
+              Effect.sync(() => {
+                if (sent === "accepted") sentAfter.set(claim, before)
+              }))
+          }),
         await: Effect.fn("Receipts.await")(function*(claim: Wallet.Claim) {
           const waiter: Waiter = { claim, answer: yield* Deferred.make<Settlement>(), isOverdue: false }
           waiting.add(waiter)
+          // All blocks that may have it are still to be looked at.
+          if (sentAfter.get(claim) === seen) return yield* settledOf(waiter)
           const first = Effect.flatMap(receiptsOf(claim), report).pipe(Effect.ignore, Effect.andThen(Effect.never))
-          return yield* Effect.raceFirst(first, Deferred.await(waiter.answer)).pipe(
-            Effect.ensuring(Effect.sync(() => waiting.delete(waiter)))
-          )
+          return yield* Effect.raceFirst(first, settledOf(waiter))
         })
       })
     })

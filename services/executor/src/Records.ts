@@ -10,6 +10,7 @@ import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { type ChainFailure, toFailure } from "./Failures.ts"
 import type { Funds } from "./Funds.ts"
 import { progressed, waitsFor } from "./Lane.ts"
+import * as LaneMetrics from "./LaneMetrics.ts"
 import { Ledger } from "./Ledger.ts"
 import type { ResultOf } from "./Operation.ts"
 import { jobOf, type Known, type Task } from "./Task.ts"
@@ -37,7 +38,8 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
     })
   }
 
-  const start = (task: Task, known: Known) => record(task, known, Job.startAttempt(task.jobId))
+  const start = (task: Task, known: Known) =>
+    record(task, known, Job.startAttempt(task.jobId)).pipe(Effect.tap(LaneMetrics.attempted(jobOf(known))))
 
   const submission = (task: Task, known: Known, claim: Wallet.Claim) => {
     const { maxFeePerGas, maxPriorityFeePerGas, nonce, part, signer, transactionHash } = claim
@@ -62,11 +64,18 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
   }
 
   const end = (task: Task, known: Known, error: Job.Failure) =>
-    Effect.as(record(task, known, Job.fail({ jobId: task.jobId, error })), done)
+    record(task, known, Job.fail({ jobId: task.jobId, error })).pipe(
+      Effect.tap(LaneMetrics.attemptFailed(jobOf(known), error)),
+      Effect.as(done)
+    )
 
   /** Reports why the job can't go on now. It may from `retryAt` on. */
-  const failAttempt = (task: Task, known: Known, error: ChainFailure, retryAt: DateTime.Utc) =>
-    record(task, known, Job.failAttempt({ jobId: task.jobId, error: toFailure(error), retryAt }))
+  const failAttempt = (task: Task, known: Known, error: ChainFailure, retryAt: DateTime.Utc) => {
+    const failure = toFailure(error)
+    return record(task, known, Job.failAttempt({ jobId: task.jobId, error: failure, retryAt })).pipe(
+      Effect.tap(LaneMetrics.attemptFailed(jobOf(known), failure))
+    )
+  }
 
   /** Sees to it that the job gets no claim any more, from any executor, or says how the job goes on. */
   const giveUp = Effect.fnUntraced(function*({ jobId }: Task, after: Wallet.Claim | undefined) {

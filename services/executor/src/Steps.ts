@@ -18,6 +18,7 @@ import { pointOf } from "./Failpoints.ts"
 import { DeadlinePassed, NotSent, toFailure } from "./Failures.ts"
 import * as Funds from "./Funds.ts"
 import { waitsFor } from "./Lane.ts"
+import * as LaneMetrics from "./LaneMetrics.ts"
 import { Ledger } from "./Ledger.ts"
 import { type Action, next, nothing, type Seen, type Situation } from "./Next.ts"
 import type { Operation } from "./Operation.ts"
@@ -127,6 +128,7 @@ const make = Effect.gen(function*() {
     yield* waitsFor(`waits for the chain to use nonce ${claim.nonce}`)
     const seen: Seen = yield* watch.first(jobOf(known), claim)
     if (seen._tag === "Mined") {
+      yield* LaneMetrics.paid(jobOf(known), seen.receipt)
       if (seen.did === "call") yield* failpoint.hit(pointOf("receipt-seen", claim.part))
       return { seen }
     }

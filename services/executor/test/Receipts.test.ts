@@ -45,6 +45,7 @@ const bench = (confirmations = 1) =>
       silent: new Set<string>(),
       used: 0,
       looks: 0,
+      lookups: 0,
       polls: 0,
       heads: yield* Latch.make()
     }
@@ -66,6 +67,7 @@ const bench = (confirmations = 1) =>
         }),
       receipt: (hash) =>
         Effect.suspend(() => {
+          world.lookups += 1
           if (world.refused.has(hash)) return refused("eth_getTransactionReceipt")
           if (world.silent.has(hash)) return Effect.never
           const isTold = find(hash) !== -1 && !world.hidden.has(hash)
@@ -110,6 +112,25 @@ it.effect("reports what was mined before it was asked for", () =>
     const { receipts, world } = yield* bench()
     yield* mine(world, hash(1))
     assert.strictEqual((yield* receipts.await(claim(1)))._tag, "Mined")
+  }))
+
+it.effect("asks for no receipt of what was sent since the last look at a block", () =>
+  Effect.gen(function*() {
+    const { receipts, world } = yield* bench()
+    const [sent, missed, known] = [claim(1), claim(2), claim(3)]
+    yield* receipts.sent(sent, Effect.succeed("accepted"))
+    const waiting = yield* Effect.forkScoped(receipts.await(sent), { startImmediately: true })
+    yield* receipts.sent(missed, Effect.succeed("accepted"))
+    yield* mine(world, hash(1), hash(2))
+    assert.strictEqual((yield* Fiber.join(waiting))._tag, "Mined")
+    assert.strictEqual(world.lookups, 0)
+    // Its block was looked at before anybody waited for it.
+    assert.strictEqual((yield* receipts.await(missed))._tag, "Mined")
+    assert.strictEqual(world.lookups, 1)
+    // What the node knew already may be in a block.
+    yield* receipts.sent(known, Effect.succeed("already_known"))
+    yield* Effect.forkScoped(receipts.await(known), { startImmediately: true })
+    assert.strictEqual(world.lookups, 2)
   }))
 
 it.effect("reports a transaction that was replaced, when it is the one that is mined", () =>

@@ -190,6 +190,7 @@ const bench = Effect.gen(function*() {
         )
     })
     const receipts = Layer.mock(Receipts, {
+      sent: (_, send) => send,
       await: Effect.fnUntraced(function*(claim) {
         const waiting = yield* Waiting
         if (waiting?.at === "first") yield* Effect.andThen(Deferred.succeed(waiting.reached, undefined), Effect.never)

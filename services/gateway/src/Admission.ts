@@ -115,7 +115,7 @@ export class Admission extends Context.Service<Admission, {
           Effect.andThen(notOverloaded(caller, jobs), jobsInFlight.reserve(caller, jobs)).pipe(
             Effect.catch((refused) =>
               Effect.flatMap(
-                keys.isRepeat(caller, key),
+                keys.isRepeat(caller, key, jobs),
                 (isRepeat) => isRepeat ? Effect.succeed(() => {}) : Effect.fail(refused)
               )
             )

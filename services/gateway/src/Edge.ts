@@ -2,16 +2,10 @@
 import { Validation } from "@akave-async/api/Conventions"
 import * as Problems from "@akave-async/api/Problems"
 import { Cause, Effect, Option, SchemaIssue, type Types } from "effect"
-import {
-  HttpRouter,
-  HttpServerError,
-  HttpServerRequest,
-  HttpServerRespondable,
-  HttpServerResponse,
-  HttpTraceContext
-} from "effect/http"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import * as Methods from "./Methods.ts"
+import { measured } from "./RequestMetrics.ts"
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -109,14 +103,10 @@ const withAdvice = (response: HttpServerResponse.HttpServerResponse) => {
 export const Edge = HttpRouter.middleware(
   (app) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, withBody).pipe(
-      Effect.flatMap((request) => {
-        const handled = Effect.provideService(app, HttpServerRequest.HttpServerRequest, request)
-        // The caller's trace goes on in the events, whether or not this process reports spans itself.
-        const trace = HttpTraceContext.fromHeaders(request.headers)
-        return Option.isSome(trace) ? Effect.withParentSpan(handled, trace.value) : handled
-      }),
+      Effect.flatMap((request) => Effect.provideService(app, HttpServerRequest.HttpServerRequest, request)),
       Effect.catchCause(toProblem),
       Effect.map(withAdvice),
+      (handled) => Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => measured(request, handled)),
       // The router's type asks every middleware to let errors through; here is the one that lets none.
       (
         handled

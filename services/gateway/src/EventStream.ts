@@ -1,7 +1,8 @@
 /** Live events as Server-Sent Events (WHATWG HTML, section 9.2): each is a CloudEvent, and its id is its place in the log. */
 import type { Caller } from "@akave-async/api/Caller"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
-import { Effect, Option, Stream } from "effect"
+import * as Trace from "@akave-async/platform/Trace"
+import { Clock, Effect, Metric, Option, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import * as CloudEventJson from "./CloudEventJson.ts"
 import type { Tail } from "./Tail.ts"
@@ -10,6 +11,8 @@ import type { Tail } from "./Tail.ts"
 const heartbeatMillis = 15_000
 /** What a client waits before it comes back, in milliseconds. */
 const retryMillis = 1_000
+
+const streams = Metric.gauge("akave.gateway.streams", { description: "Live streams of events that are open" })
 
 const encoder = new TextEncoder()
 const opening = encoder.encode(`retry: ${retryMillis}\n\n`)
@@ -43,11 +46,20 @@ export const answer = (
   from: number,
   select: Select
 ): HttpServerResponse.HttpServerResponse => {
-  const events = Effect.map(tail.follow(filter, from), ({ take }) => {
+  const events = Effect.gen(function*() {
+    const { take } = yield* tail.follow(filter, from)
+    yield* Effect.acquireRelease(Metric.modify(streams, 1), () => Metric.modify(streams, -1))
     let silentSince = performance.now()
-    const next = Effect.map(Effect.suspend(() => take(silentSince + heartbeatMillis - performance.now())), (taken) => {
+    const next = Effect.gen(function*() {
+      const taken = yield* take(silentSince + heartbeatMillis - performance.now())
+      const begun = yield* Clock.currentTimeNanos
       if (!isCurrent()) return [[], Option.none()] as const
       const { events, isEnd } = select(taken)
+      const sent = events.map(({ headers }) => ({
+        name: `send ${headers["ce-type"]}`,
+        traceparent: headers["traceparent"]
+      }))
+      yield* Trace.processed(sent, begun)
       const frames = events.map(frameOf)
       if (frames.length === 0 && performance.now() >= silentSince + heartbeatMillis) frames.push(heartbeat)
       if (frames.length > 0) silentSince = performance.now()

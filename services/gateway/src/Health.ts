@@ -7,7 +7,8 @@ import { check, patience } from "@akave-async/platform/HealthCheck"
 import { durabilityConfig, Nats } from "@akave-async/platform/Nats"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import * as JsonRpc from "@akave-async/sdk/JsonRpc"
-import { Clock, Config, Context, Effect, Layer, Option, Schema } from "effect"
+import { Config, Context, Effect, Layer, Schema } from "effect"
+import { lagSeconds } from "./GatewayMetrics.ts"
 import { ReadModel } from "./ReadModel.ts"
 
 export class Health extends Context.Service<Health, {
@@ -59,13 +60,11 @@ export class Health extends Context.Service<Health, {
         Effect.flatMap(({ rpcUrl }) => blockNumber(rpcUrl))
       )
 
-      /** Age of the oldest event that the read model has not applied. */
-      const lag = Effect.gen(function*() {
-        const waiting = yield* log.get((yield* readModel.checkpoint) + 1)
-        if (Option.isNone(waiting)) return 0
-        const happened = Date.parse(waiting.value.headers["ce-time"] ?? "")
-        return Number.isNaN(happened) ? null : Math.max(0, (yield* Clock.currentTimeMillis) - happened)
-      })
+      const lag = lagSeconds.pipe(
+        Effect.map((seconds) => Number.isNaN(seconds) ? null : Math.round(1_000 * seconds)),
+        Effect.provideService(EventLog, log),
+        Effect.provideService(ReadModel, readModel)
+      )
 
       const lanes = LaneReports.ask.pipe(
         Effect.flatMap(LaneReports.stateOf(owner)),

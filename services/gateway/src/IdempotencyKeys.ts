@@ -36,8 +36,8 @@ export class IdempotencyKeys extends Context.Service<IdempotencyKeys, {
     key: string | undefined,
     asked: Asked
   ): Effect.Effect<Job.Id, IdempotencyKey.KeyReused | LogUnavailable>
-  /** Whether a request was stored before, as far as that is known: with its key, or as the same signed request. */
-  isRepeat(caller: Caller["Service"], key: string | undefined): Effect.Effect<boolean>
+  /** Whether a request for so many jobs was stored before, as far as that is known: with its key, or as the same signed request. */
+  isRepeat(caller: Caller["Service"], key: string | undefined, jobs: number): Effect.Effect<boolean>
 }>()("@akave-async/gateway/IdempotencyKeys") {
   static readonly layer = Layer.effect(
     IdempotencyKeys,
@@ -59,8 +59,12 @@ export class IdempotencyKeys extends Context.Service<IdempotencyKeys, {
         }
       )
       const isRepeat = Effect.fnUntraced(
-        function*({ account, requestId }: Caller["Service"], key: string | undefined) {
-          if (key === undefined) return requestId !== undefined && tail.recent(requestId).length > 0
+        function*({ account, requestId }: Caller["Service"], key: string | undefined, jobs: number) {
+          if (key === undefined) {
+            if (requestId === undefined) return false
+            const ids = [requestId, ...Array.from({ length: jobs }, (_, n) => nthOf(requestId, n))]
+            return ids.some((id) => tail.recent(id).length > 0)
+          }
           const { state } = yield* load(log, IdempotencyKey.subject({ account, keyHash: hashOf(key) }))
           return state !== undefined
         },

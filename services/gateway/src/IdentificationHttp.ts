@@ -3,8 +3,9 @@ import { Caller, Identification, local, NeededScope } from "@akave-async/api/Cal
 import * as Problems from "@akave-async/api/Problems"
 import * as Account from "@akave-async/domain/Account"
 import { Address } from "@akave-async/domain/Ethereum"
+import * as Trace from "@akave-async/platform/Trace"
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Config, Context, DateTime, Effect, Layer, Tracer } from "effect"
+import { Config, Context, DateTime, Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import { Accounts } from "./Accounts.ts"
@@ -18,12 +19,14 @@ import { eventsUnavailable } from "./Unavailable.ts"
 
 type Who = Omit<Caller["Service"], "traceparent">
 
-/** The trace that the request belongs to, as the header `traceparent` has it. */
-const trace = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (span) => {
-  if (span._tag === "None") return undefined
-  const { sampled, spanId, traceId } = span.value
-  return `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`
-})
+/** The trace that the work goes on in: that of the gateway's own span or, where it records none, of the request. */
+const trace = Effect.flatMap(Trace.current, (traceparent) =>
+  traceparent === undefined
+    ? Effect.map(
+      HttpServerRequest.HttpServerRequest,
+      ({ headers: { traceparent } }) => Trace.parse(traceparent) === undefined ? Trace.unrecorded() : traceparent
+    )
+    : Effect.succeed(traceparent))
 
 interface Services {
   readonly accounts: Accounts["Service"]

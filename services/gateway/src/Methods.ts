@@ -1,38 +1,53 @@
-/** Which methods each path answers. */
+/** Which routes there are, and which methods each path answers. */
 import { Api } from "@akave-async/api/Api"
 import { HttpApi } from "effect/http-api"
 
 interface Route {
+  /** As OpenTelemetry names it, with `{name}` for what stands for any segment. */
+  readonly template: string
   /** Of the path; one that begins with a colon stands for any. */
   readonly segments: ReadonlyArray<string>
   readonly method: string
 }
 
+const routeOf = (path: string, method: string): Route => ({
+  template: path.replaceAll(/:(\w+)/g, "{$1}"),
+  segments: segmentsOf(path),
+  method
+})
 const segmentsOf = (path: string): ReadonlyArray<string> => path.split("/").slice(1)
 
 /** The paths that are served beside the API. */
-const others = ["/", "/docs", "/openapi.json", "/asyncapi.json"].map((path): Route => ({
-  segments: segmentsOf(path),
-  method: "GET"
-}))
+const others = ["/", "/docs", "/openapi.json", "/asyncapi.json"].map((path) => routeOf(path, "GET"))
 
 const routes: ReadonlyArray<Route> = (() => {
   const found: Array<Route> = [...others]
   HttpApi.reflect(Api, {
     onGroup: () => {},
-    onEndpoint: ({ endpoint: { method, path } }) => found.push({ segments: segmentsOf(path), method })
+    onEndpoint: ({ endpoint: { method, path } }) => found.push(routeOf(path, method))
   })
   return found
 })()
 
+/** The routes that a path is of, by how many segments they have: few are looked at for each request. */
+const byLength = Map.groupBy(routes, ({ segments }) => segments.length)
+const routesAt = (url: string): ReadonlyArray<Route> => {
+  const path = segmentsOf(url.split("?", 1)[0] ?? "")
+  return byLength.get(path.length)?.filter(({ segments }) =>
+    segments.every((segment, n) => segment.startsWith(":") || segment === path[n])
+  ) ?? []
+}
+
+/** The template of the route that a path is of, such as `/jobs/{job_id}`; undefined where nothing is served. */
+export const templateAt = (url: string): string | undefined => {
+  const found = routesAt(url)
+  // One that names its segments comes before one for any.
+  return (found.find(({ template }) => !template.includes("{")) ?? found[0])?.template
+}
+
 /** The methods that a path answers, as an `Allow` header has them; undefined where nothing is served. */
 export const allowedAt = (url: string): string | undefined => {
-  const path = segmentsOf(url.split("?", 1)[0] ?? "")
-  const methods = new Set(
-    routes.filter(({ segments }) =>
-      segments.length === path.length && segments.every((segment, n) => segment.startsWith(":") || segment === path[n])
-    ).map(({ method }) => method)
-  )
+  const methods = new Set(routesAt(url).map(({ method }) => method))
   if (methods.size === 0) return undefined
   if (methods.has("GET")) methods.add("HEAD")
   return [...methods, "OPTIONS"].join(", ")

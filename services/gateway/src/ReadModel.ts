@@ -12,7 +12,7 @@ import { readModelTable } from "@akave-async/platform/Postgres"
 import * as Retry from "@akave-async/platform/Retry"
 import { bucketId } from "@akave-async/sdk/Buckets"
 import { Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
-import { SqlClient, SqlError } from "effect/sql"
+import { SqlClient, SqlError, type Statement } from "effect/sql"
 
 /** A query without an answer is given up after this. */
 export const queryPatience = Duration.seconds(3)
@@ -92,6 +92,13 @@ export class ReadModel extends Context.Service<ReadModel, {
   ): Effect.Effect<ReadonlyArray<DeadLetter.DeadLetter>, SqlError.SqlError>
   /** Waits until all that the log holds when this is called is applied. */
   readonly caughtUp: Effect.Effect<void, LookupError>
+  /** How many jobs of whomever have not ended, and the age of the oldest in seconds. */
+  readonly liveJobs: Effect.Effect<
+    ReadonlyArray<{ operation: string; status: string; count: number; age: number }>,
+    SqlError.SqlError
+  >
+  /** How many dead letters of whomever have not been redriven. */
+  readonly openDeadLetters: Effect.Effect<number, SqlError.SqlError>
   /** The sequence of the last event applied. */
   readonly checkpoint: Effect.Effect<number, SqlError.SqlError>
 }>()("@akave-async/gateway/ReadModel") {
@@ -105,21 +112,22 @@ export class ReadModel extends Context.Service<ReadModel, {
       // As JSON a time is written in one way, whatever the session's DateStyle.
       const bucketColumns = sql.literal("name, bucket_id, owner, tx_hash, job_id, to_jsonb(created_at) as created_at")
 
+      /** That a column names the caller's account, or none for the local one. `is not distinct from` would use no index. */
+      const ofTenant = (column: Statement.Fragment, caller: By) => {
+        const { tenant } = tenantOf(caller)
+        return tenant === undefined ? sql`${column} is null` : sql`${column} = ${tenant}`
+      }
       /** Of a dead letter, that the caller sees it. */
       const seen = (caller: By) =>
-        caller.scopes.has("admin")
-          ? sql.literal("true")
-          : sql`letter ->> 'account' is not distinct from ${tenantOf(caller).tenant ?? null}::text`
+        caller.scopes.has("admin") ? sql.literal("true") : ofTenant(sql.literal("letter ->> 'account'"), caller)
       /** Of a job, that it is the caller's. */
       const isOf = (caller: By) =>
-        sql`lower(owner) = ${caller.owner.toLowerCase()} and tenant is not distinct from ${
-          tenantOf(caller).tenant ?? null
-        }::text`
+        sql`lower(owner) = ${caller.owner.toLowerCase()} and ${ofTenant(sql.literal("tenant"), caller)}`
 
       /** Of a bucket, that a job of the caller's has made it: accounts of one wallet don't see one another's. */
       const isMadeBy = (caller: By) =>
         sql`exists (select 1 from ${table("bucket_jobs")} as job where job.id = ${table("buckets")}.job_id
-          and job.tenant is not distinct from ${tenantOf(caller).tenant ?? null}::text)`
+          and ${ofTenant(sql.literal("job.tenant"), caller)})`
 
       const checkpoint = Effect.map(
         sql<{ sequence: number }>`select sequence from ${table("projection_checkpoint")} where name = 'events'`,
@@ -177,6 +185,16 @@ export class ReadModel extends Context.Service<ReadModel, {
               where status = any(${liveStatuses}::text[]) and ${isOf(caller)}) as jobs`
         return found ?? { applied: 0, jobs: 0 }
       }, inTime)
+
+      const liveJobs = sql<{ operation: string; status: string; count: number; age: number }>`
+        select operation, status, count(*)::int as count,
+          greatest(0, extract(epoch from now() - min(created_at)))::float8 as age
+        from ${table("bucket_jobs")} where status = any(${liveStatuses}::text[]) group by operation, status`
+      const openDeadLetters = Effect.map(
+        sql<{ count: number }>`
+          select count(*)::int as count from ${table("dead_letters")} where status = ${openLetter}`,
+        ([row]) => row?.count ?? 0
+      )
 
       const stats = Effect.fn("ReadModel.stats")(function*(caller: By, minutes: number) {
         const rows = yield* sql`
@@ -247,6 +265,8 @@ export class ReadModel extends Context.Service<ReadModel, {
         storedJob,
         jobs,
         inFlight,
+        liveJobs,
+        openDeadLetters,
         stats,
         bucket,
         buckets,
@@ -259,6 +279,7 @@ export class ReadModel extends Context.Service<ReadModel, {
   )
 }
 
+const openLetter: DeadLetter.Status = "dead"
 const liveStatuses = Job.Status.literals.filter((status) => !Job.isTerminal(status))
 
 /** For 2 s, every 20 ms: a projector that runs is there sooner. */

@@ -1,5 +1,6 @@
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as Failpoint from "@akave-async/platform/Failpoint"
+import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Postgres from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
@@ -11,6 +12,7 @@ import { Accounts } from "./Accounts.ts"
 import { Admission } from "./Admission.ts"
 import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
+import * as GatewayMetrics from "./GatewayMetrics.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
 import { IdempotencyKeys } from "./IdempotencyKeys.ts"
@@ -46,7 +48,8 @@ Service.main(
   Layer.mergeAll(
     HttpRouter.serve(Http.routes, { routerConfig, disableLogger: true, disableListenLog: true }),
     Ready,
-    Ending
+    Ending,
+    HealthServer.layer({ service: "gateway", checks: {}, measure: GatewayMetrics.measure })
   )
     .pipe(
       Layer.provide(Server.layerConfig),

@@ -3,7 +3,7 @@ import type { StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import type { Known } from "@akave-async/eventing/Kind"
 import type { Registered } from "@akave-async/eventing/Registry"
-import { DateTime } from "effect"
+import type { DateTime } from "effect"
 
 /** An event with its place in the log. */
 export interface Placed extends Known {
@@ -11,58 +11,47 @@ export interface Placed extends Known {
 }
 
 export interface Batch {
-  readonly archive: ReadonlyArray<{
-    readonly sequence: number
-    readonly subject: string
-    readonly headers: string
-    readonly data: string
-    readonly hash: string
-  }>
+  /** All events, as they are archived. */
+  readonly encoded: ReadonlyArray<Uint8Array>
   readonly events: ReadonlyArray<Placed>
   /** Why events of known kinds can't be read. */
   readonly unreadable: ReadonlyArray<string>
   /** The types of events that only a newer release knows. */
   readonly newer: ReadonlyArray<string>
+  readonly firstSequence: number
   readonly lastSequence: number
-  readonly lastHash: string
-  readonly occurredAt: string | null
+  readonly lastHash: Uint8Array
+  readonly occurredAt: DateTime.Utc | undefined
 }
 
-/** Reads a run of stored events that follows on the checkpoint with this hash (hex). Events of unknown kinds are archived only. */
+/** Reads a run of stored events that follows on the checkpoint with this hash. Events of unknown kinds are archived only. */
 export const read = (
   registry: Registered,
-  previousHash: string,
+  previousHash: Uint8Array,
   stored: ReadonlyArray<StoredEvent>
 ): Batch => {
-  let hash: Uint8Array = Buffer.from(previousHash, "hex")
-  const archive: Array<Batch["archive"][number]> = []
+  let lastHash = previousHash
+  const encoded: Array<Uint8Array> = []
   const events: Array<Placed> = []
   const unreadable: Array<string> = []
   const newer: Array<string> = []
   for (const one of stored) {
-    hash = HashChain.next(hash, one)
-    archive.push({
-      sequence: one.sequence,
-      subject: one.subject,
-      headers: HashChain.canonicalHeaders(one),
-      data: hex(one.data),
-      hash: hex(hash)
-    })
+    const bytes = HashChain.encode(one)
+    lastHash = HashChain.next(lastHash, bytes)
+    encoded.push(bytes)
     const found = registry.read(one)
     if (found._tag === "Known") events.push({ ...found, sequence: one.sequence })
     if (found._tag === "Unreadable") unreadable.push(found.error.message)
     if (found._tag === "Newer") newer.push(found.error.type)
   }
-  const last = events.at(-1)?.event.occurredAt
   return {
-    archive,
+    encoded,
     events,
     unreadable,
     newer,
+    firstSequence: stored[0]?.sequence ?? 0,
     lastSequence: stored.at(-1)?.sequence ?? 0,
-    lastHash: hex(hash),
-    occurredAt: last === undefined ? null : DateTime.formatIso(last)
+    lastHash,
+    occurredAt: events.at(-1)?.event.occurredAt
   }
 }
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

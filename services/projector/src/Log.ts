@@ -18,7 +18,7 @@ export const layerConfig = Layer.effect(
     const options = { ...yield* EventLogJetStream.eventsConfig, ...yield* EventLogJetStream.configured }
 
     const createFirst = Effect.gen(function*() {
-      const { sequence } = yield* Projector.checkpointEvent
+      const { sequence } = yield* Projector.checkpoint()
       if (sequence > 0) {
         return yield* lost(
           "create",

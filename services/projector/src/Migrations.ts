@@ -1,4 +1,6 @@
 /** The tables of the read model, one migration a change, additive. All of them can be dropped and filled again. */
+import * as HashChain from "@akave-async/eventing/HashChain"
+import * as Segment from "@akave-async/eventing/Segment"
 import { ReadModelSchema, readModelTable } from "@akave-async/platform/Postgres"
 import * as Retry from "@akave-async/platform/Retry"
 import { Effect, Record, Schema } from "effect"
@@ -117,6 +119,43 @@ const jobsOfOwner = Effect.gen(function*() {
   yield* sql`create index bucket_jobs_owner on ${table("bucket_jobs")} (lower(owner), id)`
 })
 
+/**
+ * The archive holds runs of events, each compressed as one, in place of a row for each event. What only the database had of them is
+ * in their jobs too, and is written once.
+ */
+const eventSegments = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  yield* sql`
+    create table ${table("event_segments")} (
+      first_sequence bigint primary key,
+      last_sequence bigint not null,
+      -- What goes into the hash of each, in order, as one zstd frame.
+      events bytea not null
+    )`
+  // It is compressed already.
+  yield* sql`alter table ${table("event_segments")} alter column events set storage external`
+  let next = 1
+  while (true) {
+    const rows = yield* sql<{ sequence: number; subject: string; headers: string; data: Uint8Array }>`
+      select sequence, subject, headers, data from ${table("event_archive")}
+      where sequence >= ${next} order by sequence limit ${segmentSize}`
+    const events = rows.map(({ headers, ...event }) => ({ ...event, headers: Object.fromEntries(JSON.parse(headers)) }))
+    const [first, last] = [events[0], events.at(-1)]
+    if (first === undefined || last === undefined) break
+    const segment = yield* Effect.promise(() => Segment.pack(events.map(HashChain.encode)))
+    yield* sql`
+      insert into ${table("event_segments")} (first_sequence, last_sequence, events)
+      values (${first.sequence}, ${last.sequence}, ${segment})`
+    next = last.sequence + 1
+  }
+  yield* sql`drop table ${table("event_archive")}, ${table("job_events")}`
+  yield* sql`
+    alter table ${table("bucket_jobs")} drop column tx_hash, drop column error, drop column idempotency_key_hash`
+})
+/** Events of one segment that are archived already. */
+const segmentSize = 1_000
+
 /** The migrator says which migration failed, and the database's error within says why. */
 const reasonOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "for an unknown reason"
@@ -145,7 +184,8 @@ export const migrate = Effect.gen(function*() {
           "0002_dead_letters": deadLetters,
           "0003_jobs_of_all_kinds": jobsOfAllKinds,
           "0004_buckets_of_owner": bucketsOfOwner,
-          "0005_jobs_of_owner": jobsOfOwner
+          "0005_jobs_of_owner": jobsOfOwner,
+          "0006_event_segments": eventSegments
         },
         (migration) => Effect.provideService(migration, ReadModelSchema, schema)
       )

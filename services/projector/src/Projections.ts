@@ -9,7 +9,9 @@ import * as Jobs from "./projections/Jobs.ts"
 const ofKinds = [Buckets, DeadLetters]
 
 /** Writes what follows from these events, which come after all that was applied before. */
-export const apply = Effect.fnUntraced(function*(events: ReadonlyArray<Placed>) {
-  const jobs = yield* Jobs.apply(events)
-  for (const projection of ofKinds) yield* projection.apply(events, jobs)
-})
+export const apply = Effect.fnUntraced(
+  function*(events: ReadonlyArray<Placed>, { jobRows, jobs }: ReturnType<typeof Jobs.rows>) {
+    yield* Jobs.write(jobRows)
+    for (const projection of ofKinds) yield* projection.apply(events, jobs)
+  }
+)

@@ -23,7 +23,10 @@ const Projection = Layer.effectDiscard(Effect.gen(function*() {
 
 const Health = Layer.unwrap(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  return HealthServer.layer({ event_log: Projector.verifiedCheckpoint, read_model: sql`select 1` })
+  return HealthServer.layer({
+    service: "projector",
+    checks: { event_log: Projector.verifiedCheckpoint, read_model: sql`select 1` }
+  })
 }))
 
 Service.main(

@@ -11,6 +11,7 @@ import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eve
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as Registry from "@akave-async/eventing/Registry"
+import * as Segment from "@akave-async/eventing/Segment"
 import * as Postgres from "@akave-async/platform/Postgres"
 import { assert, describe } from "@effect/vitest"
 import { Arbitrary, DateTime, Duration, Effect, Redacted, Result, Schedule, type Scope, Stream } from "effect"
@@ -148,9 +149,8 @@ const everything = Effect.gen(function*() {
   return {
     jobs: yield* sql`select * from bucket_jobs order by id`,
     buckets: yield* sql`select * from buckets order by owner, name`,
-    events: yield* sql`select * from job_events order by sequence`,
     deadLetters: yield* sql`select * from dead_letters order by sequence`,
-    archive: yield* sql`select * from event_archive order by sequence`,
+    segments: yield* sql<{ events: Uint8Array }>`select * from event_segments order by first_sequence`,
     checkpoint: yield* sql`select * from projection_checkpoint`
   }
 })
@@ -178,55 +178,32 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
     return Result.isSuccess(event) ? [{ sequence: one.sequence, event: event.success }] : []
   })
   const expected = fold(decoded.map(({ event }) => event))
-  const { archive, buckets, events, jobs } = yield* everything
+  const { buckets, jobs, segments } = yield* everything
   assert.deepStrictEqual(
     Object.fromEntries(jobs.map(({ id, job }) => [id, job])),
     Object.fromEntries(Array.from(expected.values(), (job) => [job.id, storable(encodeJob(job))]))
   )
   for (const row of jobs) {
     const job = expected.get(`${row["id"]}`)
-    const { revision, status, tx_hash } = row
-    assert.deepStrictEqual({ revision, status, tx_hash }, {
+    const { revision, status } = row
+    assert.deepStrictEqual({ revision, status }, {
       revision: decoded.findLast(({ event }) => event.jobId === job?.id)?.sequence,
-      status: job?.status,
-      tx_hash: (job && Job.transactionOf(job)) ?? null
+      status: job?.status
     })
-    assert.deepStrictEqual(row["error"], storable((job && Job.errorOf(job)) ?? null))
     assert.strictEqual((row["updated_at"] as Date).getTime(), job?.updatedAt.epochMilliseconds)
   }
   assert.deepStrictEqual(
     new Map(buckets.map(({ bucket_id, job_id, revision }) => [bucket_id, { job_id, revision }])),
     existing(decoded)
   )
-  assert.deepStrictEqual(
-    events.map(({ sequence, type }) => [sequence, type]),
-    decoded.map(({ event, sequence }) => [sequence, event._tag])
-  )
 
-  let previous: Uint8Array = HashChain.genesis
-  for (const [n, one] of stored.entries()) {
-    previous = HashChain.next(previous, one)
-    const { data, hash, headers, sequence, subject } = archive[n] ?? {}
-    assert.deepStrictEqual({ sequence, subject, headers, data, hash }, {
-      sequence: one.sequence,
-      subject: one.subject,
-      headers: HashChain.canonicalHeaders(one),
-      data: Buffer.from(one.data),
-      hash: previous
-    })
-    // The archive alone is enough to compute the chain again.
-    const again = {
-      sequence: one.sequence,
-      subject: `${subject}`,
-      headers: Object.fromEntries(JSON.parse(`${headers}`)),
-      data: data as Buffer
-    }
-    assert.deepStrictEqual(
-      HashChain.next(n === 0 ? HashChain.genesis : archive[n - 1]?.["hash"] as Buffer, again),
-      hash
-    )
-  }
-  assert.lengthOf(archive, stored.length)
+  // The archive alone is enough to compute the chain again.
+  const archive = yield* Effect.promise(() => Promise.all(segments.map(({ events }) => Segment.unpack(events))))
+  assert.deepStrictEqual(
+    archive.flat().map((event) => ({ ...event, data: Buffer.from(event.data) })),
+    stored.map((event) => ({ ...event, data: Buffer.from(event.data) }))
+  )
+  const previous = HashChain.over(archive.flat())
   const [row] = yield* sql`select sequence, hash from projection_checkpoint`
   assert.deepStrictEqual(row, { sequence: stored.at(-1)?.sequence ?? 0, hash: Buffer.from(previous) })
 })
@@ -343,7 +320,7 @@ describe("batches", () => {
       const stored = yield* store([requested, started, failed])
       assert.strictEqual(yield* Projector.apply(stored), 3)
       const sql = yield* SqlClient.SqlClient
-      const [row] = yield* sql`select status, error->>'message' as message from bucket_jobs`
+      const [row] = yield* sql`select status, job->'error'->>'message' as message from bucket_jobs`
       assert.deepStrictEqual(row, { status: "failed", message: "nul \ufffd, half \ufffd and \\u0000" })
     }))
 
@@ -490,10 +467,47 @@ empty(
     const stored = yield* store(created(2))
     yield* Projector.apply(stored)
     const before = { rows: yield* everything, tables: yield* tables }
-    assert.includeMembers(before.tables.map((row) => row["table_name"]), ["bucket_jobs", "event_archive"])
+    assert.includeMembers(before.tables.map((row) => row["table_name"]), ["bucket_jobs", "event_segments"])
     yield* migrate
     assert.deepStrictEqual({ rows: yield* everything, tables: yield* tables }, before)
-    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 5)
+    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 6)
+  })
+)
+
+/** The tables as they were before the archive had segments. */
+const beforeSegments = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`delete from schema_migrations where migration_id >= 6`
+  yield* sql`drop table event_segments`
+  yield* sql`
+    create table event_archive (
+      sequence bigint primary key, subject text not null, headers text not null, data bytea not null, hash bytea not null)`
+  yield* sql`create table job_events (sequence bigint primary key)`
+  yield* sql`alter table bucket_jobs add tx_hash text, add error jsonb, add idempotency_key_hash text`
+})
+
+empty(
+  "a migration takes the archive of an earlier release over, and the projector goes on behind it",
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* migrate
+    const stored = yield* store(created(600))
+    const earlier = stored.slice(0, 2_399)
+    yield* Projector.apply(earlier)
+    yield* beforeSegments
+    let hash: Uint8Array = HashChain.genesis
+    for (const event of earlier) {
+      hash = HashChain.over([event], hash)
+      const headers = JSON.stringify(Object.entries(event.headers).toSorted(([a], [b]) => a < b ? -1 : 1))
+      yield* sql`
+        insert into event_archive (sequence, subject, headers, data, hash)
+        values (${event.sequence}, ${event.subject}, ${headers}, ${event.data}, ${hash})`
+    }
+    yield* migrate
+    assert.lengthOf(yield* sql`select 1 from event_segments`, 3)
+    yield* assertFolded(earlier)
+    yield* Projector.apply(stored)
+    yield* assertFolded(stored)
   })
 )
 
@@ -525,6 +539,7 @@ empty(
     yield* sql`alter table bucket_jobs alter column bucket_name set not null`
     yield* sql`delete from schema_migrations where migration_id >= 3`
     yield* sql`drop index buckets_owner, bucket_jobs_owner`
+    yield* beforeSegments
     const jobs = [
       earlier,
       begun,
@@ -537,7 +552,7 @@ empty(
     for (const { bucketName, id, status, ...job } of jobs) {
       yield* sql`
         insert into bucket_jobs (id, operation, bucket_name, owner, status, created_at, updated_at, revision, job)
-        values (${id}, ${job.operation}, ${bucketName}, ${owner}, ${status}, ${job.createdAt}, ${job.updatedAt}, 1,
+        values (${id}, ${job.operation}, ${bucketName}, ${owner}, ${status}, ${job.createdAt}, ${job.updatedAt}, 0,
           ${JSON.stringify({ ...job, bucketName, id, status })}::jsonb)`
     }
     yield* migrate

@@ -3,6 +3,7 @@ import { type IPCBucketListResponse, type IPCBucketViewResponse, IPCNodeAPIClien
 import { type CallOptions, type ClientUnaryCall, credentials, Metadata, type ServiceError } from "@grpc/grpc-js"
 import { Config, Context, DateTime, Duration, Effect, Layer, Result } from "effect"
 import { getAddress, isAddress } from "ethers"
+import * as Calls from "./Calls.ts"
 import { BucketNotFound, grpcCodes, InvalidArgument, NodeError } from "./Errors.ts"
 import { transient } from "./Retry.ts"
 
@@ -106,14 +107,14 @@ const make = Effect.fnUntraced(function*(options: AkaveNodeOptions) {
       done: (error: ServiceError | null, answer: A) => void
     ) => ClientUnaryCall
   ): Effect.Effect<A, NodeError> =>
-    Effect.callback((resume) => {
+    Effect.callback<A, NodeError>((resume) => {
       // grpc-js compares the deadline with the system's clock, whatever clock the program runs on.
       const call = start(new Metadata(), { deadline: Date.now() + timeout }, (error, answer) =>
         resume(error === null ? Effect.succeed(answer) : Effect.fail(nodeError(rpc, error))))
       return Effect.sync(() =>
         call.cancel()
       )
-    })
+    }).pipe(Calls.measured("grpc", rpc))
 
   const askConnectionParams = once("ConnectionParams", client.connectionParams.bind(client, {}))
 

@@ -2,6 +2,7 @@
 /** JSON-RPC to a chain's node: how requests travel, and what their errors mean. */
 import { Duration, Effect, Predicate, Result } from "effect"
 import { unescape } from "node:querystring"
+import * as Calls from "./Calls.ts"
 import * as Dispatch from "./Dispatch.ts"
 import { InvalidArgument, type RpcError } from "./Errors.ts"
 import { isBatchLimit } from "./Refusals.ts"
@@ -60,7 +61,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.callback<unknown, RpcError>((resume) => {
       const cancel = begin({ method, params, settle: (outcome) => resume(Effect.fromResult(outcome)) })
       return Effect.sync(cancel)
-    })
+    }).pipe(Calls.measured("jsonrpc", method))
 
   return { request, newHead } satisfies JsonRpc
 })

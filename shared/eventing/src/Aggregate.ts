@@ -1,5 +1,6 @@
 /** How an aggregate is read from the log and changed in it: every aggregate that has a subject of its own, in one way. */
 import * as Retry from "@akave-async/platform/Retry"
+import * as Trace from "@akave-async/platform/Trace"
 import { DateTime, Effect, Result } from "effect"
 import type { CloudEvents } from "./CloudEvent.ts"
 import { type EventLogShape, LogUnavailable, type Revision, WrongRevision } from "./EventLog.ts"
@@ -33,6 +34,7 @@ export interface Origin {
   /** The writer, as a URI reference. */
   readonly source: string
   readonly causationId?: string | undefined
+  /** The trace that the step belongs to; the event names the present span, where that is of this trace. */
   readonly traceparent?: string | undefined
 }
 
@@ -75,10 +77,12 @@ export const make = <State, Event>(
   ): Effect.fn.Return<Loaded<State>, Rejection | LogUnavailable> {
     const decideOn = Effect.fnUntraced(function*({ revision, state }: Loaded<State>) {
       const occurredAt = yield* DateTime.now
+      const traceparent = yield* Trace.within(origin.traceparent)
       let loaded: Loaded<State> = { revision, state }
       for (const event of yield* Effect.fromResult(decide(state, occurredAt))) {
         const metadata = {
           ...origin,
+          traceparent,
           id: idOf(event),
           subject,
           time: occurredAt,

@@ -18,6 +18,7 @@ import {
   type JsMsg,
   RetentionPolicy,
   StorageType,
+  StoreCompression,
   type StoredMsg
 } from "@nats-io/jetstream"
 import { headers as makeHeaders, type MsgHdrs, nanos, type NatsConnection } from "@nats-io/nats-core"
@@ -118,9 +119,16 @@ export const create = (connection: NatsConnection, options: CreateOptions): Effe
       duplicate_window: nanos(Duration.toMillis(options.dedupWindow)),
       deny_delete: true,
       deny_purge: true,
-      allow_direct: true
+      allow_direct: true,
+      ...(compresses(connection) ? { compression: StoreCompression.S2 } : {})
     })
   })
+
+/** Servers compress what they store from 2.10 on. */
+const compresses = ({ info }: NatsConnection): boolean => {
+  const [major = 0, minor = 0] = (info?.version ?? "").split(".").map(Number)
+  return major > 2 || (major === 2 && minor >= 10)
+}
 
 /** Whether there is a JetStream stream of this name. */
 export const exists = (connection: NatsConnection, stream: string): Effect.Effect<boolean, LogUnavailable> =>

@@ -1,26 +1,66 @@
 /**
- * The hash chain over the log: h(n) = sha256(h(n-1) ‖ sequence ‖ subject ‖ headers ‖ data), h(0) = 32 zero bytes.
+ * The hash chain over the log: h(n) = sha256(h(n-1) ‖ event n), h(0) = 32 zero bytes.
  *
- * The sequence is 8 bytes big-endian. Subject, headers and data are each preceded by their length in bytes (4 bytes
+ * An event is its sequence (8 bytes big-endian), and then subject, headers and data, each preceded by its length in bytes (4 bytes
  * big-endian), so that no two events have one encoding. Headers are the JSON of [name, value] pairs sorted by name.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { StoredEvent } from "./EventLog.ts"
 
 export const genesis: Uint8Array = new Uint8Array(32)
 
-/** Canonical text of an event's headers, as it goes into the chain and the archive. */
-export const canonicalHeaders = (event: StoredEvent): string =>
-  JSON.stringify(Object.entries(event.headers).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+const sequenceBytes = 8
+const lengthBytes = 4
 
-export const next = (previous: Uint8Array, event: StoredEvent): Uint8Array => {
-  const sequence = Buffer.alloc(8)
-  sequence.writeBigUInt64BE(BigInt(event.sequence))
-  const hash = createHash("sha256").update(previous).update(sequence)
-  for (const part of [Buffer.from(event.subject), Buffer.from(canonicalHeaders(event)), event.data]) {
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(part.length)
-    hash.update(length).update(part)
+/** Canonical text of an event's headers. */
+const canonicalHeaders = ({ headers }: StoredEvent): string =>
+  JSON.stringify(Object.keys(headers).toSorted().map((name) => [name, headers[name]]))
+
+/** The event as it goes into the chain. */
+export const encode = (event: StoredEvent): Buffer => {
+  const parts = [Buffer.from(event.subject), Buffer.from(canonicalHeaders(event)), event.data]
+  const size = parts.reduce((sum, { length }) => sum + lengthBytes + length, sequenceBytes)
+  const bytes = Buffer.allocUnsafe(size)
+  bytes.writeBigUInt64BE(BigInt(event.sequence))
+  let at = sequenceBytes
+  for (const part of parts) {
+    at = bytes.writeUInt32BE(part.length, at)
+    bytes.set(part, at)
+    at += part.length
   }
-  return hash.digest()
+  return bytes
+}
+
+/** The events that these bytes hold, one behind the other as {@link encode} writes them. */
+export const decode = (bytes: Buffer): ReadonlyArray<StoredEvent> => {
+  const events: Array<StoredEvent> = []
+  let at = 0
+  const part = () => {
+    const start = at + lengthBytes
+    at = start + bytes.readUInt32BE(at)
+    return bytes.subarray(start, at)
+  }
+  while (at < bytes.length) {
+    const sequence = Number(bytes.readBigUInt64BE(at))
+    at += sequenceBytes
+    const [subject, headers, data] = [part(), part(), part()]
+    events.push({
+      sequence,
+      subject: subject.toString(),
+      headers: Object.fromEntries(JSON.parse(headers.toString())),
+      data
+    })
+  }
+  return events
+}
+
+/** The chain's hash after an event, as {@link encode} writes it. */
+export const next = (previous: Uint8Array, encoded: Uint8Array): Buffer =>
+  hash("sha256", Buffer.concat([previous, encoded]), "buffer")
+
+/** The chain's hash after these events. */
+export const over = (events: Iterable<StoredEvent>, previous: Uint8Array = genesis): Uint8Array => {
+  let last = previous
+  for (const event of events) last = next(last, encode(event))
+  return last
 }

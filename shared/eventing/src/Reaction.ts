@@ -5,8 +5,10 @@
  */
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
+import * as Measure from "@akave-async/platform/Measure"
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
+import * as Trace from "@akave-async/platform/Trace"
 import { Cause, Duration, Effect, Exit, FiberSet, Metric, Option, Schema, Stream } from "effect"
 import * as DeadLetterEvents from "./DeadLetterEvents.ts"
 import {
@@ -57,10 +59,15 @@ const triesWithoutPause = 5
 const maxReason = 2_000
 
 /** How often events were left to a newer release. */
-export const newerEvents = Metric.counter("akave.events.newer", {
-  description: "Deliveries of events whose type only a newer release knows",
-  incremental: true
-})
+export const newerEvents = Measure.counter(
+  "akave.events.newer",
+  "Deliveries of events whose type only a newer release knows"
+)
+
+const deliveries = Measure.labelled(
+  Measure.counter("akave.reaction.deliveries", "Deliveries of events that a service has settled"),
+  ["outcome", "redelivered"]
+)
 
 /** An event that is processed here now. It may be delivered again meanwhile, and then the latest delivery is settled. */
 interface Running {
@@ -93,11 +100,21 @@ export const run = Effect.fnUntraced(
       const { event: { sequence }, deliveryCount } = run.delivery
       const isFirst = deliveryCount === 1 && stored.sequence === sequence
       const current: Delivery = { ...run.delivery, inProgress: Effect.suspend(() => run.delivery.inProgress) }
-      const exit = yield* Effect.exit(keepInProgress(current, consumer.ackWait)(handle({ stored, known, isFirst })))
+      const { "ce-correlationid": jobId, "ce-type": type, traceparent } = stored.headers
+      const exit = yield* keepInProgress(current, consumer.ackWait)(handle({ stored, known, isFirst })).pipe(
+        Trace.continued(traceparent, `process ${type}`, {
+          kind: "consumer",
+          attributes: { "messaging.system": "nats", "messaging.destination.name": stored.subject, "job.id": jobId }
+        }),
+        Effect.annotateLogs({ jobId, subject: stored.subject, traceId: Trace.idOf(traceparent) }),
+        Effect.exit
+      )
       const count = Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? (defects.get(sequence) ?? 0) + 1 : 0
       const isDead = count >= maxDefects
       if (count === 0 || isDead) defects.delete(sequence)
       else defects.set(sequence, count)
+      const outcome = isDead ? "dead" : Exit.isFailure(exit) ? "failed" : exit.value._tag === "Done" ? "done" : "again"
+      yield* Metric.update(deliveries(outcome, `${run.delivery.deliveryCount > 1}`), 1)
       if (Exit.isSuccess(exit)) {
         if (exit.value._tag === "Done") return yield* run.delivery.ack
         const isCircle = run.delivery.deliveryCount > triesWithoutPause

@@ -25,7 +25,18 @@ export interface Options {
 const headersMillis = 10_000
 const requestMillis = 30_000
 
-const limits = { connectionsCheckingInterval: 1_000, headersTimeout: headersMillis, requestTimeout: requestMillis }
+/**
+ * How long a connection may be idle, in milliseconds: longer than clients and proxies keep theirs (a minute, as a rule), so that it
+ * is they who close it, and no request meets a connection that is just being closed.
+ */
+const idleMillis = 75_000
+
+const limits = {
+  connectionsCheckingInterval: 1_000,
+  headersTimeout: headersMillis,
+  requestTimeout: requestMillis,
+  keepAliveTimeout: idleMillis
+}
 
 /** Listens while the layer lives. Fails where the files of TLS can't be used. */
 export const layer = ({ host, maxConnections, patience = "5 seconds", port, tls }: Options) =>

@@ -10,6 +10,7 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, SqlError, Statement } from "effect/sql"
 import type { Connection } from "effect/sql/SqlConnection"
 import { type ClientConfig, DatabaseError, Pool, type PoolClient, type QueryResult, types as pgTypes } from "pg"
+import * as Measure from "./Measure.ts"
 import { cancel } from "./PostgresCancel.ts"
 import { databaseUrl } from "./PostgresSettings.ts"
 
@@ -168,7 +169,7 @@ const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlErro
         }
       )
       return Effect.sync(giveUp)
-    })
+    }).pipe(Measure.timed((exit) => calls(operationOf(text), exit._tag === "Success" ? "ok" : "error")))
   const execute: Connection["execute"] = (sql, params, transformRows) =>
     Effect.map(query(sql, params), ({ rows }) => transformRows === undefined ? rows : transformRows(rows))
   const executeValues: Connection["executeValues"] = (sql, params) =>
@@ -190,6 +191,13 @@ const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlErro
     executeValuesUnprepared: executeValues
   }
 }
+
+const calls = Measure.labelled(
+  Measure.seconds("db.client.operation.duration", "From a statement to its answer"),
+  ["db.operation.name", "outcome"]
+)
+/** The first word of a statement: there are as many as the code has. */
+const operationOf = (text: string): string => /\w+/.exec(text)?.[0].toUpperCase() ?? ""
 
 /** A statement was not answered in time. */
 class NoAnswer extends Error {}

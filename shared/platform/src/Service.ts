@@ -1,19 +1,23 @@
 import { NodeRuntime } from "@effect/platform-node"
-import { Cause, Config, Effect, Layer, Logger, Predicate, References, Runtime, Schema, SchemaIssue } from "effect"
+import { Cause, Config, Effect, Layer, Predicate, References, Runtime, Schema, SchemaIssue } from "effect"
+import * as Logs from "./Logs.ts"
 import * as Proxies from "./Proxies.ts"
-import * as Secrets from "./Secrets.ts"
+import * as Telemetry from "./Telemetry.ts"
 
 /**
  * Says that a service is up: one log line with the message "ready" and the details (addresses, versions) as its
- * annotations. Supervisors wait for this line, so it is logged last.
+ * annotations. Supervisors wait for this line, so it is logged last, and at any `LOG_LEVEL`.
  */
 export const ready = (details: Record<string, string | number>): Effect.Effect<void> =>
-  Effect.log("ready").pipe(Effect.annotateLogs(details))
+  Effect.logInfo("ready").pipe(
+    Effect.annotateLogs(details),
+    Effect.provideService(References.MinimumLogLevel, "Info")
+  )
 
 /**
  * Runs a layer as this process until SIGINT or SIGTERM, then releases it in order.
  *
- * Proxies that the environment names are used, except for what is on this machine. Logs are JSON lines on standard output.
+ * Proxies that the environment names are used, except for what is on this machine. Logs go to standard output.
  * A typed failure is reported in one sentence and a defect with its stack; both end the process with exit code 1.
  */
 export const main = <E>(service: string, layer: Layer.Layer<never, E>): void => run(service, Layer.launch(layer))
@@ -21,21 +25,23 @@ export const main = <E>(service: string, layer: Layer.Layer<never, E>): void => 
 /** Runs an effect as this process to its end, which is exit code 0, with the logs and failures of {@link main}. */
 export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void => {
   Proxies.exceptLoopback(process.env)
-  effect.pipe(
-    Effect.tapCause((cause) => {
-      if (Cause.hasInterruptsOnly(cause)) return Effect.void
-      const reported = cause.reasons.some((reason) => reason._tag === "Die") ? undefined : sentence(Cause.squash(cause))
-      return reported === undefined ? Effect.logFatal("stopped by a defect", cause) : Effect.logFatal(reported)
-    }),
+  Effect.gen(function*() {
+    const settings = yield* reported(Layer.build(Layer.merge(Logs.layerConfig, Telemetry.layer(service))))
+    return yield* Effect.provideContext(reported(effect), settings)
+  }).pipe(
+    Effect.scoped,
     Effect.annotateLogs({ service }),
-    Effect.provide(Logger.layer([jsonLines])),
-    Effect.provideService(References.MinimumLogLevel, "Info"),
+    Effect.provide(Logs.layer),
     (program) => NodeRuntime.runMain(program, { disableErrorReporting: true, teardown })
   )
 }
 
-/** Logs as JSON lines, without the secrets that the process knows. */
-const jsonLines = Logger.withConsoleLog(Logger.map(Logger.formatJson, Secrets.conceal))
+/** Logs why the effect failed. */
+const reported = Effect.tapCause((cause) => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.void
+  const failure = cause.reasons.some((reason) => reason._tag === "Die") ? undefined : sentence(Cause.squash(cause))
+  return failure === undefined ? Effect.logFatal("stopped by a defect", cause) : Effect.logFatal(failure)
+})
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 

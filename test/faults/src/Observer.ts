@@ -1,4 +1,5 @@
 /** Reads a {@link World} from the chain, the log, the database and the processes' log files, beside the product. */
+import * as Segment from "@akave-async/eventing/Segment"
 import type * as Stack from "@akave-async/local/Stack"
 import { DeliverPolicy, jetstream, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
@@ -260,27 +261,29 @@ const checkpointOf = async (client: Client): Promise<World.ReadModel["checkpoint
 const readModelOf = async (client: Client): Promise<World.ReadModel> => {
   const table = async (query: string) => (await client.query(query)).rows
   const jobs = await table(
-    `select id, operation, bucket_name, owner, status, tx_hash, error, created_at, updated_at, revision, job
-    from ${schema}.bucket_jobs`
+    `select id, operation, bucket_name, owner, status, created_at, updated_at, revision, job from ${schema}.bucket_jobs`
   )
-  const jobEvents = await table(`select sequence, job_id, type, event from ${schema}.job_events order by sequence`)
-  const archive = await table(
-    `select sequence, subject, headers, encode(data, 'hex') as data, encode(hash, 'hex') as hash
-    from ${schema}.event_archive order by sequence`
-  )
+  const segments = await table(`select events from ${schema}.event_segments order by first_sequence`)
+  const archive = await Promise.all(segments.map(({ events }) => Segment.unpack(events)))
   return {
     jobs: jobs.map(({ job, ...row }) => ({
       ...row,
       created_at: row.created_at.toISOString(),
       updated_at: row.updated_at.toISOString(),
       revision: Number(row.revision),
+      tx_hash: job.transactionHash ?? null,
+      error: job.error ?? null,
       // A job that was never begun has none.
       attempts: job.attempts ?? 0,
       result: job.result ?? null
     })),
     buckets: await table(`select owner, name, bucket_id, tx_hash, job_id from ${schema}.buckets`),
-    jobEvents: jobEvents.map((row) => ({ ...row, sequence: Number(row.sequence) })),
-    archive: archive.map((row) => ({ ...row, sequence: Number(row.sequence) })),
+    archive: archive.flat().map(({ data, headers, sequence, subject }) => ({
+      sequence,
+      subject,
+      headers: JSON.stringify(Object.entries(headers)),
+      data: Buffer.from(data).toString("hex")
+    })),
     checkpoint: await checkpointOf(client)
   }
 }

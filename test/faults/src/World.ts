@@ -60,7 +60,6 @@ export interface Effect {
 export interface ReadModel {
   readonly jobs: ReadonlyArray<JobRow>
   readonly buckets: ReadonlyArray<BucketRow>
-  readonly jobEvents: ReadonlyArray<JobEventRow>
   readonly archive: ReadonlyArray<ArchiveRow>
   readonly checkpoint: { readonly sequence: number; readonly hash: string }
 }
@@ -87,19 +86,12 @@ export interface BucketRow {
   readonly tx_hash: string | null
   readonly job_id: string
 }
-export interface JobEventRow {
-  readonly sequence: number
-  readonly job_id: string
-  readonly type: string
-  readonly event: unknown
-}
 export interface ArchiveRow {
   readonly sequence: number
   readonly subject: string
   readonly headers: string
-  /** In hexadecimal, as the hash is. */
+  /** In hexadecimal. */
   readonly data: string
-  readonly hash: string
 }
 
 /** What the client asked and was answered. */

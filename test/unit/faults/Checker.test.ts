@@ -92,18 +92,17 @@ const ledgerOf = (
 
 /** The read model and the archive as they must be for this log. */
 const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
-  const { buckets, events, jobs } = fold(log)
+  const { buckets, jobs } = fold(log)
   let hash = HashChain.genesis
   const archive = log.map((message) => {
     const headers = Object.fromEntries(message.headers.map(([name, value]) => [name.toLowerCase(), value]))
     const stored = { ...message, headers }
-    hash = HashChain.next(hash, stored)
+    hash = HashChain.over([stored], hash)
     return {
       sequence: message.sequence,
       subject: message.subject,
-      headers: HashChain.canonicalHeaders(stored),
-      data: Buffer.from(message.data).toString("hex"),
-      hash: Buffer.from(hash).toString("hex")
+      headers: JSON.stringify(Object.entries(headers).toSorted(([a], [b]) => a < b ? -1 : 1)),
+      data: Buffer.from(message.data).toString("hex")
     }
   })
   return {
@@ -127,12 +126,6 @@ const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
       bucket_id: bucket.bucketId,
       tx_hash: bucket.transactionHash,
       job_id: bucket.jobId
-    })),
-    jobEvents: events.map(({ data, jobId, sequence, type }) => ({
-      sequence,
-      job_id: jobId,
-      type,
-      event: { _tag: type, ...data }
     })),
     archive,
     checkpoint: { sequence: log.length, hash: Buffer.from(hash).toString("hex") }
@@ -209,7 +202,7 @@ const changed = (type: string, jobId: string, fields: Fact["fields"]) =>
   facts.map((fact) =>
     fact.type === type && fact.jobId === jobId ? { ...fact, fields: { ...fact.fields, ...fields } } : fact
   )
-const { archive, checkpoint, jobEvents } = sound.readModel
+const { archive, checkpoint } = sound.readModel
 const noteOf = (note: Partial<Note>): Note => ({ request: "create", name: "aaa", sentAt: begun, ...note })
 
 it("finds nothing wrong with a sound world", () => {
@@ -525,17 +518,6 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
     { ...parted, ledger: ledgerOf([...claims, ["job-p", 4, "create"], ["job-p", 4, "commit"]]) }
   ],
   [
-    "a row of an event that the log does not have",
-    "delivery",
-    /job_events has a row 99 that the log does not report/,
-    {
-      readModel: {
-        ...sound.readModel,
-        jobEvents: [...jobEvents, { sequence: 99, job_id: "job-a", type: "BucketRenamed", event: {} }]
-      }
-    }
-  ],
-  [
     "an accepted job without an end",
     "terminal",
     /job-c.*answered with 202/,
@@ -733,29 +715,6 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
     { ledger: ledgerOf([...claims, ["job-a", 4]]) }
   ],
   [
-    "an event that was not delivered",
-    "delivery",
-    /job_events has no row 3/,
-    { readModel: { ...sound.readModel, jobEvents: jobEvents.filter(({ sequence }) => sequence !== 3) } }
-  ],
-  [
-    "an event that was delivered twice",
-    "delivery",
-    /1 rows twice/,
-    { readModel: { ...sound.readModel, jobEvents: [...jobEvents, ...jobEvents.slice(0, 1)] } }
-  ],
-  [
-    "an event that says something else in the read model",
-    "delivery",
-    /job_events 2 differs: event/,
-    {
-      readModel: {
-        ...sound.readModel,
-        jobEvents: jobEvents.map((row) => row.sequence === 2 ? { ...row, event: {} } : row)
-      }
-    }
-  ],
-  [
     "an event after the end of its job",
     "delivery",
     /BucketStarted\) of job job-c is out of place/,
@@ -799,21 +758,16 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
     }
   ],
   [
-    "an archive with a wrong hash",
-    "hashChain",
-    /hash of event 4/,
-    {
-      readModel: {
-        ...sound.readModel,
-        archive: archive.map((row) => row.sequence === 4 ? { ...row, hash: checkpoint.hash } : row)
-      }
-    }
-  ],
-  [
     "an event that is not in the archive",
     "hashChain",
     /event 5 is not in the archive/,
     { readModel: { ...sound.readModel, archive: archive.filter(({ sequence }) => sequence !== 5) } }
+  ],
+  [
+    "an archive with an event twice",
+    "hashChain",
+    /the archive has \d+ events of \d+/,
+    { readModel: { ...sound.readModel, archive: [...archive, ...archive.slice(0, 1)] } }
   ],
   [
     "an archive with more than the log",

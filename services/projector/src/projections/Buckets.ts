@@ -18,7 +18,7 @@ export const rows = (jobs: Jobs, events: ReadonlyArray<Placed>) => {
   for (const known of events) {
     if (!Kind.isOf(kind, known)) continue
     const { event, sequence } = known
-    const job = jobs.get(event.jobId)
+    const job = jobs.get(event.jobId)?.job
     if (job === undefined) continue
     // A bucket that was created twice is the first one's.
     if (event._tag === "BucketCreated" && !buckets.has(event.bucketId)) {
