@@ -266,8 +266,7 @@ it.live("a line or a dump that a kill left unfinished costs nothing of what was 
     const dataDir = yield* folder
     const journal = journalOf(dataDir)
     const session = Effect.gen(function*() {
-      yield* Effect.andThen(mine, mine)
-      yield* isIn(journalOf(dataDir))
+      yield* isJournalling(dataDir)
       const last = yield* head
       yield* kill
       return last
@@ -293,6 +292,7 @@ it.live("a damaged journal is reported in one sentence and left as it is", () =>
     const dataDir = yield* folder
     const journal = journalOf(dataDir)
     yield* Effect.gen(function*() {
+      yield* isJournalling(dataDir)
       yield* rpc("anvil_mine", "0x3")
       yield* Effect.andThen(isIn(journalOf(dataDir)), kill)
     }).pipe(kept(dataDir))
