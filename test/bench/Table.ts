@@ -63,7 +63,9 @@ const chart = ({ rows, title }: Table, column: Column): string => {
 export const toMarkdown = (table: Table): string => {
   const [head = [], ...lines] = cellsOf(table)
   const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
-  const charts = table.columns.filter(({ isDrawn }) => isDrawn).map((column) => chart(table, column))
+  const charts = table.columns.filter(({ isDrawn }) => isDrawn && table.rows.length > 1).map((column) =>
+    chart(table, column)
+  )
   return [
     `### ${table.title}`,
     table.about,
