@@ -1,5 +1,5 @@
 /**
- * Folds the log into Postgres, up to 1,000 events a transaction. The checkpoint moves in the same transaction and only
+ * Folds the log into Postgres, a run of events a transaction. The checkpoint moves in the same transaction and only
  * from the value it was read at, so several projectors can run: what one has applied, the others skip.
  */
 import { EventLog, lost, type StoredEvent } from "@akave-async/eventing/EventLog"
@@ -85,8 +85,9 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
     const [first] = unseen
     if (first === undefined) return undefined
     if (first.sequence !== sequence + 1) return yield* new CheckpointBehind({ sequence })
-    const read = yield* Reader.make(hash)
-    const run = ahead !== undefined && unseen.length === stored.length ? ahead : yield* read(unseen)
+    const run = ahead !== undefined && unseen.length === stored.length
+      ? ahead
+      : yield* (yield* Reader.make(hash))(unseen)
     yield* write(run)
     return run
   }))
@@ -145,8 +146,6 @@ export const verifiedCheckpoint = Effect.gen(function*() {
 const pausePerEvent = 1
 /** …and never more. */
 const longestPause = 40
-/** What the log held at the start is read in batches of so many, so that most jobs are written once. */
-const catchUpSize = 10_000
 
 /** Applies all there is and all that comes, for ever. What fails is tried again from the checkpoint. */
 export const run = Effect.suspend(() => {
@@ -164,7 +163,10 @@ export const run = Effect.suspend(() => {
       if (pause > 0) yield* Effect.sleep(pause)
       const events: Array<StoredEvent> = []
       do events.push(...(yield* take))
-      while (events.length < catchUpSize && (events.at(-1)?.sequence ?? end) < end)
+      while (
+        // What the log held at the start comes for certain; in long runs most of its jobs are written once.
+        events.length < Reader.runSize && (events.at(-1)?.sequence ?? end) < end
+      )
       pause = Math.min(longestPause, pausePerEvent * (events.length - 1))
       return yield* read(events)
     })

@@ -9,8 +9,13 @@ import { Effect } from "effect"
 import * as Batch from "./Batch.ts"
 import * as Jobs from "./projections/Jobs.ts"
 
-/** Jobs that are remembered. All that are read and not written yet have to be among them. */
-const keep = 20_000
+/** A run is closed once it has so many events; the log hands over some at a time, so that it may have a few more. */
+export const runSize = 10_000
+/**
+ * Jobs that are remembered. Those that are read and not written yet have to be among them: they are of the run that is being
+ * written, and of the one that waits for it.
+ */
+const keep = 4 * runSize
 
 export interface Run {
   readonly stored: ReadonlyArray<StoredEvent>
@@ -40,12 +45,14 @@ export const make = Effect.fnUntraced(function*(hash: Uint8Array) {
   return Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEvent>) {
     const batch = Batch.read(registry, last, stored)
     last = batch.lastHash
-    const ids = Jobs.idsIn(batch.events)
-    remember(yield* Jobs.find([...ids].filter((id) => !known.has(id))))
-    const before = new Map([...ids].flatMap((id) => {
+    const before = new Map<string, Jobs.Folded>()
+    const unknown: Array<string> = []
+    for (const id of Jobs.idsIn(batch.events)) {
       const folded = known.get(id)
-      return folded === undefined ? [] : [[id, folded] as const]
-    }))
+      if (folded === undefined) unknown.push(id)
+      else before.set(id, folded)
+    }
+    for (const folded of yield* Jobs.find(unknown)) before.set(folded.job.id, folded)
     const jobs = Jobs.rows(before, batch.events)
     remember(jobs.jobs.values())
     const segment = yield* Effect.promise(() => Segment.pack(batch.encoded))

@@ -20,6 +20,7 @@ import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
 import { migrate } from "../src/Migrations.ts"
 import * as Projector from "../src/Projector.ts"
+import * as Reader from "../src/Reader.ts"
 import { onSchema } from "./schema.ts"
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
@@ -252,6 +253,37 @@ describe("batches", () => {
       const longer = yield* store(created(6))
       assert.strictEqual(yield* Projector.apply(longer.slice(10)), 4)
       yield* assertFolded(longer)
+    }))
+
+  test("that are read ahead of those that are written give the fold of the log, however many jobs they speak of", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const [count, size] = [25_000, 10_000]
+      const asked = Array.from(
+        { length: count },
+        (_, n) =>
+          Bucket.BucketRequested.make({
+            jobId: jobId(n),
+            occurredAt: epoch,
+            name: BucketName.make(`bucket-${n}`),
+            owner
+          })
+      )
+      const begun = asked.map(({ jobId }) =>
+        Bucket.Event.cases.BucketStarted.make({ jobId, occurredAt: epoch, attempt: 1 })
+      )
+      const stored = yield* store([...asked, ...begun])
+      const read = yield* Reader.make(HashChain.genesis)
+      const ahead: Array<Reader.Run> = []
+      for (let start = 0; start < stored.length; start += size) {
+        ahead.push(yield* read(stored.slice(start, start + size)))
+        // As in a projector: while a run is read, the two before it may not be written yet.
+        const [first] = ahead.length > 2 ? ahead.splice(0, 1) : []
+        if (first !== undefined) yield* Projector.apply(first.stored, first)
+      }
+      for (const run of ahead) yield* Projector.apply(run.stored, run)
+      const statuses = yield* sql`select status, count(*) from bucket_jobs group by status`
+      assert.deepStrictEqual(statuses, [{ status: "processing", count }])
     }))
 
   test("with an event that can't be read archive it and apply the rest", () =>
