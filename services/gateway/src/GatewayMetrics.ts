@@ -40,26 +40,24 @@ export const measure = Effect.gen(function*() {
     return Math.max(0, (yield* log.lastSequence) - applied)
   })
   const live = Effect.gen(function*() {
-    const counted = yield* readModel.liveJobs
-    const keys = new Set(counted.map(({ operation, status }) => `${operation}\n${status}`))
-    for (const { age, count, operation, status } of counted) {
-      seen.add(`${operation}\n${status}`)
-      yield* Metric.update(jobs(operation, status), count)
-      yield* Metric.update(ages(operation, status), age)
-    }
-    // Where there were some, and are none.
+    const rows = yield* Effect.option(readModel.liveJobs)
+    const counted = new Map(Option.getOrElse(rows, () => []).map((row) => [`${row.operation}\n${row.status}`, row]))
+    for (const key of counted.keys()) seen.add(key)
+    // Where there were some and are none.
+    const absent = Option.isSome(rows) ? 0 : Number.NaN
     for (const key of seen) {
-      if (keys.has(key)) continue
-      yield* Metric.update(jobs(...key.split("\n")), 0)
-      yield* Metric.update(ages(...key.split("\n")), 0)
+      const labels = key.split("\n")
+      yield* Metric.update(jobs(...labels), counted.get(key)?.count ?? absent)
+      yield* Metric.update(ages(...labels), counted.get(key)?.age ?? absent)
     }
   })
   yield* Effect.all([
-    Effect.ignore(live),
+    live,
     Measure.read(deadLetters, readModel.openDeadLetters),
     Measure.read(end, log.lastSequence),
     Measure.read(lag, behind),
     Measure.read(lagTime, lagSeconds)
   ], { concurrency: "unbounded", discard: true })
 })
+/** Operations and statuses of which there were jobs. */
 const seen = new Set<string>()

@@ -23,6 +23,8 @@ const build = Metric.gauge("akave.build.info", { description: "1, with what runs
 /** The event loop is looked at so often, in milliseconds. */
 const resolution = 20
 const nanosPerSecond = 1e9
+/** How late a look was, in seconds, that came so many nanoseconds after the one before. */
+const late = (nanos: number) => Math.max(0, nanos / nanosPerSecond - resolution / 1_000)
 const microsPerSecond = 1e6
 
 /** Serves `/metrics` of a service on the router. What is measured only when it is asked for is `measure`'s. */
@@ -40,15 +42,15 @@ export const layer = (service: string, measure: Effect.Effect<unknown> = Effect.
       const { system, user } = process.cpuUsage()
       const { heapUsed, rss } = process.memoryUsage()
       // Without a look there is no delay to report.
-      const [mean, high] = delay.count === 0 ? [0, 0] : [delay.mean, delay.percentile(99)]
+      const [mean, high] = delay.count === 0 ? [0, 0] : [late(delay.mean), late(delay.percentile(99))]
       delay.reset()
       return Effect.all([
         Metric.update(memory, rss),
         Metric.update(heap, heapUsed),
         Metric.update(cpu, (system + user) / microsPerSecond),
         Metric.update(uptime, process.uptime()),
-        Metric.update(meanDelay, mean / nanosPerSecond),
-        Metric.update(highDelay, high / nanosPerSecond),
+        Metric.update(meanDelay, mean),
+        Metric.update(highDelay, high),
         Metric.update(
           Metric.withAttributes(build, { service, version: manifest.version, node: process.versions.node }),
           1
