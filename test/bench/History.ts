@@ -12,7 +12,6 @@ import { createHash } from "node:crypto"
 
 /** Jobs whose events are appended at the same time. */
 const atOnce = 500
-export const eventsPerJob = 4
 
 const hashOf = (text: string) => `0x${createHash("sha256").update(text).digest("hex")}`
 

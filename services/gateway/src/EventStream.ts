@@ -55,11 +55,7 @@ export const answer = (
       const begun = yield* Clock.currentTimeNanos
       if (!isCurrent()) return [[], Option.none()] as const
       const { events, isEnd } = select(taken)
-      const sent = events.map(({ headers }) => ({
-        name: `send ${headers["ce-type"]}`,
-        traceparent: headers["traceparent"]
-      }))
-      yield* Trace.processed(sent, begun)
+      yield* Trace.processed("send", events, begun)
       const frames = events.map(frameOf)
       if (frames.length === 0 && performance.now() >= silentSince + heartbeatMillis) frames.push(heartbeat)
       if (frames.length > 0) silentSince = performance.now()

@@ -1,4 +1,7 @@
-/** The tables of the read model, one migration a change, additive. All of them can be dropped and filled again. */
+/**
+ * The tables of the read model, one migration a change: additive, unless it says otherwise. All of them can be dropped and filled
+ * again.
+ */
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as Segment from "@akave-async/eventing/Segment"
 import { ReadModelSchema, readModelTable } from "@akave-async/platform/Postgres"
@@ -120,8 +123,8 @@ const jobsOfOwner = Effect.gen(function*() {
 })
 
 /**
- * The archive holds runs of events, each compressed as one, in place of a row for each event. What only the database had of them is
- * in their jobs too, and is written once.
+ * The archive holds runs of events, each compressed as one, in place of a row for each event. Tables and columns go that hold what
+ * archive and jobs hold too: a projector of an earlier release fails from then on, and applies nothing.
  */
 const eventSegments = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

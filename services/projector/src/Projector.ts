@@ -94,11 +94,7 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
   if (run === undefined) return 0
   yield* report(run.batch)
   yield* JobMetrics.report(run.jobs.changes)
-  const applied = run.stored.map(({ headers }) => ({
-    name: `project ${headers["ce-type"]}`,
-    traceparent: headers["traceparent"]
-  }))
-  yield* Trace.processed(applied, begun)
+  yield* Trace.processed("project", run.stored, begun)
   return run.stored.length
 })
 
@@ -162,11 +158,9 @@ export const run = Effect.suspend(() => {
     const next = Effect.gen(function*() {
       if (pause > 0) yield* Effect.sleep(pause)
       const events: Array<StoredEvent> = []
+      // What the log held at the start comes for certain; in long runs most of its jobs are written once.
       do events.push(...(yield* take))
-      while (
-        // What the log held at the start comes for certain; in long runs most of its jobs are written once.
-        events.length < Reader.runSize && (events.at(-1)?.sequence ?? end) < end
-      )
+      while (events.length < Reader.runSize && (events.at(-1)?.sequence ?? end) < end)
       pause = Math.min(longestPause, pausePerEvent * (events.length - 1))
       return yield* read(events)
     })

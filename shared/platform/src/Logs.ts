@@ -2,14 +2,15 @@
  * The log of a process on its standard output: JSON lines or, where `LOG_FORMAT` is `pretty` or a person looks, text that is read on a
  * terminal; from `LOG_LEVEL` on. No line has a secret that the process knows.
  */
-import { Config, Context, Effect, Formatter, Layer, Logger, References, Tracer } from "effect"
+import { Config, Effect, Formatter, Layer, Logger, type LogLevel, References } from "effect"
 import * as Secrets from "./Secrets.ts"
+import * as Trace from "./Trace.ts"
 
 /** The line names the span that it is of. */
 const json = Logger.make<unknown, string>((options) => {
   const line = Logger.formatStructured.log(options)
-  const span = Context.getOrUndefined(options.fiber.context, Tracer.ParentSpan)
-  if (span === undefined || Context.get(span.annotations, Tracer.DisablePropagation)) return Formatter.formatJson(line)
+  const span = Trace.spanIn(options.fiber.context)
+  if (span === undefined) return Formatter.formatJson(line)
   const { spanId, traceId } = span
   return Formatter.formatJson({ ...line, annotations: { ...line.annotations, traceId, spanId } })
 })
@@ -25,16 +26,19 @@ const pretty = Logger.make<unknown, string>((options) => {
   return `${time} ${level.padEnd(5)} ${text}${details.join("")}${cause === undefined ? "" : `\n${cause}`}`
 })
 
-const layerOf = (formatted: Logger.Logger<unknown, string>) =>
-  Logger.layer([Logger.withConsoleLog(Logger.map(formatted, Secrets.conceal))])
+const layerOf = (formatted: Logger.Logger<unknown, string>, level: LogLevel.LogLevel) =>
+  Layer.merge(
+    Logger.layer([Logger.withConsoleLog(Logger.map(formatted, Secrets.conceal))]),
+    Layer.succeed(References.MinimumLogLevel, level)
+  )
 
 /** JSON lines, for what is logged before the settings are read. */
-export const layer = Layer.merge(layerOf(json), Layer.succeed(References.MinimumLogLevel, "Info"))
+export const layer = layerOf(json, "Info")
 
 export const layerConfig = Layer.unwrap(Effect.gen(function*() {
   const format = yield* Config.Literals(["json", "pretty"], "LOG_FORMAT").pipe(
     Config.withDefault(process.stdout.isTTY ? "pretty" as const : "json" as const)
   )
   const level = yield* Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const))
-  return Layer.merge(layerOf(format === "json" ? json : pretty), Layer.succeed(References.MinimumLogLevel, level))
+  return layerOf(format === "json" ? json : pretty, level)
 }))

@@ -2,10 +2,10 @@
  * Metrics by labels: how often, and how long. Names are those of OpenTelemetry where it has one, with the unit and, of a counter, `total`
  * behind them as Prometheus wants it; Prometheus has `_` for `.`.
  */
-import { Cause, Effect, type Exit, Metric } from "effect"
+import { Effect, type Exit, Metric } from "effect"
 
 /** Upper bounds of the buckets of durations, in seconds: from a call on one machine to a job that waits for its chain. */
-export const durations = [
+const durations = [
   0.001,
   0.0025,
   0.005,
@@ -30,9 +30,9 @@ export const durations = [
  * The series of a metric, by the values of these labels; each is made once. The values come from what the code knows, never from
  * what a client has sent, so that the series stay few.
  */
-export const labelled = <Name extends string, Input, State>(
+export const labelled = <Input, State>(
   metric: Metric.Metric<Input, State>,
-  names: ReadonlyArray<Name>
+  names: ReadonlyArray<string>
 ): (...values: ReadonlyArray<string>) => Metric.Metric<Input, State> => {
   const known = new Map<string, Metric.Metric<Input, State>>()
   return (...values) => {
@@ -61,14 +61,6 @@ export const timed =
       const begun = performance.now()
       return Effect.onExit(effect, (exit) => Metric.update(seriesOf(exit), (performance.now() - begun) / 1_000))
     })
-
-/** How an effect ended, as a label has it: `ok`, `interrupted`, `defect` or the tag of its error. */
-export const outcomeOf = (exit: Exit.Exit<unknown, { readonly _tag: string }>): string => {
-  if (exit._tag === "Success") return "ok"
-  if (Cause.hasInterruptsOnly(exit.cause)) return "interrupted"
-  const failure = exit.cause.reasons.find(Cause.isFailReason)
-  return failure === undefined ? "defect" : failure.error._tag
-}
 
 /** Sets a gauge to what is read now, or to `NaN` where that fails or takes too long. */
 export const read = <E, R>(gauge: Metric.Metric<number, unknown>, value: Effect.Effect<number, E, R>) =>

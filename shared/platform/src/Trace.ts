@@ -6,14 +6,17 @@ import { randomUUID } from "node:crypto"
 const format = ({ sampled, spanId, traceId }: Tracer.AnySpan): string =>
   `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`
 
+/** The span that this is a context of; undefined where nothing is traced. */
+export const spanIn = (context: Context.Context<never>): Tracer.AnySpan | undefined => {
+  const span = Context.getOrUndefined(context, Tracer.ParentSpan)
+  return span === undefined || Context.get(span.annotations, Tracer.DisablePropagation) ? undefined : span
+}
+
 /** The present span as a `traceparent`; undefined where nothing is traced. */
-export const current: Effect.Effect<string | undefined> = Effect.map(
-  Effect.serviceOption(Tracer.ParentSpan),
-  (span) =>
-    Option.isNone(span) || Context.get(span.value.annotations, Tracer.DisablePropagation)
-      ? undefined
-      : format(span.value)
-)
+export const current: Effect.Effect<string | undefined> = Effect.contextWith((context: Context.Context<never>) => {
+  const span = spanIn(context)
+  return Effect.succeed(span === undefined ? undefined : format(span))
+})
 
 /** The span that a `traceparent` names; undefined where it is none. */
 export const parse = (traceparent: string | undefined): Tracer.ExternalSpan | undefined =>
@@ -46,21 +49,24 @@ export const continued = (
 }
 
 /**
- * Adds a span to the trace of each message of a batch that was processed as one: they all begin and end with the batch.
+ * Adds a span to the trace of each event of a batch that was processed as one: they all begin and end with the batch. Where nothing is
+ * traced, nothing is looked at.
+ * @param verb What was done with them: the spans' names are this and the event's type.
  * @param begun When the batch was begun, in nanoseconds since 1970.
  */
 export const processed = Effect.fnUntraced(function*(
-  messages: ReadonlyArray<{ readonly name: string; readonly traceparent: string | undefined }>,
+  verb: string,
+  events: ReadonlyArray<{ readonly headers: Readonly<Record<string, string>> }>,
   begun: bigint
 ) {
   if (!(yield* References.TracerEnabled)) return
   const tracer = yield* Effect.tracer
   const ended = yield* Clock.currentTimeNanos
-  for (const { name, traceparent } of messages) {
-    const parent = parse(traceparent)
+  for (const { headers } of events) {
+    const parent = parse(headers["traceparent"])
     if (parent === undefined || !parent.sampled) continue
     tracer.span({
-      name,
+      name: `${verb} ${headers["ce-type"]}`,
       parent: Option.some(parent),
       annotations: Context.empty(),
       links: [],

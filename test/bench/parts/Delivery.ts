@@ -24,7 +24,7 @@ export const run = Effect.fnUntraced(function*({ jobs = 300, rounds }: Options) 
   )
   const seen: Array<{ readonly block: number; readonly at: number }> = []
   let isOver = false
-  const following = EventSource.read({
+  void EventSource.read({
     url: `${stack.gatewayUrl}/events`,
     onEvent: (_, text) => {
       const { data, type } = JSON.parse(text)
@@ -33,7 +33,6 @@ export const run = Effect.fnUntraced(function*({ jobs = 300, rounds }: Options) 
     }
   })
   yield* Effect.addFinalizer(() => Effect.sync(() => isOver = true))
-  void following
 
   const millis: Array<ReadonlyArray<number>> = []
   for (let round = 0; round < rounds; round++) {
