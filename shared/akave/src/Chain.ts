@@ -254,7 +254,10 @@ export class Chain extends Context.Service<Chain, {
     readonly nonce: number
     readonly since: DateTime.Utc
   }): Effect.Effect<Option.Option<{ readonly hash: string; readonly blockNumber: number }>, RpcError>
-  /** Why a mined transaction reverted, found by running it again, on the latest state where the node has no older one. */
+  /**
+   * Why a mined transaction reverted, found by running it again, on the latest state where the node has forgotten the older
+   * one. Fails with an {@link RpcError} where the node that answers is behind the one that gave the receipt.
+   */
   explainRevert(
     receipt: Pick<Receipt, "transactionHash" | "blockNumber">
   ): Effect.Effect<ContractError | UnknownRevert, RpcError>
@@ -517,9 +520,10 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
   const explainRevert = Effect.fn("Chain.explainRevert")(function*(
     { blockNumber, transactionHash }: Pick<Receipt, "transactionHash" | "blockNumber">
   ) {
-    const mined = yield* transaction(transactionHash)
-    if (mined === null) return new UnknownRevert({ data: "0x" })
-    const { from, gas, to, value } = mined
+    const { from, gas, to, value, ...mined } = yield* transaction(transactionHash).pipe(
+      Effect.filterOrFail(Predicate.isNotNull, () => isBehind("eth_getTransactionByHash")),
+      Effect.retry(transient)
+    )
     const call = {
       from,
       ...(typeof to === "string" ? { to } : {}),
@@ -533,8 +537,12 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
         Effect.as(undefined),
         Effect.catchTag(["ContractError", "UnknownRevert"], (refusal) => Effect.succeed(refusal)),
         Effect.catchIf(isOutOfGas, () => Effect.succeed(new UnknownRevert({ data: "0x" }))),
-        // A node that has forgotten that state never says.
-        Effect.catchIf((error) => at !== "latest" && isRefused(error), () => Effect.undefined)
+        Effect.catchIf((error) => at !== "latest" && isRefused(error), (error) =>
+          Effect.flatMap(
+            read("eth_blockNumber", [], Count),
+            // A node that has forgotten that state never says; one that has yet to see it will.
+            (head) => head > blockNumber + blocksRemembered ? Effect.undefined : Effect.fail(error)
+          ))
       )
       if (refusal !== undefined) return refusal
     }
@@ -570,6 +578,13 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
 
 /** Blocks with all their transactions that are asked for together. */
 const blocksAtOnce = 20
+
+/** What a node answers that has yet to see what another one behind the same address has reported. */
+const isBehind = (method: string): RpcError =>
+  new RpcError({ method, code: "NOT_FOUND", details: "the node has not seen it yet" })
+
+/** The state after so many of the latest blocks is kept by every node: geth keeps 128. */
+const blocksRemembered = 100
 
 /** A call that used up its gas is answered with an error of the node, not of a contract: "out of gas" (geth), "OutOfGas" (Anvil). */
 const isOutOfGas = ({ code, details }: RpcError): boolean => typeof code === "number" && /out ?of ?gas/i.test(details)

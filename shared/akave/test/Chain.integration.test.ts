@@ -314,6 +314,7 @@ describe.each([
     Effect.gen(function*() {
       const { host } = yield* serve({
         eth_getTransactionByHash: () => ({ result: { from: address, to: address, data: "0x", gas: "0x5208" } }),
+        eth_blockNumber: () => ({ result: "0x100" }),
         eth_call: ([, at]) =>
           at === "latest"
             ? { error: { code: 3, message: "execution reverted", data: "0x497ef2c2" } }
@@ -322,6 +323,30 @@ describe.each([
       const chain = yield* connected(`${scheme}://${host}`)
       const why = yield* chain.explainRevert({ transactionHash: hash, blockNumber: 7 })
       assert.include(why, { _tag: "ContractError", name: "BucketAlreadyExists" })
+    }))
+
+  it.live("gives no reason for a revert that the node which answers has not seen", () =>
+    Effect.gen(function*() {
+      let sees: "nothing" | "the transaction" | "its block" = "nothing"
+      const { host } = yield* serve({
+        eth_getTransactionByHash: () => ({
+          result: sees === "nothing" ? null : { from: address, to: address, data: "0x", gas: "0x5208" }
+        }),
+        eth_blockNumber: () => ({ result: "0x6" }),
+        eth_call: ([, at]) =>
+          sees === "its block" && at === "0x7"
+            ? { error: { code: 3, message: "execution reverted", data: "0x497ef2c2" } }
+            : at === "0x7"
+            ? refuse(-32_000, "header not found")()
+            : { result: "0x" }
+      })
+      const chain = yield* connected(`${scheme}://${host}`)
+      const explained = chain.explainRevert({ transactionHash: hash, blockNumber: 7 })
+      assert.include(yield* Effect.flip(explained), { _tag: "RpcError", method: "eth_getTransactionByHash" })
+      sees = "the transaction"
+      assert.include(yield* Effect.flip(explained), { _tag: "RpcError", method: "eth_call" })
+      sees = "its block"
+      assert.include(yield* explained, { _tag: "ContractError", name: "BucketAlreadyExists" })
     }))
 
   it.live.each<[string, object, object]>([

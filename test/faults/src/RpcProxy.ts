@@ -180,6 +180,10 @@ export const asOf = (head: number, request: Request): Request => {
 /** What a node that has not seen later blocks would answer. */
 export const hideNewer = (head: number, { method, params = [] }: Request, answer: Answer): Answer => {
   const isNewer = (block: unknown) => typeof block === "string" && Number(block) > head
+  const place = blockParameter[method]
+  if (place !== undefined && method !== "eth_getBlockByNumber" && isNewer(params[place])) {
+    return { id: answer.id, error: { code: -32_000, message: "header not found" } }
+  }
   switch (method) {
     case "eth_blockNumber":
       return { ...answer, result: hex(head) }

@@ -172,7 +172,7 @@ export const layer = (options: ClientOptions): Layer.Layer<Chain | Buckets> => {
           (chain.isKnownTo(n, transactionHash)
             ? Array.from(signatures.values()).find(({ hash }) => hash === transactionHash)
             : undefined)
-        if (transaction === undefined) return Exit.succeed(new UnknownRevert({ data: "0x" }))
+        if (transaction === undefined) return missing("eth_getTransactionByHash")
         for (const number of [blockNumber - 1, blockNumber]) {
           const block = blockAt(head, number)
           if (block === undefined) return missing("eth_call")
