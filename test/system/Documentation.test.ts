@@ -1,11 +1,13 @@
 /** The README's commands, run as they stand there, and what they print. */
 import * as Tool from "@akave-async/loadtest/Tool"
+import * as Ports from "@akave-async/local/Ports"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -15,7 +17,7 @@ import * as TestStack from "../support/TestStack.ts"
 const { repository } = Stack
 const read = (file: string) => readFileSync(join(repository, file), "utf8")
 const readme = read("README.md")
-const documents = ["README.md", ...globSync("docs/*.md", { cwd: repository })]
+const documents = ["README.md", ...globSync("docs/**/*.md", { cwd: repository })]
 const blocks = (text: string, language: string) =>
   Array.from(text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g")), ([, block = ""]) => block)
 
@@ -205,6 +207,39 @@ it("marks the public development key as such wherever it is used", () => {
     .filter((file) => read(file).includes(Stack.publicDevelopmentKey.slice(2)))
   assert.isNotEmpty(holders)
   for (const file of holders) assert.match(read(file), /public[^\n]*development|development[^\n]*public/i, file)
+})
+
+describe("the guide to monitoring", () => {
+  const [preview = ""] = blocks(read("docs/operations/monitoring.md"), "sh")
+
+  it.live("shows how to see the dashboard without Grafana", () =>
+    Effect.gen(function*() {
+      const [folder, port] = [yield* Stack.temporaryFolder, yield* Ports.free]
+      // What Prometheus answers: one line, that goes up.
+      const prometheus = createServer((question, answer) => {
+        const isRange = question.url?.includes("query_range")
+        const end = Math.floor(Date.now() / 1_000)
+        const values = isRange ? { values: [[end - 60, "1"], [end, "2"]] } : { value: [end, "0.5"] }
+        answer.end(JSON.stringify({ status: "success", data: { result: [{ metric: { slo: "<b>" }, ...values }] } }))
+      })
+      prometheus.listen(port, Ports.host)
+      yield* Effect.promise(() => once(prometheus, "listening"))
+      const command = preview.replace("http://127.0.0.1:9090", `http://${Ports.host}:${port}`)
+        .replace("node ", `"${process.execPath}" --disable-warning=ExperimentalWarning `)
+        .replace("page.html", join(folder, "page.html"))
+      const shown = spawn("sh", ["-ec", command], { cwd: repository })
+      const [status] = yield* Effect.promise(() => once(shown, "close"))
+      prometheus.close()
+      assert.strictEqual(status, 0)
+      const page = readFileSync(join(folder, "page.html"), "utf8")
+      const { panels } = JSON.parse(read("deploy/observability/grafana-dashboard.json"))
+      const kinds = panels.map(({ type }: { readonly type: string }) => type)
+      assert.lengthOf(page.match(/<h2>/g) ?? [], kinds.filter((kind: string) => kind === "row").length)
+      assert.lengthOf(page.match(/<svg /g) ?? [], kinds.filter((kind: string) => kind === "timeseries").length)
+      assert.lengthOf(page.match(/class="value /g) ?? [], kinds.filter((kind: string) => kind === "stat").length)
+      assert.notInclude(page, "No data")
+      assert.include(page, "&lt;b&gt;")
+    }).pipe(Effect.scoped))
 })
 
 describe("the guide to security", () => {

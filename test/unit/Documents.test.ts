@@ -5,7 +5,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
-const documents = ["README.md", ...globSync("docs/*.md", { cwd: root })]
+const documents = ["README.md", ...globSync("docs/**/*.md", { cwd: root })]
 
 /** The anchor of a heading, as GitHub makes it. */
 const anchorOf = (heading: string) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, "").replaceAll(" ", "-")

@@ -17,11 +17,16 @@ const jobs = ofLane("akave.lane.jobs", "Jobs that this executor works on, or is 
 const stalled = ofLane("akave.lane.stalled", "1 where there is work and no step was finished for too long, else 0")
 const waiting = ofLane("akave.lane.waiting", "Requests that no executor was handed yet")
 const balance = ofLane("akave.wallet.balance.ether", "What the wallet holds, in ether")
+const nonce = ofLane("akave.wallet.nonce", "Nonces that the chain has used")
 const distance = ofLane("akave.wallet.nonce.distance", "Nonces that are given out and that the chain has not used")
 
 const fees = Measure.labelled(
   Measure.counter("akave.wallet.fees.ether", "Fees of the jobs' mined transactions, in ether"),
-  ["operation"]
+  ["owner", "operation"]
+)
+const transactions = Measure.labelled(
+  Measure.counter("akave.wallet.transactions", "The jobs' mined transactions"),
+  ["owner", "operation"]
 )
 const attempts = Measure.labelled(
   Measure.counter("akave.job.attempts", "Attempts that were begun"),
@@ -50,14 +55,11 @@ export const make = Effect.gen(function*() {
       Effect.map(log.load(LaneConsumer.nameOf(owner.toLowerCase())), ({ waiting }) => waiting)
     ),
     Measure.read(balance(owner), Effect.map(chain.balance(owner), (wei) => Number(wei) / weiPerEther)),
-    Measure.read(
-      distance(owner),
-      Effect.zipWith(
-        ledger.nextNonce,
-        chain.transactionCount(owner, "latest"),
-        (next, used) => Math.max(0, next - used)
-      )
-    )
+    Effect.flatMap(Effect.cached(chain.transactionCount(owner, "latest")), (used) =>
+      Effect.all([
+        Measure.read(nonce(owner), used),
+        Measure.read(distance(owner), Effect.zipWith(ledger.nextNonce, used, (next, used) => Math.max(0, next - used)))
+      ], { concurrency: "unbounded", discard: true }))
   ], { concurrency: "unbounded", discard: true })
 })
 
@@ -66,6 +68,13 @@ export const attempted = ({ operation }: { readonly operation: string }) => Metr
 export const attemptFailed = ({ operation }: { readonly operation: string }, { category }: Job.Failure) =>
   Metric.update(failedAttempts(operation, category), 1)
 
-/** Counts what a mined transaction of a job has cost. */
-export const paid = ({ operation }: { readonly operation: string }, { effectiveGasPrice = 0n, gasUsed }: Receipt) =>
-  Metric.update(fees(operation), Number(BigInt(gasUsed) * effectiveGasPrice) / weiPerEther)
+/** Counts a mined transaction of a job, and what it has cost the wallet. */
+export const paid = (
+  owner: string,
+  { operation }: { readonly operation: string },
+  { effectiveGasPrice = 0n, gasUsed }: Receipt
+) =>
+  Effect.andThen(
+    Metric.update(transactions(owner, operation), 1),
+    Metric.update(fees(owner, operation), Number(BigInt(gasUsed) * effectiveGasPrice) / weiPerEther)
+  )

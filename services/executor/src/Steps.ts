@@ -128,7 +128,7 @@ const make = Effect.gen(function*() {
     yield* waitsFor(`waits for the chain to use nonce ${claim.nonce}`)
     const seen: Seen = yield* watch.first(jobOf(known), claim)
     if (seen._tag === "Mined") {
-      yield* LaneMetrics.paid(jobOf(known), seen.receipt)
+      yield* LaneMetrics.paid(ledger.signer, jobOf(known), seen.receipt)
       if (seen.did === "call") yield* failpoint.hit(pointOf("receipt-seen", claim.part))
       return { seen }
     }

@@ -1,4 +1,6 @@
 /** What a gateway measures of the whole: the jobs that have not ended, the dead letters, and how far the read model is behind. */
+import * as Bucket from "@akave-async/domain/Bucket"
+import * as Job from "@akave-async/domain/Job"
 import { EventLog } from "@akave-async/eventing/EventLog"
 import * as Measure from "@akave-async/platform/Measure"
 import { Clock, Effect, Metric, Option } from "effect"
@@ -40,24 +42,36 @@ export const measure = Effect.gen(function*() {
     return Math.max(0, (yield* log.lastSequence) - applied)
   })
   const live = Effect.gen(function*() {
-    const rows = yield* Effect.option(readModel.liveJobs)
-    const counted = new Map(Option.getOrElse(rows, () => []).map((row) => [`${row.operation}\n${row.status}`, row]))
-    for (const key of counted.keys()) seen.add(key)
-    // Where there were some and are none.
-    const absent = Option.isSome(rows) ? 0 : Number.NaN
-    for (const key of seen) {
-      const labels = key.split("\n")
-      yield* Metric.update(jobs(...labels), counted.get(key)?.count ?? absent)
-      yield* Metric.update(ages(...labels), counted.get(key)?.age ?? absent)
+    const counted = yield* readModel.liveJobs
+    const keys = new Set(counted.map(({ operation, status }) => `${operation}\n${status}`))
+    for (const { age, count, operation, status } of counted) {
+      seen.add(`${operation}\n${status}`)
+      yield* Metric.update(jobs(operation, status), count)
+      yield* Metric.update(ages(operation, status), age)
     }
+    // Where there may be some, and are none.
+    yield* setAll([...seen].filter((key) => !keys.has(key)), 0)
   })
   yield* Effect.all([
-    live,
+    live.pipe(Effect.catch(() => setAll(seen, Number.NaN))),
     Measure.read(deadLetters, readModel.openDeadLetters),
     Measure.read(end, log.lastSequence),
     Measure.read(lag, behind),
     Measure.read(lagTime, lagSeconds)
   ], { concurrency: "unbounded", discard: true })
 })
-/** Operations and statuses of which there were jobs. */
-const seen = new Set<string>()
+/** The operations and statuses that there are or were jobs of. */
+const seen = new Set(
+  Object.keys(Bucket.operations).flatMap((operation) =>
+    Job.Status.literals.flatMap((status) => Job.isTerminal(status) ? [] : [`${operation}\n${status}`])
+  )
+)
+
+const setAll = (keys: Iterable<string>, value: number) =>
+  Effect.forEach(keys, (key) => {
+    const [operation = "", status = ""] = key.split("\n")
+    return Effect.andThen(
+      Metric.update(jobs(operation, status), value),
+      Metric.update(ages(operation, status), value)
+    )
+  }, { discard: true })

@@ -21,13 +21,23 @@ const measured = Effect.fnUntraced(function*(liveJobs: Effect.Effect<Live, SqlEr
   })
   yield* GatewayMetrics.measure.pipe(Effect.provide([readModel, EventLogMemory.layer]))
   const text = yield* PrometheusMetrics.format()
-  return [...text.matchAll(/^akave_jobs(?:_age_seconds)?\{.*\} (.*)$/gm)].map(([, value]) => Number(value))
+  const series = text.matchAll(/^akave_jobs(?:_age_seconds)?\{operation="(.*)",status="(.*)"\} (.*)$/gm)
+  const values: Record<string, Array<number>> = {}
+  for (const [, operation, status, value] of series) (values[`${operation} ${status}`] ??= []).push(Number(value))
+  return values
 })
 
-it.effect("measures live jobs as they are, as none where there are none left, and as unknown while nobody can say", () =>
+it.effect("measures live jobs as they are, as none where there are none, and as unknown while nobody can say", () =>
   Effect.gen(function*() {
     const queued = { operation: "bucket.create", status: "queued", count: 3, age: 1.5 }
-    assert.deepStrictEqual(yield* measured(Effect.succeed([queued])), [3, 1.5])
-    assert.deepStrictEqual(yield* measured(Effect.fail(away)), [Number.NaN, Number.NaN])
-    assert.deepStrictEqual(yield* measured(Effect.succeed([])), [0, 0])
+    const some = yield* measured(Effect.succeed([queued]))
+    assert.deepStrictEqual(some["bucket.create queued"], [3, 1.5])
+    assert.deepStrictEqual(some["bucket.delete processing"], [0, 0])
+    const unknown = yield* measured(Effect.fail(away))
+    const none = yield* measured(Effect.succeed([]))
+    assert.sameMembers(Object.keys(unknown), Object.keys(some))
+    for (const job of Object.keys(some)) {
+      assert.deepStrictEqual(unknown[job], [Number.NaN, Number.NaN])
+      assert.deepStrictEqual(none[job], [0, 0])
+    }
   }))

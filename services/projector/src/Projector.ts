@@ -147,6 +147,8 @@ const longestPause = 40
 export const run = Effect.suspend(() => {
   const warn = RepeatedWarning.make()
   return Effect.gen(function*() {
+    // There from the start, so that the first one is a change.
+    yield* Metric.update(newerEvents, 0)
     const log = yield* EventLog
     const { hash, sequence } = yield* verifiedCheckpoint
     yield* Effect.logInfo("projecting").pipe(Effect.annotateLogs({ from: sequence + 1 }))

@@ -82,6 +82,8 @@ export const run = Effect.fnUntraced(
     { delays: { failed: pause, newer } = delays, handle, source, wants, ...consumer }: Options
   ) {
     const registry = yield* Registry
+    // There from the start, so that the first one is a change.
+    yield* Metric.update(newerEvents, 0)
     const warnings = new Map<string, ReturnType<typeof RepeatedWarning.make>>()
     const running = new Map<number, Running>()
     /** How many defects in a row an event has met here, by its sequence. */

@@ -6,10 +6,14 @@ import { Effect, Layer, Metric } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { monitorEventLoopDelay } from "node:perf_hooks"
+import { getHeapStatistics } from "node:v8"
 import manifest from "../package.json" with { type: "json" }
 
 const memory = Metric.gauge("process.memory.usage.bytes", { description: "Resident memory, in bytes" })
 const heap = Metric.gauge("v8js.memory.heap.used.bytes", { description: "JavaScript objects in memory, in bytes" })
+const heapLimit = Metric.gauge("v8js.memory.heap.limit.bytes", {
+  description: "The most that JavaScript objects may take; the process ends beyond it, in bytes"
+})
 const cpu = Metric.gauge("process.cpu.time.seconds", { description: "Seconds of CPU that the process has used" })
 const uptime = Metric.gauge("process.uptime.seconds", { description: "Seconds since the process began" })
 const meanDelay = Metric.gauge("nodejs.eventloop.delay.mean.seconds", {
@@ -47,6 +51,7 @@ export const layer = (service: string, measure: Effect.Effect<unknown> = Effect.
       return Effect.all([
         Metric.update(memory, rss),
         Metric.update(heap, heapUsed),
+        Metric.update(heapLimit, getHeapStatistics().heap_size_limit),
         Metric.update(cpu, (system + user) / microsPerSecond),
         Metric.update(uptime, process.uptime()),
         Metric.update(meanDelay, mean),

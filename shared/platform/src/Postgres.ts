@@ -65,7 +65,7 @@ export const make = Effect.fnUntraced(function*({ connection, maxConnections, pa
     return Effect.sync(() => {
       isWanted = false
     })
-  })
+  }).pipe(Measure.timed((exit) => calls("CONNECT", exit._tag === "Success" ? "ok" : "error")))
   // Whoever used it need not wait for a server that does not answer.
   const release = (client: PoolClient) =>
     Effect.sync(() => {
@@ -193,7 +193,7 @@ const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlErro
 }
 
 const calls = Measure.labelled(
-  Measure.seconds("db.client.operation.duration", "From a statement to its answer"),
+  Measure.seconds("db.client.operation.duration", "From a statement to its answer; CONNECT waits for a connection"),
   ["db.operation.name", "outcome"]
 )
 /** The first word of a statement: there are as many as the code has. */
