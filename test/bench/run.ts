@@ -14,6 +14,7 @@ import * as Accept from "./parts/Accept.ts"
 import * as Delivery from "./parts/Delivery.ts"
 import * as Drain from "./parts/Drain.ts"
 import * as Idle from "./parts/Idle.ts"
+import * as Memory from "./parts/Memory.ts"
 import * as Projection from "./parts/Projection.ts"
 import * as Table from "./Table.ts"
 
@@ -23,6 +24,7 @@ const parts = {
   drain: Drain.run,
   delivery: Delivery.run,
   projection: Projection.run,
+  memory: Memory.run,
   idle: Idle.run
 } satisfies Readonly<Record<string, Run>>
 type Part = keyof typeof parts

@@ -46,13 +46,22 @@ const npmRun = (...args: ReadonlyArray<string>) =>
 describe("the documents", () => {
   it("show how to measure", () => {
     const parts = [...read("docs/performance.md").matchAll(/^\| `([a-z]+)` \|/gm)].map(([, part = ""]) => part)
-    assert.sameMembers(parts, ["accept", "drain", "delivery", "projection", "idle"])
+    assert.sameMembers(parts, ["accept", "drain", "delivery", "projection", "memory", "idle"])
     const quick = ["--rounds", "1", "--millis", "200", "--jobs", "20", "--executors", "1"]
     const results = mkdtempSync(join(tmpdir(), "akave-async-bench-"))
     const { status, stdout } = npmRun("bench", "--", ...parts, ...quick, "--results", results)
     rmSync(results, { recursive: true })
     assert.strictEqual(status, 0, stdout)
-    for (const row of ["floor, 50", "20 jobs, 1 executor", "block to event", "20 jobs, 80 events", "executor"]) {
+    for (
+      const row of [
+        "floor, 50",
+        "20 jobs, 1 executor",
+        "block to event",
+        "20 jobs, 80 events",
+        "after 20 jobs",
+        "executor"
+      ]
+    ) {
       assert.match(stdout, new RegExp(`^${row} +\\d`, "m"))
     }
   })

@@ -82,7 +82,7 @@ const Report = Schema.fromJsonString(Schema.Struct({
 }))
 
 /** One of Vitest's projects. A run that fails for another reason than a test counts as one failure. */
-const tests = (project: string): Section => ({
+const tests = (project: string, env: Readonly<Record<string, string>> = {}): Section => ({
   title: `${project} tests`,
   run: Effect.acquireUseRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "akave-async-report-"))),
@@ -93,7 +93,7 @@ const tests = (project: string): Section => ({
       let output = ""
       const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`]
       const code = yield* command(bin("vitest"), ["run", "--project", project, "--passWithNoTests", ...reporters], {
-        env: { TEST_SECRETS_FILE: secretsFile },
+        env: { TEST_SECRETS_FILE: secretsFile, ...env },
         onOutput: (chunk) => {
           output += chunk.toString("latin1")
         }
@@ -124,7 +124,7 @@ const lint = check("lint", "oxlint", "--deny-warnings")
 
 const tasks: Readonly<Record<string, ReadonlyArray<Section>>> = {
   test: [types, loadtestTypes, format, lint, tests("unit"), tests("integration"), tests("system")],
-  verify: [types, loadtestTypes, format, lint, tests("unit")],
+  verify: [types, loadtestTypes, format, lint, tests("unit", { SIMULATION_RUNS: "1000" })],
   "test:integration": [tests("integration"), tests("system")]
 }
 

@@ -79,7 +79,7 @@ const connected = (rpcUrl: string, timeout = 10_000) => {
 
 const refuse = (code: number, message: string) => () => ({ error: { code, message } })
 
-describe.each([
+describe.concurrent.each([
   { scheme: "http", away: "ECONNREFUSED" },
   { scheme: "ws", away: "UNREACHABLE" }
 ])("over $scheme", ({ away, scheme }) => {
@@ -427,51 +427,53 @@ describe.each([
   )
 })
 
-it.live.each([400, 403, 404, 405, 500, 501, 503])(
-  "learns in another way what is refused with HTTP %i",
-  (status) =>
-    Effect.gen(function*() {
-      const results: Record<string, unknown> = {
-        eth_chainId: "0x7a69",
-        eth_getBlockByNumber: { baseFeePerGas: "0x64", timestamp: "0x1", transactions: [hash] },
-        eth_getTransactionReceipt: receipt,
-        eth_gasPrice: "0x66"
-      }
-      const host = yield* serveHttp(async (request, response) => {
-        const text = (await request.toArray()).join("")
-        const asked: ReadonlyArray<{ readonly id: number; readonly method: string }> = [JSON.parse(text)].flat()
-        const isAllowed = asked.every(({ method }) => method in results)
-        const answers = asked.map(({ id, method }) => ({ id, result: results[method] }))
-        const body = isAllowed ? JSON.stringify(text.startsWith("[") ? answers : answers[0]) : "<h1>no</h1>"
-        answer(isAllowed ? 200 : status, body)(request, response)
+describe.concurrent("an HTTP endpoint", () => {
+  it.live.each([400, 403, 404, 405, 500, 501, 503])(
+    "learns in another way what is refused with HTTP %i",
+    (status) =>
+      Effect.gen(function*() {
+        const results: Record<string, unknown> = {
+          eth_chainId: "0x7a69",
+          eth_getBlockByNumber: { baseFeePerGas: "0x64", timestamp: "0x1", transactions: [hash] },
+          eth_getTransactionReceipt: receipt,
+          eth_gasPrice: "0x66"
+        }
+        const host = yield* serveHttp(async (request, response) => {
+          const text = (await request.toArray()).join("")
+          const asked: ReadonlyArray<{ readonly id: number; readonly method: string }> = [JSON.parse(text)].flat()
+          const isAllowed = asked.every(({ method }) => method in results)
+          const answers = asked.map(({ id, method }) => ({ id, result: results[method] }))
+          const body = isAllowed ? JSON.stringify(text.startsWith("[") ? answers : answers[0]) : "<h1>no</h1>"
+          answer(isAllowed ? 200 : status, body)(request, response)
+        })
+        const chain = yield* connected(`http://${host}`)
+        assert.lengthOf(yield* chain.blockReceipts(7), 1)
+        assert.include(yield* chain.fees, { maxPriorityFeePerGas: 2n })
       })
-      const chain = yield* connected(`http://${host}`)
-      assert.lengthOf(yield* chain.blockReceipts(7), 1)
-      assert.include(yield* chain.fees, { maxPriorityFeePerGas: 2n })
-    })
-)
+  )
 
-it.live("sends requests that are made together as batches of at most 100", () =>
-  Effect.gen(function*() {
-    const { batches, methods, host } = yield* serve({ eth_getTransactionCount: () => ({ result: "0x10" }) })
-    const chain = yield* connected(`http://${host}`)
-    const counts = yield* Effect.forEach(
-      Array.from({ length: 250 }),
-      () => chain.transactionCount(address, "pending"),
-      { concurrency: "unbounded" }
-    )
-    assert.deepStrictEqual([...new Set(counts)], [16])
-    assert.lengthOf(methods, 250)
-    assert.isAtMost(Math.max(...batches), 100)
-    assert.isAtMost(batches.length, 10)
-  }))
-
-it.live.each(["secret", "ftp://secret", "file:///secret"])(
-  "refuses a url that is of neither HTTP nor WebSocket",
-  (rpcUrl) =>
+  it.live("sends requests that are made together as batches of at most 100", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(connected(rpcUrl))
-      assert.strictEqual(error._tag, "InvalidArgument")
-      assert.notInclude(error.message, "secret")
-    })
-)
+      const { batches, methods, host } = yield* serve({ eth_getTransactionCount: () => ({ result: "0x10" }) })
+      const chain = yield* connected(`http://${host}`)
+      const counts = yield* Effect.forEach(
+        Array.from({ length: 250 }),
+        () => chain.transactionCount(address, "pending"),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual([...new Set(counts)], [16])
+      assert.lengthOf(methods, 250)
+      assert.isAtMost(Math.max(...batches), 100)
+      assert.isAtMost(batches.length, 10)
+    }))
+
+  it.live.each(["secret", "ftp://secret", "file:///secret"])(
+    "refuses a url that is of neither HTTP nor WebSocket",
+    (rpcUrl) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(connected(rpcUrl))
+        assert.strictEqual(error._tag, "InvalidArgument")
+        assert.notInclude(error.message, "secret")
+      })
+  )
+})

@@ -1,9 +1,10 @@
 /** How many requests for buckets the gateway accepts, beside the least that such a request costs, all on a NATS server each. */
 import * as Stack from "@akave-async/local/Stack"
-import { Effect } from "effect"
-import { spawn } from "node:child_process"
+import { Console, Effect } from "effect"
+import { execFile, spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import * as Accounts from "../../support/Accounts.ts"
 import { eventually } from "../../support/Gateway.ts"
 import * as Load from "../Load.ts"
@@ -22,6 +23,29 @@ const program = Effect.fnUntraced(function*(file: string, ...args: ReadonlyArray
   const [port] = yield* Effect.promise(() => once(child.stdout, "data"))
   return { url: `http://127.0.0.1:${String(port).trim()}` }
 })
+
+/** BullMQ on Redis, where these can be had. */
+const bullmq = Effect.gen(function*() {
+  const folder = yield* Stack.temporaryFolder
+  const install = [
+    "install",
+    "--prefix",
+    folder,
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "bullmq@6.7.0",
+    "ioredis@5.11.1"
+  ]
+  yield* ranTo("redis-server", ["--version"])
+  yield* ranTo("npm", install)
+  return { bullmq: yield* program("bullmq.ts", folder) }
+}).pipe(
+  Effect.catch((cause) => Effect.as(Console.log(`BullMQ is left out: ${cause.message}`), {}))
+)
+
+const ranTo = (command: string, args: ReadonlyArray<string>) =>
+  Effect.tryPromise({ try: () => promisify(execFile)(command, args), catch: (cause) => cause as Error })
 
 /** A gateway alone, whose projector stands still, without and with a key. */
 const alone = Effect.fnUntraced(function*(withKey: boolean) {
@@ -50,11 +74,14 @@ const shareOf = (rounds: ReadonlyArray<Load.Round>, of: ReadonlyArray<Load.Round
 export const run = Effect.fnUntraced(function*({ millis, rounds }: Options) {
   const floorStack = yield* Stack.started({ counts: { executor: 0, gateway: 0, projector: 0 } })
   const projecting = yield* Stack.started({ counts: { executor: 0 } })
+  const working = yield* Stack.started({})
   const targets: Readonly<Record<string, Load.Target>> = {
     floor: yield* program("floor.ts", floorStack.natsUrl),
+    ...yield* bullmq,
     gateway: yield* alone(false),
     "with a key": yield* alone(true),
-    "with projector": { url: projecting.gatewayUrl }
+    "with projector": { url: projecting.gatewayUrl },
+    "with all": { url: working.gatewayUrl }
   }
   const rows: Array<Row> = []
   for (const count of connections) {
@@ -82,7 +109,8 @@ export const run = Effect.fnUntraced(function*({ millis, rounds }: Options) {
     title: "Accept",
     about:
       "Requests for buckets of names of their own, over so many connections. The floor is bare `node:http` with one publish to "
-      + "JetStream that states its revision. All take turns; the gateway alone has its projector stopped.",
+      + "JetStream that states its revision; BullMQ is the same with one job added to Redis, whose log is synced every second. All "
+      + "take turns; the gateway alone has its projector stopped, and `with all` has projector, executor and chain on the same cores.",
     columns: [
       { name: "requests/s", unit: "", digits: 0, isDrawn: true },
       { name: "p50", unit: "ms", digits: 2 },

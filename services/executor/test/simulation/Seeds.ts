@@ -12,7 +12,7 @@ const setting = (name: string, otherwise: number): number => {
   return value
 }
 /** How many seeds are run in all, and the first of them. */
-const runs = setting("SIMULATION_RUNS", 10_000)
+const runs = setting("SIMULATION_RUNS", 5_000)
 const first = setting("SIMULATION_FIRST", 1)
 
 /** Runs one of so many equal parts of the seeds; each part is a test file, so that they run side by side. */
