@@ -4,7 +4,9 @@ import * as Ports from "@akave-async/local/Ports"
 import * as Processes from "@akave-async/local/Processes"
 import { Reaper } from "@akave-async/local/Reaper"
 import * as Stack from "@akave-async/local/Stack"
+import * as Announcement from "@akave-async/platform/Announcement"
 import { Nats } from "@akave-async/platform/Nats"
+import { compare } from "@akave-async/platform/NatsVersion"
 import { assert, describe, it } from "@effect/vitest"
 import { nkeys } from "@nats-io/transport-node"
 import { ConfigProvider, Context, Effect, Layer, Logger, Schedule, type Scope } from "effect"
@@ -112,6 +114,31 @@ describe("a server", () => {
 })
 
 const noLogin = /Authorization Violation"; it asks for a login: put user and password, or a token, into NATS_URL/
+
+test("a login that may not announce its service is reported once, and the service goes on", () =>
+  Effect.gen(function*() {
+    const { address } = yield* server(`authorization { users: [
+      { user: u, password: s3cr3t, permissions: { publish: [">"], subscribe: ["_INBOX.>"] } },
+      { user: all, password: s3cr3t }
+    ] }`)
+    const reported: Array<unknown> = []
+    const logger = Logger.make(({ message }) => reported.push(message))
+    const nothing = Effect.succeed({})
+    const announcement = { name: "akave-test", description: "", metadata: nothing, data: nothing }
+    const service = Announcement.layer(announcement).pipe(Layer.provideMerge(Nats.layerConfig("test")))
+    const settings = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: `u:s3cr3t@${address}` }))
+    const context = yield* Layer.build(Layer.fresh(service)).pipe(Effect.provide([settings, Logger.layer([logger])]))
+    const refused = /Permissions Violation for Subscription to "\$SRV\.PING"; let the user publish to \$SRV\.>/
+    yield* Effect.repeat(Effect.sync(() => reported.join()), {
+      until: (text) => refused.test(text),
+      schedule: Schedule.spaced("20 millis")
+    })
+    const other = yield* connected({ NATS_URL: `all:s3cr3t@${address}` })
+    const asked = yield* Effect.promise(() => other.request("$SRV.STATS").then(String, String))
+    assert.match(asked, /no responders/)
+    yield* Effect.promise(() => Context.get(context, Nats).flush())
+    assert.lengthOf(reported, 1)
+  }))
 
 describe("a login by", () => {
   test("user and password is taken from NATS_URL and from variables, and a wrong one is reported", () =>
@@ -293,7 +320,7 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
   test("is begun before the greeting where the server wants that", () =>
     Effect.gen(function*() {
       const { version } = yield* NatsServer.findConfigured
-      if (NatsServer.compare(version, [2, 10, 4]) < 0) {
+      if (compare(version, [2, 10, 4]) < 0) {
         return yield* Effect.sync(() =>
           console.warn(`nats-server ${version.join(".")} always greets first: TLS before the greeting is not tested`)
         )

@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "services/gateway": ["shared/domain", "shared/api", "shared/eventing", "shared/platform", "shared/akave"],
   "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave"],
   "services/projector": ["shared/domain", "shared/eventing", "shared/platform"],
-  "deploy/local": ["shared/api", "shared/domain"],
+  "deploy/local": ["shared/api", "shared/domain", "shared/platform"],
   loadtest: ["shared/domain", "deploy/local"],
   test: [
     "shared/domain",

@@ -1,4 +1,5 @@
 /** Finds or fetches a nats-server that can be relied on, and runs it with JetStream on a folder of its own. */
+import { compare, defect, parseVersion, settableSync, type Version } from "@akave-async/platform/NatsVersion"
 import { Config, Effect, Schema, type Scope } from "effect"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
@@ -20,35 +21,11 @@ export interface Binary {
   readonly version: Version
 }
 
-/** Major, minor, patch. */
-export type Version = readonly [number, number, number]
-
-/** Debian 12 brings it; everything this product needs works from there on. */
-export const oldest: Version = [2, 9, 10]
-/** After a crash these may come up without a JetStream stream that they had acknowledged. */
-export const refusedFrom: Version = [2, 10, 20]
-export const refusedTo: Version = [2, 10, 22]
-
-/** Reads what `nats-server --version` prints. */
-export const parseVersion = (output: string): Version | undefined => {
-  const match = /v?(\d+)\.(\d+)\.(\d+)/.exec(output)
-  return match ? [Number(match[1]), Number(match[2]), Number(match[3])] : undefined
-}
-
 /** The reason to refuse a version, in one sentence, or undefined where it is good. */
 export const refusal = (version: Version): string | undefined => {
-  const remedy = "install 2.10.23 or newer, or point NATS_SERVER_BIN at one"
-  if (compare(version, oldest) < 0) {
-    return `nats-server ${version.join(".")} is older than ${oldest.join(".")}, the oldest that works here: ${remedy}.`
-  }
-  if (compare(version, refusedFrom) >= 0 && compare(version, refusedTo) <= 0) {
-    return `nats-server ${version.join(".")} has known JetStream defects that lose streams after a crash`
-      + ` (2.10.20 to 2.10.22, repaired in 2.10.23): ${remedy}.`
-  }
-  return undefined
+  const reason = defect(version)
+  return reason && `${reason}: install 2.10.23 or newer, or point NATS_SERVER_BIN at one.`
 }
-
-export const compare = (a: Version, b: Version): number => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
 
 export interface FindOptions {
   /** The value of NATS_SERVER_BIN, if it is set. */
@@ -224,7 +201,7 @@ const standardSyncInterval = "2m"
 
 /** How often the server brings what it stored to the disk: a crash of the machine, not of the server, may lose that much. */
 export const syncIntervalOf = (binary: Binary, wanted: string | undefined): string =>
-  wanted !== undefined && compare(binary.version, [2, 10, 0]) >= 0 ? wanted : standardSyncInterval
+  wanted !== undefined && compare(binary.version, settableSync) >= 0 ? wanted : standardSyncInterval
 
 export const make = (options: Options): Effect.Effect<Processes.Process, never, Reaper | Scope.Scope> => {
   const configFile = join(options.folder, "nats-server.conf")
@@ -265,7 +242,7 @@ max_payload: 1MB
 jetstream {
   store_dir: ${JSON.stringify(options.folder)}
 ${options.maxFileStore === undefined ? "" : `  max_file_store: ${options.maxFileStore}\n`}${
-    options.syncInterval !== undefined && compare(options.binary.version, [2, 10, 0]) >= 0
+    options.syncInterval !== undefined && compare(options.binary.version, settableSync) >= 0
       ? `  sync_interval: "${options.syncInterval}"\n`
       : ""
   }}

@@ -1,3 +1,4 @@
+import { parseVersion } from "@akave-async/platform/NatsVersion"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -22,9 +23,9 @@ const offline = { path: "", systemFolders: [], mayFetch: false }
 
 describe("versions of nats-server", () => {
   it("are read from what the server prints", () => {
-    assert.deepStrictEqual(NatsServer.parseVersion("nats-server: v2.10.4\n"), [2, 10, 4])
-    assert.deepStrictEqual(NatsServer.parseVersion("nats-server: v2.12.0-RC.3"), [2, 12, 0])
-    assert.isUndefined(NatsServer.parseVersion("nats-server: unknown"))
+    assert.deepStrictEqual(parseVersion("nats-server: v2.10.4\n"), [2, 10, 4])
+    assert.deepStrictEqual(parseVersion("nats-server: v2.12.0-RC.3"), [2, 12, 0])
+    assert.isUndefined(parseVersion("nats-server: unknown"))
   })
 
   it.each([[2, 9, 10], [2, 9, 25], [2, 10, 19], [2, 10, 23], [2, 15, 2], [3, 0, 0]] as const)(

@@ -2,6 +2,7 @@
 import { EventLog } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
+import * as ServiceReports from "@akave-async/eventing/ServiceReports"
 import * as Failpoint from "@akave-async/platform/Failpoint"
 import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
@@ -20,6 +21,7 @@ import { Ledger } from "./Ledger.ts"
 import { LedgerLog } from "./LedgerLog.ts"
 import { Operations } from "./Operations.ts"
 import { Receipts } from "./Receipts.ts"
+import * as Report from "./Report.ts"
 import { Shortages } from "./Shortages.ts"
 import { Steps } from "./Steps.ts"
 
@@ -53,16 +55,22 @@ const Health = Layer.unwrap(Effect.gen(function*() {
   const log = yield* EventLog
   const chain = yield* Chain
   const lanes = yield* Lanes
-  return HealthServer.layer({
-    service: "executor",
-    measure: lanes.measure,
-    checks: {
-      event_log: log.lastSequence,
-      ledger: lanes.ledgers,
-      chain: chain.blockNumber,
-      lanes: Effect.flatMap(lanes.reports, LaneReports.state)
-    }
-  })
+  const checks = {
+    event_log: log.lastSequence,
+    ledger: lanes.ledgers,
+    chain: chain.blockNumber,
+    lanes: Effect.flatMap(lanes.reports, LaneReports.state)
+  }
+  return Layer.merge(
+    HealthServer.layer({ service: "executor", measure: lanes.measure, checks }),
+    ServiceReports.layer({
+      service: "executor",
+      description: "Does jobs on chain, with the keys of its lanes",
+      readiness: HealthServer.readiness(checks),
+      known: yield* Report.make,
+      metadata: Effect.map(lanes.reports, (reports) => ({ lanes: reports.map(({ owner }) => owner).join(" ") }))
+    })
+  )
 }))
 
 export const layer = Layer.merge(Layer.effectDiscard(openLanes(lane)), Health).pipe(

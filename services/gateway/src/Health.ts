@@ -3,7 +3,7 @@ import type { Readiness } from "@akave-async/api/Resources"
 import { Address } from "@akave-async/domain/Ethereum"
 import { EventLog, lost } from "@akave-async/eventing/EventLog"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
-import { check, patience } from "@akave-async/platform/HealthCheck"
+import { check, Patience } from "@akave-async/platform/HealthCheck"
 import { durabilityConfig, Nats } from "@akave-async/platform/Nats"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import * as JsonRpc from "@akave-async/sdk/JsonRpc"
@@ -22,13 +22,14 @@ export class Health extends Context.Service<Health, {
       const node = yield* AkaveNode
       const durability = yield* durabilityConfig
       const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
+      const withinThird = Effect.fnUntraced(function*<A, E, R>(question: Effect.Effect<A, E, R>) {
+        return yield* Effect.timeout(question, (yield* Patience) / 3)
+      })
 
       /** Where the log ends, which is never before what the read model has applied. */
       const eventLog = Effect.gen(function*() {
         // The read model is asked first: it goes on meanwhile. While it is away, the log is taken as it is.
-        const applied = yield* Effect.timeout(readModel.checkpoint, patience / 3).pipe(
-          Effect.catch(() => Effect.succeed(0))
-        )
+        const applied = yield* withinThird(readModel.checkpoint).pipe(Effect.catch(() => Effect.succeed(0)))
         const last = yield* log.lastSequence
         if (last < applied) {
           const loss =
@@ -38,26 +39,13 @@ export class Health extends Context.Service<Health, {
         return `at event ${last}; ${yield* durability}`
       })
 
-      const blockNumber = Effect.fnUntraced(
-        function*(rpcUrl: string) {
-          const rpc = yield* JsonRpc.make(rpcUrl, patience)
-          const answer = yield* Effect.flatMap(
-            rpc.request("eth_blockNumber", []),
-            Schema.decodeUnknownEffect(BlockNumber)
-          )
-          return Number(answer)
-        },
-        Effect.scoped,
-        Effect.catchTag(["RpcError", "SchemaError"], () => Effect.fail(new Error("the chain does not answer")))
-      )
-
       // The node says where the chain is; while it is away, the chain is looked for where it was.
       let rpcUrl: string | undefined
       const chain = node.connectionParams.pipe(
         Effect.tap((params) => Effect.sync(() => rpcUrl = params.rpcUrl)),
-        Effect.timeout(patience / 3),
+        withinThird,
         Effect.catch((error) => rpcUrl === undefined ? Effect.fail(error) : Effect.succeed({ rpcUrl })),
-        Effect.flatMap(({ rpcUrl }) => blockNumber(rpcUrl))
+        Effect.flatMap(({ rpcUrl }) => askChain(rpcUrl, "eth_blockNumber"))
       )
 
       const lag = lagSeconds.pipe(
@@ -78,7 +66,7 @@ export class Health extends Context.Service<Health, {
           node: check(node.ping),
           chain: check(chain, (block) => `at block ${block}`),
           lanes: check(lanes, (sentence) => sentence),
-          projection_lag_ms: Effect.timeout(lag, patience).pipe(Effect.catch(() => Effect.succeed(null)))
+          projection_lag_ms: Effect.timeout(lag, yield* Patience).pipe(Effect.catch(() => Effect.succeed(null)))
         }, { concurrency: "unbounded" })
         const ready = Object.values(dependencies).every((dependency) => dependency.ready)
         // A lane that is stalled is no reason to send clients elsewhere: requests are taken, and wait.
@@ -90,4 +78,14 @@ export class Health extends Context.Service<Health, {
   )
 }
 
-const BlockNumber = Schema.String.check(Schema.isPattern(/^0x[0-9a-f]+$/))
+/** The number that the chain answers to a question without parameters. */
+export const askChain = Effect.fnUntraced(
+  function*(rpcUrl: string, method: "eth_blockNumber" | "eth_chainId") {
+    const rpc = yield* JsonRpc.make(rpcUrl, yield* Patience)
+    return Number(yield* Effect.flatMap(rpc.request(method, []), Schema.decodeUnknownEffect(Quantity)))
+  },
+  Effect.scoped,
+  Effect.catchTag(["RpcError", "SchemaError"], () => Effect.fail(new Error("the chain does not answer")))
+)
+
+const Quantity = Schema.String.check(Schema.isPattern(/^0x[0-9a-f]+$/))

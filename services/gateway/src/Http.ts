@@ -13,6 +13,7 @@ import { Front } from "./Front.ts"
 import { HealthHttp } from "./HealthHttp.ts"
 import * as IdentificationHttp from "./IdentificationHttp.ts"
 import { JobsHttp } from "./JobsHttp.ts"
+import { OperationsHttp } from "./OperationsHttp.ts"
 import { SystemHttp } from "./SystemHttp.ts"
 
 /** The page talks to this gateway alone: no fonts from elsewhere, nothing of its maker's cloud. */
@@ -34,5 +35,6 @@ export const routes = Layer.mergeAll(
   Edge
 ).pipe(
   Layer.provide([BucketsHttp, JobsHttp, EventsHttp, CallerHttp, AccountsHttp, DeadLettersHttp, SystemHttp, HealthHttp]),
+  Layer.provide(OperationsHttp),
   Layer.provide([ValidationHttp, IdentificationHttp.layer])
 )

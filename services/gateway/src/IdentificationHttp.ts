@@ -1,5 +1,5 @@
 /** Who asks: by the accounts that the log holds or, where it holds none, whoever reaches this gateway. */
-import { Caller, Identification, local, NeededScope } from "@akave-async/api/Caller"
+import { Caller, Identification, local, NeededScope, OpenToLocal } from "@akave-async/api/Caller"
 import * as Problems from "@akave-async/api/Problems"
 import * as Account from "@akave-async/domain/Account"
 import { Address } from "@akave-async/domain/Ethereum"
@@ -119,7 +119,8 @@ export const layer = Layer.effect(
         yield* Effect.mapError(accounts.ready, eventsUnavailable)
         const caller: Who = accounts.isEmpty() && isOpen ? anybody : yield* signedIn(services)
         const needed = Context.get(endpoint.annotations, NeededScope) ?? (endpoint.method === "GET" ? "read" : "write")
-        if (!caller.scopes.has(needed)) {
+        const isOpenTo = caller === anybody && Context.get(endpoint.annotations, OpenToLocal)
+        if (!isOpenTo && !caller.scopes.has(needed)) {
           const has = [...caller.scopes].join(", ") || "none"
           return yield* new Problems.Forbidden({
             detail: caller === anybody

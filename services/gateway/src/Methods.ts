@@ -29,6 +29,9 @@ const routes: ReadonlyArray<Route> = (() => {
   return found
 })()
 
+/** All that is served, as `GET /jobs/{job_id}`. */
+export const endpoints: ReadonlyArray<string> = routes.map(({ method, template }) => `${method} ${template}`)
+
 /** The routes that a path is of, by how many segments they have: few are looked at for each request. */
 const byLength = Map.groupBy(routes, ({ segments }) => segments.length)
 const routesAt = (url: string): ReadonlyArray<Route> => {

@@ -5,7 +5,7 @@ import { Stats } from "@akave-async/api/System"
 import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
-import * as Job from "@akave-async/domain/Job"
+import type * as Job from "@akave-async/domain/Job"
 import type { Current } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { readModelTable } from "@akave-async/platform/Postgres"
@@ -13,6 +13,7 @@ import * as Retry from "@akave-async/platform/Retry"
 import { bucketId } from "@akave-async/sdk/Buckets"
 import { Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError, type Statement } from "effect/sql"
+import { liveStatuses } from "./ReadModelState.ts"
 
 /** A query without an answer is given up after this. */
 export const queryPatience = Duration.seconds(3)
@@ -280,7 +281,6 @@ export class ReadModel extends Context.Service<ReadModel, {
 }
 
 const openLetter: DeadLetter.Status = "dead"
-const liveStatuses = Job.Status.literals.filter((status) => !Job.isTerminal(status))
 
 /** For 2 s, every 20 ms: a projector that runs is there sooner. */
 const catchUp = Retry.within("2 seconds", "20 millis")

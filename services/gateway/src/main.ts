@@ -1,4 +1,5 @@
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import * as ServiceReports from "@akave-async/eventing/ServiceReports"
 import * as Failpoint from "@akave-async/platform/Failpoint"
 import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
@@ -20,9 +21,12 @@ import { Jobs } from "./Jobs.ts"
 import { JobsInFlight } from "./JobsInFlight.ts"
 import { Jwt } from "./Jwt.ts"
 import { MasterSecret } from "./MasterSecret.ts"
+import * as Methods from "./Methods.ts"
 import * as RateLimits from "./RateLimits.ts"
 import { queryPatience, ReadModel } from "./ReadModel.ts"
+import { ReadModelState } from "./ReadModelState.ts"
 import * as Server from "./Server.ts"
+import { Sight } from "./Sight.ts"
 import { Tail } from "./Tail.ts"
 
 const Ready = Layer.effectDiscard(
@@ -40,6 +44,15 @@ const Ending = Layer.effectDiscard(Effect.gen(function*() {
   yield* Effect.addFinalizer(() => tail.cutAll)
 }))
 
+const Announced = Layer.unwrap(Effect.map(Health, ({ readiness }) =>
+  ServiceReports.layer({
+    service: "gateway",
+    description: "Takes requests over HTTP, and answers with jobs",
+    readiness,
+    known: Effect.succeed({ migration: Postgres.readModelMigration }),
+    metadata: Effect.succeed({ endpoints: Methods.endpoints.join(", ") })
+  })))
+
 /** A path means what it says: what a proxy before the gateway keeps from clients, it keeps in any spelling. */
 const routerConfig = { caseSensitive: true, ignoreDuplicateSlashes: false, ignoreTrailingSlash: false }
 
@@ -49,16 +62,18 @@ Service.main(
     HttpRouter.serve(Http.routes, { routerConfig, disableLogger: true, disableListenLog: true }),
     Ready,
     Ending,
-    HealthServer.layer({ service: "gateway", checks: {}, measure: GatewayMetrics.measure })
+    HealthServer.layer({ service: "gateway", checks: {}, measure: GatewayMetrics.measure }),
+    Announced
   )
     .pipe(
       Layer.provide(Server.layerConfig),
+      Layer.provide(Sight.layer),
       Layer.provide(Health.layer),
       Layer.provide(DeadLetters.layer),
       Layer.provide([Buckets.layer, Jobs.layer, Accounts.layer]),
       Layer.provide([Admission.layerConfig, MasterSecret.layerConfig, Jwt.layerConfig, RateLimits.layer]),
       Layer.provide(JobsInFlight.layer),
-      Layer.provide([ReadModel.layer, IdempotencyKeys.layer]),
+      Layer.provide([ReadModel.layer, ReadModelState.layer, IdempotencyKeys.layer]),
       Layer.provide(Tail.layer),
       Layer.provide(Failpoint.layerConfig),
       Layer.provide([

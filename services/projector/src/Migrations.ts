@@ -4,7 +4,7 @@
  */
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as Segment from "@akave-async/eventing/Segment"
-import { ReadModelSchema, readModelTable } from "@akave-async/platform/Postgres"
+import { migrationsTable, ReadModelSchema, readModelTable } from "@akave-async/platform/Postgres"
 import * as Retry from "@akave-async/platform/Retry"
 import { Effect, Record, Schema } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
@@ -172,6 +172,16 @@ export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("Migr
   override readonly message = `The read model's tables can't be made: ${reasonOf(this.cause)}`
 }
 
+/** By their numbers, which go up; the last is `readModelMigration`. */
+export const migrations = {
+  "0001_read_model": readModel,
+  "0002_dead_letters": deadLetters,
+  "0003_jobs_of_all_kinds": jobsOfAllKinds,
+  "0004_buckets_of_owner": bucketsOfOwner,
+  "0005_jobs_of_owner": jobsOfOwner,
+  "0006_event_segments": eventSegments
+}
+
 /** Creates or updates the read model's tables. Several projectors may start at once: the losers of that race try again. */
 export const migrate = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -182,18 +192,11 @@ export const migrate = Effect.gen(function*() {
   yield* Migrator.make({})({
     loader: Migrator.fromRecord(
       Record.map(
-        {
-          "0001_read_model": readModel,
-          "0002_dead_letters": deadLetters,
-          "0003_jobs_of_all_kinds": jobsOfAllKinds,
-          "0004_buckets_of_owner": bucketsOfOwner,
-          "0005_jobs_of_owner": jobsOfOwner,
-          "0006_event_segments": eventSegments
-        },
+        migrations,
         (migration) => Effect.provideService(migration, ReadModelSchema, schema)
       )
     ),
-    table: `${schema}.schema_migrations`
+    table: `${schema}.${migrationsTable}`
   })
 }).pipe(
   Effect.retry(Retry.times(5, "500 millis")),

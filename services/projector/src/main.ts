@@ -1,7 +1,9 @@
 import { EventLog } from "@akave-async/eventing/EventLog"
+import * as ServiceReports from "@akave-async/eventing/ServiceReports"
 import * as HealthServer from "@akave-async/platform/HealthServer"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Postgres from "@akave-async/platform/Postgres"
+import { readModelMigration } from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
 import { Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -23,10 +25,16 @@ const Projection = Layer.effectDiscard(Effect.gen(function*() {
 
 const Health = Layer.unwrap(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  return HealthServer.layer({
-    service: "projector",
-    checks: { event_log: Projector.verifiedCheckpoint, read_model: sql`select 1` }
-  })
+  const checks = { event_log: Projector.verifiedCheckpoint, read_model: sql`select 1` }
+  return Layer.merge(
+    HealthServer.layer({ service: "projector", checks }),
+    ServiceReports.layer({
+      service: "projector",
+      description: "Folds the event log into the read model",
+      readiness: HealthServer.readiness(checks),
+      known: Effect.succeed({ migration: readModelMigration })
+    })
+  )
 }))
 
 Service.main(

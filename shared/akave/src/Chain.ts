@@ -218,6 +218,8 @@ export class Chain extends Context.Service<Chain, {
   transactionCount(address: string, at: "latest" | "pending"): Effect.Effect<number, RpcError>
   /** An account's balance at the latest block, in wei. */
   balance(address: string): Effect.Effect<bigint, RpcError>
+  /** Whether there is a contract at an address, as of the latest block. */
+  hasCode(address: string): Effect.Effect<boolean, RpcError>
   /**
    * Hands a signed transaction to the chain's node, once. After an `RpcError` it may or may not have it; the same bytes
    * can always be sent again.
@@ -558,6 +560,9 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     simulate,
     transactionCount: Effect.fn("Chain.transactionCount")(transactionCount),
     balance: Effect.fn("Chain.balance")((address) => read("eth_getBalance", [address, "latest"], Amount)),
+    hasCode: Effect.fn("Chain.hasCode")((address) =>
+      Effect.map(read("eth_getCode", [address, "latest"], Bytes), (code) => code !== "0x")
+    ),
     send,
     transactionKnown,
     receipt,

@@ -10,6 +10,7 @@ import { bodyErrors, etag, jobErrors, jobParams, maxWait, notModified, page, Val
 import { DeadLettersGroup } from "./DeadLettersApi.ts"
 import * as Document from "./Document.ts"
 import { EventsGroup } from "./EventsApi.ts"
+import { OperationsGroup } from "./OperationsApi.ts"
 import * as Problems from "./Problems.ts"
 import {
   BatchRequest,
@@ -196,6 +197,7 @@ export const version = "0.1.0"
 
 const api = HttpApi.make("gateway")
   .add(BucketsGroup, JobsGroup, EventsGroup, CallerGroup, AccountsGroup, DeadLettersGroup, SystemGroup, HealthGroup)
+  .add(OperationsGroup)
 
 export class Api extends api
   .annotate(OpenApi.Title, "Akave Async Gateway")

@@ -41,6 +41,9 @@ export const NeededScope = Context.Reference<Scope | undefined>("@akave-async/ap
   defaultValue: () => undefined
 })
 
+/** That an endpoint is for the local caller as well, whatever scope it needs of others. */
+export const OpenToLocal = Context.Reference<boolean>("@akave-async/api/OpenToLocal", { defaultValue: () => false })
+
 /** Finds out who asks, and whether the endpoint is for such a one. */
 export class Identification extends HttpApiMiddleware.Service<Identification, { provides: Caller }>()(
   "@akave-async/api/Identification",

@@ -7,6 +7,7 @@ import { DateTime } from "effect"
 import { examples as accountExamples, problems as accountProblems } from "./AccountExamples.ts"
 import { EventPage, EventResource } from "./Events.ts"
 import { encode, isObject, type Json, objectAt } from "./JsonObject.ts"
+import { examples as operationExamples } from "./OperationExamples.ts"
 import * as Problems from "./Problems.ts"
 import {
   BatchRequest,
@@ -236,6 +237,7 @@ const bySchema: Readonly<Record<string, Examples>> = {
   JobPage: { page: encode(JobPage, { jobs: [completed], next: null }) },
   Capabilities: { devnet: encode(Capabilities, capabilities) },
   ...accountExamples,
+  ...operationExamples,
   Stats: { hour: encode(Stats, stats) },
   Bucket: { bucket: encode(BucketResource, bucket) },
   BucketPage: { page: encode(BucketPage, { buckets: [bucket], next: null }) },

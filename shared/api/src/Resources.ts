@@ -241,7 +241,7 @@ export const Redriven = Schema.Struct({
 }).annotate({ identifier: "Redriven" })
 export type Redriven = typeof Redriven.Type
 
-const Dependency = Schema.Struct({
+export const Dependency = Schema.Struct({
   ready: Schema.Boolean,
   detail: Schema.String
 })

@@ -1,6 +1,7 @@
 /** How the lanes of all executors get on, asked of them over NATS: nothing of it is stored. */
 import { Nats } from "@akave-async/platform/Nats"
-import { type Msg, NoRespondersError, RequestError } from "@nats-io/nats-core"
+import { answersTo } from "@akave-async/platform/NatsQuestion"
+import type { Msg } from "@nats-io/nats-core"
 import { Effect, Schema, Stream } from "effect"
 import { LogUnavailable } from "./EventLog.ts"
 import { eventsConfig } from "./EventLogJetStream.ts"
@@ -45,29 +46,14 @@ export const answer = Effect.fnUntraced(function*(report: Effect.Effect<LaneRepo
 })
 
 /** How long the first report, and each one after the one before, is waited for, in milliseconds. */
-const patience = { maxWait: 800, stall: 100 }
+const patience = { strategy: "stall", maxWait: 800, stall: 100 } as const
 
 /** The reports of all executors that answer. */
 export const ask: Effect.Effect<ReadonlyArray<LaneReport>, LogUnavailable, Nats> = Effect.gen(function*() {
-  const connection = yield* Nats
-  const asked = yield* Effect.orDie(subject)
-  const texts = yield* Effect.tryPromise({
-    try: async () => {
-      const texts: Array<string> = []
-      for await (const message of await connection.requestMany(asked, "", { strategy: "stall", ...patience })) {
-        texts.push(message.string())
-      }
-      return texts
-    },
-    catch: (cause) => cause
-  }).pipe(
-    Effect.catchIf(
-      (cause) => cause instanceof NoRespondersError || (cause instanceof RequestError && cause.isNoResponders()),
-      () => Effect.succeed<ReadonlyArray<string>>([])
-    ),
+  const answers = yield* answersTo(yield* Effect.orDie(subject), patience).pipe(
     Effect.mapError((cause) => new LogUnavailable({ operation: "ask executors", cause }))
   )
-  return yield* Effect.forEach(texts, (text) => Schema.decodeEffect(Json)(text)).pipe(
+  return yield* Effect.forEach(answers, ({ text }) => Schema.decodeEffect(Json)(text)).pipe(
     Effect.mapError((cause) => new LogUnavailable({ operation: "ask executors", cause }))
   )
 })

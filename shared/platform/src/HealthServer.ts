@@ -17,29 +17,41 @@ export interface Options<R> {
   readonly measure?: Effect.Effect<unknown, never, R>
 }
 
+/** Whether all of them answer, and what each answers or why it does not. */
+export const readiness = <R>(checks: Checks<R>) =>
+  Effect.map(
+    Effect.all(
+      Record.map(checks, (question) => check(question, (answer) => typeof answer === "string" ? answer : "answers")),
+      { concurrency: "unbounded" }
+    ),
+    (states) => ({ ready: Object.values(states).every((state) => state.ready), ...states })
+  )
+
+/** Where it listens, or nowhere. */
+export const address = Effect.gen(function*() {
+  const port = yield* Config.option(Config.Port("HEALTH_PORT"))
+  const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))
+  return Option.map(port, (port) => ({ host, port }))
+})
+
 /** `GET /health`, `GET /health/ready` and `GET /metrics` on `HEALTH_PORT` (and `HOST`); no server where `HEALTH_PORT` is not set. */
 export const layer = <R>({ checks, measure = Effect.void, service }: Options<R>) =>
   Layer.unwrap(Effect.gen(function*() {
-    const port = yield* Config.option(Config.Port("HEALTH_PORT"))
-    if (Option.isNone(port)) return Layer.empty
-    const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))
+    const listening = yield* address
+    if (Option.isNone(listening)) return Layer.empty
     const context = yield* Effect.context<R>()
 
-    const readiness = Effect.gen(function*() {
-      const states = yield* Effect.all(
-        Record.map(checks, (question) => check(question, (answer) => typeof answer === "string" ? answer : "answers")),
-        { concurrency: "unbounded" }
-      )
-      const ready = Object.values(states).every((state) => state.ready)
-      return HttpServerResponse.jsonUnsafe({ ready, ...states }, { status: ready ? 200 : 503 })
-    }).pipe(Effect.provideContext(context))
+    const ready = readiness(checks).pipe(
+      Effect.map((state) => HttpServerResponse.jsonUnsafe(state, { status: state.ready ? 200 : 503 })),
+      Effect.provideContext(context)
+    )
 
     const routes = Layer.mergeAll(
       HttpRouter.add("GET", "/health", HttpServerResponse.jsonUnsafe({ status: "ok" })),
-      HttpRouter.add("GET", "/health/ready", readiness),
+      HttpRouter.add("GET", "/health/ready", ready),
       Metrics.layer(service, Effect.provideContext(measure, context))
     )
     return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
-      Layer.provide(Listener.layer({ host, port: port.value }))
+      Layer.provide(Listener.layer(listening.value))
     )
   }))

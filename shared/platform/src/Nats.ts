@@ -4,6 +4,7 @@ import { Config, Context, Duration, Effect, Layer, Option, Random, Result, Schem
 import { createConnection, isIP } from "node:net"
 import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import { type NatsSettings, natsSettings, type NatsSettingsInvalid } from "./NatsSettings.ts"
+import { compare, parseVersion, settableSync } from "./NatsVersion.ts"
 import * as RepeatedWarning from "./RepeatedWarning.ts"
 import type { SecretFileRefused } from "./SecretFile.ts"
 
@@ -133,6 +134,9 @@ const reasonOf = (cause: unknown, { loginSettings }: NatsSettings): string => {
       : `look at the login in ${loginSettings}`
     return `the server says "${message}"; ${remedy}`
   }
+  if (cause instanceof errors.PermissionViolationError && cause.subject.startsWith("$SRV.")) {
+    return `the server says "${message}"; let the user publish to $SRV.> and subscribe to it, or GET /services and GET /diagnosis of the gateway miss what this one would tell`
+  }
   if (code === "ECONNREFUSED") return "the connection is refused (ECONNREFUSED); start nats-server or set NATS_URL"
   if (["ENOTFOUND", "EAI_AGAIN"].includes(code)) return `its name is not known (${code}); look at the host in NATS_URL`
   if (message === "server does not support 'tls'") {
@@ -219,14 +223,21 @@ const JetStreamInfo = Schema.Struct({
   error: Schema.optionalKey(Schema.Struct({ err_code: Schema.optionalKey(Schema.Int), description: Schema.String }))
 })
 
+/** How often a server of this version brings to the disk what it has acknowledged, as far as can be known. */
+export const syncIntervalOf = (version: string, configured: Option.Option<string>): string | undefined => {
+  const parsed = parseVersion(version)
+  return parsed !== undefined && compare(parsed, settableSync) < 0 ? "2m" : Option.getOrUndefined(configured)
+}
+
+/** `NATS_SYNC_INTERVAL`, for what the server does not report. */
+export const syncIntervalConfig = Config.option(Config.NonEmptyString("NATS_SYNC_INTERVAL"))
+
 /**
  * How durable the server's answer makes an event, as far as can be known: the version that it reports, and how often it brings
  * to the disk what it has acknowledged. Servers before 2.10 do so every two minutes; newer ones don't report how they are set.
  */
 export const durability = (version: string, syncInterval: Option.Option<string>): string => {
-  const [major = 0, minor = 0] = version.split(".").map(Number)
-  const isFixed = major < 2 || (major === 2 && minor < 10)
-  const interval = isFixed ? "2m" : Option.getOrUndefined(syncInterval)
+  const interval = syncIntervalOf(version, syncInterval)
   const when = interval === undefined
     ? "as often as its sync_interval says (2m unless set; NATS_SYNC_INTERVAL says it here)"
     : interval === "always"
@@ -238,7 +249,7 @@ export const durability = (version: string, syncInterval: Option.Option<string>)
 /** What the server at the other end of this connection gives, with `NATS_SYNC_INTERVAL` for what it does not report. */
 export const durabilityConfig = Effect.gen(function*() {
   const connection = yield* Nats
-  const syncInterval = yield* Config.option(Config.NonEmptyString("NATS_SYNC_INTERVAL"))
+  const syncInterval = yield* syncIntervalConfig
   return Effect.sync(() => durability(connection.info?.version ?? "of an unknown version", syncInterval))
 })
 

@@ -107,6 +107,12 @@ export class ReadModelSchema
 /** What is needed to read and write the read model. */
 export type Database = SqlClient.SqlClient | ReadModelSchema
 
+/** The number of the last migration that this release has: what it reads and writes of the read model is as that one leaves it. */
+export const readModelMigration = 6
+
+/** The table of the migrations that were made. */
+export const migrationsTable = "schema_migrations"
+
 /** The names of the read model's tables, as statements write them. */
 export const readModelTable = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
