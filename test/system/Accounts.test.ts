@@ -172,6 +172,8 @@ describe("once the command has opened an account", () => {
         ["write", "/jobs/01a1fd96-6aed-70f8-9e47-556db4c9cbc3", remove],
         ["write", "/dead-letters/redrive", post({ all: true })],
         ["admin", "/accounts", {}],
+        ["admin", "/services", {}],
+        ["admin", "/diagnosis", {}],
         ["admin", `/accounts/${account}`, {}],
         ["admin", `/accounts/${account}/keys`, post({ label: "", scopes: ["read"] })],
         ["admin", `/accounts/${account}/keys/0011223344556677`, remove]

@@ -20,25 +20,25 @@ export const make = Effect.gen(function*() {
   const { maxFeePerGas: cap } = yield* ExecutorConfig
 
   const price = Effect.map(fees, ({ maxFeePerGas }) => gasOfTransaction * (maxFeePerGas < cap ? maxFeePerGas : cap))
-  const wallets = Effect.gen(function*() {
-    const [reports, now] = yield* Effect.all([lanes.reports, orNull(price)], { concurrency: "unbounded" })
-    return yield* Effect.forEach(
+  const balances = Effect.flatMap(lanes.reports, (reports) =>
+    Effect.forEach(
       reports,
-      ({ owner }) => Effect.map(orNull(balance(owner)), (balance): WalletReport => ({ owner, balance, price: now })),
+      ({ owner }) => Effect.map(orNull(balance(owner)), (balance) => ({ owner, balance })),
       { concurrency: "unbounded" }
-    )
-  })
+    ))
 
   return Effect.gen(function*() {
-    const [has_contract, found] = yield* Effect.all([orNull(hasCode(storageAddress)), wallets], {
-      concurrency: "unbounded"
-    })
+    const [has_contract, held, now] = yield* Effect.all(
+      [orNull(hasCode(storageAddress)), balances, orNull(price)],
+      { concurrency: "unbounded" }
+    )
+    const wallets = held.map((wallet): WalletReport => ({ ...wallet, price: now }))
     const chain = {
       chain_id: `${chainId}`,
       storage_address: storageAddress,
       access_address: accessAddress,
       has_contract
     }
-    return { chain, wallets: found } satisfies Known
+    return { chain, wallets } satisfies Known
   })
 })

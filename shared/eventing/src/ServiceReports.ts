@@ -3,6 +3,7 @@ import * as Announcement from "@akave-async/platform/Announcement"
 import * as Build from "@akave-async/platform/Build"
 import { Patience } from "@akave-async/platform/HealthCheck"
 import * as HealthServer from "@akave-async/platform/HealthServer"
+import { Nats } from "@akave-async/platform/Nats"
 import { answersTo } from "@akave-async/platform/NatsQuestion"
 import { DateTime, Effect, Layer, Option, Schema } from "effect"
 import { hostname } from "node:os"
@@ -156,10 +157,14 @@ const patience = { strategy: "timer", maxWait: 900 } as const
 
 /** The services of this event log that answer. Others on the same NATS are none of its business. */
 export const ask = Effect.gen(function*() {
+  const connection = yield* Nats
   const { stream } = yield* Effect.orDie(eventsConfig)
-  const answers = yield* answersTo("$SRV.STATS", patience).pipe(
-    Effect.mapError((cause) => new LogUnavailable({ operation: "ask services", cause }))
+  const unavailable = (cause: unknown) => new LogUnavailable({ operation: "ask services", cause })
+  // While the connection is lost a question waits to be sent, and nobody answers it: that says nothing of them.
+  yield* Effect.tryPromise({ try: () => connection.flush(), catch: unavailable }).pipe(
+    Effect.timeoutOrElse({ duration: patience.maxWait, orElse: () => Effect.fail(unavailable("disconnected")) })
   )
+  const answers = yield* Effect.mapError(answersTo("$SRV.STATS", patience), unavailable)
   return answers.flatMap(({ receivedAt, text }): ReadonlyArray<Instance> => {
     const statistics = Option.getOrUndefined(Schema.decodeOption(Statistics)(text))
     if (statistics === undefined) return []
