@@ -103,6 +103,8 @@ describe("services", () => {
       for (const service of body.services) {
         assert.deepInclude(service, { version: "0.1.0", node: process.versions.node, ready: true })
         assert.match(service.id, /^\w+$/)
+        // A copy without its history has no commit.
+        assert.match(service.build ?? "another", /^([0-9a-f]{40}|another)$/)
         assert.isAtMost(Date.parse(service.started_at), Date.now() + 60_000)
         assert.isNotEmpty(Object.keys(service.checks))
         for (const check of Object.values<object>(service.checks)) assert.hasAllKeys(check, ["ready", "detail"])

@@ -24,12 +24,12 @@ const executor: ServiceResource = {
 const diagnosis: Diagnosis = {
   status: "failed",
   findings: [
-    { check: "services", status: "ok", message: "1 gateway, 1 executor and 1 projector answer", advice: null },
+    { check: "services", status: "ok", message: "these answer: 1 gateway, 1 executor, 1 projector", advice: null },
     {
       check: "wallets",
       status: "failed",
-      message: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 holds 0 wei and can't pay for a transaction",
-      advice: "Transfer funds to the address: the jobs that wait go on by themselves"
+      message: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 holds 0 wei, which may not pay for one transaction",
+      advice: "transfer funds to the address: jobs that wait go on by themselves"
     }
   ]
 }

@@ -74,16 +74,16 @@ const encode = Schema.encodeEffect(Schema.toCodecJson(Report))
 const prefix = "akave-"
 /** The name that a service is announced by. */
 export const nameOf = (service: string): string => `${prefix}${service}`
-/** Dependencies are asked for less long than `GET /health/ready` does: who asks for reports waits for a second. */
+/** How long a dependency is waited for, in milliseconds: less than at `GET /health/ready`, because the asker waits for a second only. */
 const checkPatience = 600
-/** Who asks again within this time gets what was found out before. */
+/** A report is made at most this often. */
 const freshness = "500 millis"
 
 /** Where this instance's health is asked for, if it has an address for it. */
 const healthUrl = Effect.map(
   HealthServer.address,
   Option.map(({ host, port }) =>
-    // An address that means all of this machine is of no use to others.
+    // Others can't use an address that stands for all of this machine's.
     `http://${host === "0.0.0.0" || host === "::" ? hostname() : host}:${port}/health`
   )
 )
@@ -95,7 +95,6 @@ export const layer = <R>(options: Options<R>) =>
     const { stream } = yield* eventsConfig
     const health = yield* healthUrl
     const build = yield* Effect.cached(Effect.orDie(Build.build))
-    const started = DateTime.formatIso(yield* DateTime.now)
     const report = yield* Effect.cachedWithTTL(
       Effect.all({ readiness, known }, { concurrency: "unbounded" }).pipe(
         Effect.provideService(Patience, checkPatience)
@@ -111,7 +110,6 @@ export const layer = <R>(options: Options<R>) =>
           role: service,
           event_log: stream,
           node: process.versions.node,
-          started,
           ...(hash === undefined ? {} : { build: hash }),
           ...(time === undefined ? {} : { build_time: time }),
           ...(Option.isNone(health) ? {} : { health_url: health.value }),
@@ -152,15 +150,15 @@ const Statistics = Schema.fromJsonString(Schema.Struct({
 }))
 const decodeReport = Schema.decodeUnknownOption(Schema.toCodecJson(Report))
 
-/** Waits for all, since nobody knows how many there are, in milliseconds. */
+/** The whole time is waited, in milliseconds: how many will answer is not known. */
 const patience = { strategy: "timer", maxWait: 900 } as const
 
-/** The services of this event log that answer. Others on the same NATS are none of its business. */
+/** The services of this event log that answer; those of other logs on the same NATS are left out. */
 export const ask = Effect.gen(function*() {
   const connection = yield* Nats
   const { stream } = yield* Effect.orDie(eventsConfig)
   const unavailable = (cause: unknown) => new LogUnavailable({ operation: "ask services", cause })
-  // While the connection is lost a question waits to be sent, and nobody answers it: that says nothing of them.
+  // While the connection is lost a question is not sent, and no answer would mean nothing.
   yield* Effect.tryPromise({ try: () => connection.flush(), catch: unavailable }).pipe(
     Effect.timeoutOrElse({ duration: patience.maxWait, orElse: () => Effect.fail(unavailable("disconnected")) })
   )

@@ -4,7 +4,7 @@
  * nothing is sent before somebody asks.
  */
 import { type Msg, nuid } from "@nats-io/transport-node"
-import { Clock, DateTime, Effect, Layer, Stream } from "effect"
+import { DateTime, Effect, Layer, Stream } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { Nats } from "./Nats.ts"
 
@@ -12,7 +12,7 @@ export interface Options<R> {
   /** Of all instances of the service. */
   readonly name: string
   readonly description: string
-  /** What every answer says of this instance. */
+  /** What every answer says of this instance, beside when it has `started`. */
   readonly metadata: Effect.Effect<Readonly<Record<string, string>>, never, R>
   /** What `STATS` carries as `data`, as JSON. */
   readonly data: Effect.Effect<unknown, never, R>
@@ -34,9 +34,9 @@ const answersOf = Effect.fnUntraced(function*<R>({ data, description, metadata, 
   let [answered, failed, millis] = [0, 0, 0]
 
   const stats = Effect.gen(function*() {
-    const begun = yield* Clock.currentTimeMillis
+    const begun = performance.now()
     const own = yield* data
-    millis += (yield* Clock.currentTimeMillis) - begun
+    millis += performance.now() - begun
     answered += 1
     return {
       started,
@@ -59,7 +59,11 @@ const answersOf = Effect.fnUntraced(function*<R>({ data, description, metadata, 
   const answer = (verb: Verb) => (question: Msg) =>
     Effect.all([metadata, bodies[verb]]).pipe(
       Effect.flatMap(([metadata, body]) =>
-        Effect.sync(() => question.respond(JSON.stringify({ type: typeOf(verb), ...identity, metadata, ...body })))
+        Effect.sync(() =>
+          question.respond(
+            JSON.stringify({ type: typeOf(verb), ...identity, metadata: { started, ...metadata }, ...body })
+          )
+        )
       ),
       Effect.catchCause((cause) => {
         failed += 1
