@@ -43,6 +43,9 @@ const orUndefined = Effect.fnUntraced(function*<A, E, R>(question: Effect.Effect
   return yield* question.pipe(Effect.timeout(yield* Patience), Effect.catch(() => Effect.undefined))
 })
 
+/** Who asks within this time of an answer gets that one: however many ask, the services are asked once. */
+const freshness = "1 second"
+
 const make = Effect.gen(function*() {
   const nats = yield* Nats
   const health = yield* Health
@@ -51,7 +54,7 @@ const make = Effect.gen(function*() {
   const state = yield* ReadModelState
   const syncInterval = yield* syncIntervalConfig
   const withNats = Effect.provideService(Nats, nats)
-  const services = ServiceReports.ask.pipe(withNats)
+  const services = yield* Effect.cachedWithTTL(ServiceReports.ask.pipe(withNats), freshness)
 
   const network = Effect.gen(function*() {
     const { accessAddress, rpcUrl, storageAddress } = yield* node.connectionParams
@@ -81,5 +84,5 @@ const make = Effect.gen(function*() {
     }
   })
 
-  return Sight.of({ services, look: Effect.withSpan(look, "Sight.look") })
+  return Sight.of({ services, look: yield* Effect.cachedWithTTL(Effect.withSpan(look, "Sight.look"), freshness) })
 })
