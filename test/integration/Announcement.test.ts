@@ -125,7 +125,9 @@ describe("a service", () => {
       yield* question(connection, "$SRV.PING")
       yield* Effect.promise(() => connection.request("$SRV.STATS", "", { timeout: 200 }).catch(() => undefined))
       failing.is = false
-      assert.deepInclude(endpointOf(yield* question(connection, "$SRV.STATS")), { num_requests: 1, num_errors: 1 })
+      const { num_errors, num_requests } = endpointOf(yield* question(connection, "$SRV.STATS"))
+      assert.strictEqual(num_requests, 1)
+      assert.isAtLeast(Number(num_errors), 1)
     }))
 
   test("answers again after nats-server was killed and started", () =>
@@ -144,7 +146,7 @@ describe("a service", () => {
       const { url } = yield* NatsSupport.server
       const connection = yield* NatsSupport.connected(url)
       yield* Effect.scoped(Effect.andThen(announced(url), question(connection, "$SRV.PING")))
-      assert.isTrue(yield* isUnanswered(connection, "$SRV.PING"))
+      yield* Effect.repeat(isUnanswered(connection, "$SRV.PING"), { until: (is) => is, schedule: often })
     }))
 })
 

@@ -88,7 +88,17 @@ describe("once the command has opened an account", () => {
   it.live("nobody is let in without a key, and what they did before is the local account's", () =>
     Effect.gen(function*() {
       for (
-        const path of ["/jobs", `/jobs/${local}`, "/buckets", "/events", "/stats", "/capabilities", "/dead-letters"]
+        const path of [
+          "/jobs",
+          `/jobs/${local}`,
+          "/buckets",
+          "/events",
+          "/stats",
+          "/capabilities",
+          "/dead-letters",
+          "/services",
+          "/diagnosis"
+        ]
       ) {
         const { body, headers, status } = yield* request(`${gatewayOf(1)}${path}`)
         assert.deepStrictEqual([status, body.code], [401, "unauthorized"], path)
