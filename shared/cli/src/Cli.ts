@@ -1,0 +1,31 @@
+/** The whole command line. */
+import { Layer } from "effect"
+import { Command } from "effect/cli"
+import { bucket } from "./commands/Bucket.ts"
+import { doctor, services } from "./commands/Doctor.ts"
+import { job, watch } from "./commands/Job.ts"
+import { accounts, deadLetter, keys } from "./commands/Operator.ts"
+import { completions, stats, submit, whoami } from "./commands/System.ts"
+import * as Flags from "./Flags.ts"
+import { Gateway } from "./Gateway.ts"
+import { Output } from "./Output.ts"
+
+export const cli = Command.make("akave-async").pipe(
+  Command.withDescription("Buckets on Akave, by an Akave Async Gateway"),
+  Command.withSharedFlags(Flags.shared),
+  Command.withSubcommands([
+    bucket,
+    job,
+    watch,
+    submit,
+    whoami,
+    stats,
+    services,
+    doctor,
+    deadLetter,
+    accounts,
+    keys,
+    completions((): Command.Command.Any => cli)
+  ]),
+  Command.provide((flags) => Layer.merge(Gateway.layer(flags), Output.layer(flags)))
+)

@@ -1,0 +1,86 @@
+/** `akave-async job …` and `akave-async watch` */
+import type { Event } from "@akave-async/client/effect"
+import { Effect, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import { given, jobId, limit } from "../Flags.ts"
+import * as Gateway from "../Gateway.ts"
+import { Output } from "../Output.ts"
+import { plain } from "../Style.ts"
+import { ended } from "./Ending.ts"
+
+const columns = ["job_id", "operation", "bucket_name", "status", "attempts", "created_at"]
+
+const get = Command.make(
+  "get",
+  { jobId },
+  ({ jobId }) =>
+    Gateway.use((client) => Effect.flatMap(client.jobs.get(jobId), (job) => Output.use(({ show }) => show(job))))
+)
+  .pipe(Command.withDescription("Show a job as it is now"))
+
+const list = Command.make("list", {
+  status: Flag.Literals("status", ["queued", "processing", "completed", "failed", "cancelled"]).pipe(Flag.optional),
+  operation: Flag.String("operation").pipe(Flag.withDescription("Such as bucket.create"), Flag.optional),
+  bucket: Flag.String("bucket").pipe(Flag.withDescription("The bucket that it works on"), Flag.optional),
+  prefix: Flag.String("prefix").pipe(Flag.withDescription("What that bucket's name begins with"), Flag.optional),
+  since: Flag.String("since").pipe(Flag.withDescription("Created from this time on, ISO 8601"), Flag.optional),
+  until: Flag.String("until").pipe(Flag.withDescription("Created before this time"), Flag.optional),
+  limit
+}, ({ limit, operation, ...filter }) =>
+  Gateway.use((client) => {
+    // The gateway knows which operations there are.
+    const query = { ...given(filter), ...given({ operation }) as { operation?: "bucket.create" } }
+    const jobs = client.jobs.list({ ...query, limit: Math.min(limit, 1_000) }).pipe(Stream.take(limit))
+    return Output.use(({ rows }) => rows(jobs, columns))
+  })).pipe(Command.withDescription("List jobs, the latest first"))
+
+const wait = Command.make(
+  "wait",
+  { jobId },
+  ({ jobId }) =>
+    Gateway.use((client) =>
+      Effect.flatMap(client.jobs.get(jobId), (job) => ended(client, job, `waiting for ${job.bucket_name}`))
+    )
+).pipe(Command.withDescription("Wait for the end of a job"))
+
+const cancel = Command.make(
+  "cancel",
+  { jobId },
+  ({ jobId }) =>
+    Gateway.use((client) => Effect.flatMap(client.jobs.cancel(jobId), (job) => Output.use(({ show }) => show(job))))
+)
+  .pipe(Command.withDescription("Cancel a job that is still queued"))
+
+/** An event as a line: its place, time, step and what it is about. */
+const textOf = ({ correlationid = "-", sequence, subject, time = "-", type }: Event): string =>
+  plain([sequence.padStart(6), time, type.replace(/^akave\./, "").padEnd(28), correlationid, subject].join("  "))
+
+const events = Command.make(
+  "events",
+  { jobId },
+  ({ jobId }) =>
+    Gateway.use((client) =>
+      Output.use(({ line }) => Stream.runForEach(client.jobs.events(jobId), (event) => line(textOf(event), event)))
+    )
+).pipe(Command.withDescription("Show the events of a job, as they come, until its last one"))
+
+const watch = Command.make("watch", {
+  after: Flag.Int("after").pipe(
+    Flag.withDescription("Begin after the event of this sequence: 0 for all there are"),
+    Flag.optional
+  )
+}, (input) =>
+  Gateway.use((client) =>
+    Output.use(({ line, note }) =>
+      Effect.andThen(
+        note("following events; Ctrl-C ends it"),
+        Stream.runForEach(client.events.follow(given(input)), (event) => line(textOf(event), event))
+      )
+    )
+  )).pipe(Command.withDescription("Show what happens to jobs, as it happens"))
+
+export const job = Command.make("job").pipe(
+  Command.withDescription("Accepted requests, and how far they have come"),
+  Command.withSubcommands([get, list, wait, cancel, events])
+)
+export { watch }

@@ -1,0 +1,61 @@
+/** Waits and deadlines. */
+import { CallTimeout } from "./Errors.ts"
+
+/** Waits so many milliseconds; rejects with the signal's reason once it is aborted. */
+export const sleep = (millis: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const ended = () => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", ended)
+      resolve()
+    }, millis)
+    signal?.addEventListener("abort", ended, { once: true })
+  })
+
+/** Up to a tenth more or less, so that clients don't ask in step. */
+export const jittered = (millis: number): number => millis * (0.9 + 0.2 * Math.random())
+
+/**
+ * Runs something with a signal that is aborted when the caller's is, and after so many milliseconds, which is {@link CallTimeout}.
+ * A time that is not finite is none.
+ */
+export const within = async <A>(
+  millis: number,
+  signal: AbortSignal | undefined,
+  run: (signal: AbortSignal) => Promise<A>
+): Promise<A> => {
+  signal?.throwIfAborted()
+  const controller = new AbortController()
+  const abort = () => controller.abort(signal?.reason)
+  const timer = Number.isFinite(millis)
+    ? setTimeout(() => controller.abort(new CallTimeout(millis)), millis)
+    : undefined
+  signal?.addEventListener("abort", abort, { once: true })
+  try {
+    return await run(controller.signal)
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener("abort", abort)
+  }
+}
+
+/** Lets so many run at a time; the others wait for their turn. */
+export const limiter = (most: number) => {
+  let running = 0
+  const waiting: Array<() => void> = []
+  return async <A>(run: () => Promise<A>): Promise<A> => {
+    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running++
+    try {
+      return await run()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running--
+      else next()
+    }
+  }
+}

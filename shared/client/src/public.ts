@@ -1,0 +1,12 @@
+/** What every flavour of the client exports. */
+export type { CallOptions } from "./CallOptions.ts"
+export type { Client, FollowOptions } from "./Client.ts"
+export { contentTypeOf } from "./ContentType.ts"
+export type { Given } from "./Credentials.ts"
+export * from "./Errors.ts"
+export { maxFailures, pollingDelays } from "./Polling.ts"
+export * from "./Problems.ts"
+export type { Tuning } from "./Tuning.ts"
+export type { WaitOptions } from "./Waits.ts"
+export { verify as verifyWebhook } from "./Webhooks.ts"
+export * from "./Wire.ts"
