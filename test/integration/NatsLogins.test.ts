@@ -128,7 +128,7 @@ test("a login that may not announce its service is reported once, and the servic
     const service = Announcement.layer(announcement).pipe(Layer.provideMerge(Nats.layerConfig("test")))
     const settings = ConfigProvider.layer(ConfigProvider.fromUnknown({ NATS_URL: `u:s3cr3t@${address}` }))
     const context = yield* Layer.build(Layer.fresh(service)).pipe(Effect.provide([settings, Logger.layer([logger])]))
-    const refused = /Permissions Violation for Subscription to "\$SRV\.PING"; let the user publish to \$SRV\.>/
+    const refused = /Permissions Violation for Subscription to "\$SRV\.PING""; let the user publish to \$SRV\.>/
     yield* Effect.repeat(Effect.sync(() => reported.join()), {
       until: (text) => refused.test(text),
       schedule: Schedule.spaced("20 millis")
