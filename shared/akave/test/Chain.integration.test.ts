@@ -90,6 +90,16 @@ describe.concurrent.each([
       assert.include(chain, { chainId: 31_337n, storageAddress: address, accessAddress: address })
     }))
 
+  it.live("sees whether there is a contract at an address", () =>
+    Effect.gen(function*() {
+      const { host } = yield* serve({
+        eth_getCode: ([at, block]) => ({ result: at === address && block === "latest" ? "0x60FF" : "0x" })
+      })
+      const chain = yield* connected(`${scheme}://${host}`)
+      assert.isTrue(yield* chain.hasCode(address))
+      assert.isFalse(yield* chain.hasCode(hash.slice(0, 42)))
+    }))
+
   it.live("offers a cap of the tip and twice the base fee", () =>
     Effect.gen(function*() {
       const { host } = yield* serve({
