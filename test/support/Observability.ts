@@ -10,7 +10,7 @@ export const folder = join(Stack.repository, "deploy/observability")
 const read = (file: string) => readFileSync(join(folder, file), "utf8")
 
 /** The services that have metrics; Prometheus' label `job` is one of them. */
-export const jobs = ["gateway", "executor", "projector"] as const
+export const jobs = ["gateway", "executor", "projector", "notifier"] as const
 
 interface Rule {
   readonly record?: string

@@ -21,7 +21,7 @@ export const useWith = (
   onStarted: (stack: Stack.Stack) => void
 ): void => shared(Effect.flatMap(options, TestStack.started), onStarted)
 
-/** With two executors, and gateways, that kill themselves at a point whose name is a file in the folder `points`. */
+/** With two executors, and gateways and notifiers, that kill themselves at a point whose name is a file in the folder `points`. */
 export const useWithFailpoints = (
   options: Stack.Options,
   onStarted: (started: { readonly stack: Stack.Stack; readonly points: string }) => void
@@ -36,8 +36,10 @@ export const useWithFailpoints = (
         dataDir,
         counts: { ...options.counts, executor: 2 },
         env: {
-          executor: { FAILPOINT_DIR: points, EXECUTOR_ACK_WAIT: "2 seconds" },
-          gateway: { FAILPOINT_DIR: points }
+          ...options.env,
+          executor: { FAILPOINT_DIR: points, EXECUTOR_ACK_WAIT: "2 seconds", ...options.env?.executor },
+          gateway: { FAILPOINT_DIR: points, ...options.env?.gateway },
+          notifier: { FAILPOINT_DIR: points, ...options.env?.notifier }
         }
       })
       return { stack, points }

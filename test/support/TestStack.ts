@@ -9,7 +9,9 @@ const secretSettings = /^(MASTER_SECRET|MASTER_SECRET_BEFORE|JWT_SECRET|AKAVE_PR
 export const started = Effect.fnUntraced(function*(options: Stack.Options) {
   if (options.privateKey !== undefined) Leaks.register(Redacted.value(options.privateKey))
   for (const env of Object.values(options.env ?? {})) {
-    for (const [name, value] of Object.entries(env ?? {})) if (secretSettings.test(name)) Leaks.register(value)
+    for (const [name, value] of Object.entries(env ?? {})) {
+      if (secretSettings.test(name) && value !== "") Leaks.register(value)
+    }
   }
   const stack = yield* Stack.started(options)
   yield* Effect.addFinalizer(() =>

@@ -34,7 +34,8 @@ const tables = (url: string) =>
     ),
     (found) => Object.fromEntries(found.map(({ names, schema }) => [schema, names]))
   )
-const ours = "bucket_jobs buckets dead_letters event_segments projection_checkpoint schema_migrations"
+const ours =
+  "bucket_jobs buckets dead_letters event_segments projection_checkpoint schema_migrations webhook_deliveries webhooks"
 
 /** Has a bucket created, and looks at it by every kind of read. */
 const creates = Effect.fnUntraced(function*(gateway: string) {

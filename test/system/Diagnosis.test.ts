@@ -4,6 +4,7 @@ import { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Ethereum"
 import * as Ports from "@akave-async/local/Ports"
 import type * as Stack from "@akave-async/local/Stack"
+import { readModelMigration } from "@akave-async/platform/Postgres"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Redacted, Scope } from "effect"
@@ -152,13 +153,14 @@ describe("while it lasts, and no longer,", () => {
         database((client) =>
           client.query("update akave_async.schema_migrations set migration_id = $2 where migration_id = $1", [from, to])
         )
-      yield* renumber(6, 7)
-      yield* untilFound("migrations", "warning", /at migration 7, and this gateway knows 6/)
-      yield* database((client) =>
-        client.query("update akave_async.schema_migrations set migration_id = -1 where migration_id = 7")
-      )
-      yield* untilFound("migrations", "failed", /at migration 5, and services of this deployment know 6/)
-      yield* renumber(-1, 6)
+      const [before, known, after] = [-1, 0, 1].map((n) => readModelMigration + n) as [number, number, number]
+      const found = (status: string, made: number, who: string) =>
+        untilFound("migrations", status, new RegExp(`at migration ${made}, and ${who} ${known}`))
+      yield* renumber(known, after)
+      yield* found("warning", after, "this gateway knows")
+      yield* renumber(after, -1)
+      yield* found("failed", before, "services of this deployment know")
+      yield* renumber(-1, known)
       yield* untilWell
     }))
 

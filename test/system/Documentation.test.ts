@@ -1,9 +1,10 @@
 /** The README's commands, run as they stand there, and what they print. */
+import { maxWebhooks } from "@akave-async/api/WebhooksApi"
 import * as Tool from "@akave-async/loadtest/Tool"
 import * as Ports from "@akave-async/local/Ports"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -12,6 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
+import * as Leaks from "../support/Leaks.ts"
 import * as TestStack from "../support/TestStack.ts"
 
 const { repository } = Stack
@@ -295,4 +297,62 @@ describe("the guide to security", () => {
         assert.match(stdout, /^queued [0-9a-f-]{36}\n$/, stderr)
       }).pipe(Effect.scoped)
   )
+})
+
+describe("the guide to webhooks", () => {
+  const guide = read("docs/webhooks.md")
+  const [register = "", look = "", resend = ""] = blocks(guide, "sh")
+  const [script = ""] = blocks(guide, "js")
+
+  it.live.skipIf(!hasCurl)(
+    "shows how to register an endpoint, to receive and verify, and to have events sent once more",
+    () =>
+      Effect.gen(function*() {
+        const { gatewayUrl } = yield* TestStack.started({ counts: { notifier: 1 } })
+        const port = yield* Ports.free
+        const at = (text: string) => text.replaceAll("http://127.0.0.1:8000", gatewayUrl).replaceAll("9000", `${port}`)
+        const sh = (text: string, env: Readonly<Record<string, string>> = {}) =>
+          spawnSync("sh", ["-ec", at(text)], { encoding: "utf8", env: { ...process.env, ...env } }).stdout
+        const { secret, webhook_id: WEBHOOK_ID } = JSON.parse(sh(register))
+        const receiver = spawn(process.execPath, ["--input-type=module", "-e", at(script)], {
+          env: { ...process.env, WEBHOOK_SECRET: Leaks.register(secret) }
+        })
+        const printed: Array<string> = []
+        createInterface(receiver.stdout).on("line", (line) => printed.push(line))
+        const untilPrinted = (count: number) =>
+          Effect.repeat(Effect.sync(() => printed.length), {
+            until: (length) => length >= count,
+            schedule: Schedule.spaced("20 millis")
+          })
+        try {
+          assert.include(sh(look, { WEBHOOK_ID }), "\"deliveries\":")
+          yield* untilPrinted(1)
+          assert.match(printed[0] ?? "", /^msg_\w+ \d+ akave\.WebhookTestAsked\.v1$/)
+          const { body: { job_id } } = yield* createBucket(gatewayUrl, freshName())
+          yield* ended(gatewayUrl, job_id)
+          yield* untilPrinted(2)
+          assert.match(printed[1] ?? "", /akave\.BucketCreated\.v1$/)
+          const range = JSON.parse(sh(resend.replace(/"20[^"]+"/, "\"2000-01-01T00:00:00Z\""), { WEBHOOK_ID }))
+          assert.strictEqual(range.since_sequence, 1)
+          yield* untilPrinted(3)
+          assert.strictEqual(printed[2], printed[1])
+          // Without a signature by the secret it takes nothing.
+          const { status } = yield* request(`http://127.0.0.1:${port}/akave`, { method: "POST", body: "{}" })
+          assert.strictEqual(status, 401)
+        } finally {
+          receiver.kill()
+        }
+      }).pipe(Effect.scoped)
+  )
+
+  it("says what is so by default", () => {
+    const settings = read(".env.example")
+    const defaults = { WEBHOOK_TIMEOUT: "10 s", WEBHOOK_RETRY_FIRST: "5 s", WEBHOOK_RETRY_LONGEST: "4 h" }
+    const more = { WEBHOOK_RETRY_WITHIN: "24 h", WEBHOOK_DISABLE_AFTER: "5 d", NOTIFIER_ACK_WAIT: "30 s" }
+    for (const [name, start] of Object.entries({ ...defaults, ...more })) {
+      assert.match(settings, new RegExp(`^#${name}=${start}`, "m"))
+      assert.include(guide, start)
+    }
+    assert.include(guide, `${maxWebhooks} webhooks`)
+  })
 })

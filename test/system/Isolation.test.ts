@@ -65,7 +65,10 @@ const act = Effect.fnUntraced(function*({ id, owner, send }: Account) {
   const { sequence } = yield* log.append(subject, { revision: 0 }, { id: name, headers, data: Uint8Array.of(255) })
   yield* eventually(send(`/dead-letters/${sequence}`), ({ status }) => status === 200)
   const { body: { keys } } = yield* admin(`/accounts/${id}`)
+  // It leads nowhere: no notifier runs here.
+  const { body: { webhook_id } } = yield* send("/webhooks", post({ url: "http://127.0.0.1:9/of-an-account" }))
   return {
+    webhooks: [String(webhook_id)],
     jobs: jobs.filter((id) => id !== ""),
     names: [kept, deleted, cancelled, batched, name],
     sequences: [sequence],
@@ -87,7 +90,16 @@ const snapshot = Effect.fnUntraced(function*({ owner, send }: Account, { jobs }:
       )
   )
   const seen: Array<unknown> = []
-  for (const path of ["/jobs", "/buckets", "/events", "/dead-letters", "/dead-letters?status=redriven", "/account"]) {
+  const paths = [
+    "/jobs",
+    "/buckets",
+    "/events",
+    "/dead-letters",
+    "/dead-letters?status=redriven",
+    "/account",
+    "/webhooks"
+  ]
+  for (const path of paths) {
     const { body, status } = yield* send(path)
     assert.strictEqual(status, 200, JSON.stringify(body))
     seen.push(body)
@@ -100,14 +112,19 @@ const bucketIds = (buckets: unknown) =>
   Array.from(JSON.stringify(buckets).matchAll(/"bucket_id":"(0x[0-9a-f]{64})"/g), ([, id = ""]) => id)
 
 /** Things of the victim in place of what a route asks for. */
-const aimed = (made: OpenApiRequests.Request, { jobs, keys, names, sequences }: Things, victim: Account, n: number) => {
+const aimed = (
+  made: OpenApiRequests.Request,
+  { jobs, keys, names, sequences, webhooks }: Things,
+  victim: Account,
+  n: number
+) => {
   const one = <A>(all: ReadonlyArray<A>) => all[n % all.length]
   const [, template = ""] = made.operation.split(" ")
   const name = one(names)
   const path = template.replace("{job_id}", `${one(jobs)}`).replace("{name}", `${name}`).replace(
     "{sequence}",
     `${one(sequences)}`
-  ).replace("{account}", victim.id).replace("{key_id}", `${one(keys)}`)
+  ).replace("{account}", victim.id).replace("{key_id}", `${one(keys)}`).replace("{webhook_id}", `${one(webhooks)}`)
   const query = new URLSearchParams(made.path.split("?")[1] ?? "")
   for (const [key, value] of [["bucket", name], ["prefix", name?.slice(0, 8)]] as const) {
     if (query.has(key)) query.set(key, value ?? "")
@@ -167,7 +184,15 @@ describe(`of two accounts (ISOLATION_SEED=${seed} draws them again)`, () => {
             const victim = yield* open(own)
             const things = yield* act(victim)
             const before = yield* snapshot(victim, things)
-            const secrets = [...things.jobs, ...things.names, ...things.keys, victim.id, ...bucketIds(before[1])]
+            const secrets = [
+              ...things.jobs,
+              ...things.names,
+              ...things.keys,
+              ...things.webhooks,
+              "of-an-account",
+              victim.id,
+              ...bucketIds(before[1])
+            ]
             let sent = ""
             let n = offset
             for (const made of attacks.flat()) {
@@ -178,7 +203,7 @@ describe(`of two accounts (ISOLATION_SEED=${seed} draws them again)`, () => {
               for (const secret of secrets.filter((one) => !sent.includes(one))) {
                 assert.notInclude(text, secret, `${made.method} ${path}`)
               }
-              if (/\{(job_id|sequence|key_id)\}/.test(made.operation)) {
+              if (/\{(job_id|sequence|key_id|webhook_id)\}/.test(made.operation)) {
                 assert.include([400, 403, 404], answer.status, `${made.method} ${path}`)
               }
             }

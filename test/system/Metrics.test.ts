@@ -3,6 +3,7 @@ import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Ethereum"
 import type * as Stack from "@akave-async/local/Stack"
+import * as Receiver from "@akave-async/notifier/test/Receiver"
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { JsonRpcProvider, parseEther, toBeHex, Wallet } from "ethers"
@@ -12,13 +13,14 @@ import * as Observability from "../support/Observability.ts"
 import * as Promql from "../support/Promql.ts"
 import * as RawHttp from "../support/RawHttp.ts"
 import * as SharedStack from "../support/SharedStack.ts"
+import * as Webhooks from "../support/Webhooks.ts"
 
 let stack: Stack.Stack
 let gateway: string
 const wallet = Wallet.createRandom()
 SharedStack.use({
   privateKey: Redacted.make(wallet.privateKey),
-  counts: { executor: 2 },
+  counts: { executor: 2, notifier: 1 },
   env: {
     executor: { JOB_DEADLINE: "6 seconds", EXECUTOR_MAX_IN_FLIGHT: "400" },
     devnet: { DEVNET_GAS_LIMIT: "100000000" }
@@ -114,8 +116,18 @@ const append = Effect.fnUntraced(function*(name: string, type: string) {
   })
 }, Effect.scoped)
 
+/** A webhook that is sent a test, and hardly anything else. */
+const notified = Effect.gen(function*() {
+  const send = Webhooks.anonymous(gateway)
+  const receiver = yield* Receiver.start
+  const { path } = yield* Webhooks.register(send, receiver.url, { event_types: ["akave.BucketDeleted.v1"] })
+  yield* send(`${path}/test`, { method: "POST" })
+  yield* eventually(send(`${path}/deliveries?outcome=succeeded`), ({ body }) => body.deliveries.length === 1)
+}).pipe(Effect.scoped)
+
 /** All that makes a series: an end of each kind, what can't be processed, what is refused, and what is followed. */
 const everything = Effect.gen(function*() {
+  yield* notified
   // The wallet holds nothing yet.
   const { body: failing } = yield* createBucket(gateway, freshName())
   const { body: failed } = yield* ended(gateway, failing.job_id)

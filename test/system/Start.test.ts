@@ -5,6 +5,7 @@ import { repository } from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
+import { statSync } from "node:fs"
 import { createServer } from "node:net"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
@@ -64,13 +65,20 @@ describe("npm start", () => {
       const gateway = `http://127.0.0.1:${own.PORT}`
       const first = yield* npmStart(own)
       yield* says(first, "Ctrl-C stops everything.")
-      for (const name of ["nats", "postgres", "devnet", "projector", "executor", "gateway"]) {
+      for (const name of ["nats", "postgres", "devnet", "projector", "executor", "gateway", "notifier"]) {
         assert.match(first.output(), new RegExp(`ready  ${name} .* pid \\d+`))
       }
       assert.match(
         first.output(),
         /queued\n.*processing[\s\S]*completed   transaction 0x[0-9a-f]{64}  bucket id 0x[0-9a-f]{64}/
       )
+      // Webhooks work without any setting.
+      const { mode } = statSync(join(own.DATA_DIR, "master-secret"))
+      assert.strictEqual(mode & 0o777, 0o600)
+      const asked = { method: "POST", body: JSON.stringify({ url: "http://127.0.0.1:9/" }) }
+      const { body: { webhook_id }, status } = yield* request(`${gateway}/webhooks`, asked)
+      assert.strictEqual(status, 201)
+      yield* request(`${gateway}/webhooks/${webhook_id}`, { method: "DELETE" })
       const { body: before } = yield* request(`${gateway}/buckets`)
       assert.lengthOf(before.buckets, 1)
       const pids = Array.from(first.output().matchAll(/pid (\d+)/g), ([, pid]) => Number(pid))

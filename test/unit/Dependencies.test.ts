@@ -17,6 +17,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "services/devnet": ["proto", "shared/platform"],
   "services/gateway": ["shared/domain", "shared/api", "shared/eventing", "shared/platform", "shared/akave"],
   "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave"],
+  "services/notifier": ["shared/domain", "shared/eventing", "shared/platform"],
   "services/projector": ["shared/domain", "shared/eventing", "shared/platform"],
   "shared/client": ["shared/api", "shared/domain"],
   "shared/cli": ["shared/client"],
@@ -35,6 +36,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
     "loadtest",
     "services/executor",
     "services/gateway",
+    "services/notifier",
     "services/projector"
   ]
 }

@@ -32,8 +32,8 @@ const decode = (text: string) => Schema.decodeUnknownSync(Compose)(parse(text, {
 
 const text = read("docker-compose.yml")
 const { services, volumes } = decode(text)
-const names = ["devnet", "executor", "gateway", "nats", "postgres", "projector"]
-const ours = ["devnet", "executor", "gateway", "projector"]
+const names = ["devnet", "executor", "gateway", "nats", "notifier", "postgres", "projector"]
+const ours = ["devnet", "executor", "gateway", "notifier", "projector"]
 const settingOf = (service: string, name: string) =>
   services[service]?.environment[name]?.replace(/\$\{[A-Z0-9_]+:-([^}]*)\}/g, "$1")
 
@@ -70,12 +70,18 @@ it("waits only for services that it has, until their health checks pass", () => 
   }
 })
 
-it("can run any number of executors", () => {
-  const { executor } = services
-  assert.isDefined(executor)
-  assert.isUndefined(executor?.container_name)
-  assert.isUndefined(executor?.ports)
-  assert.isUndefined(executor?.volumes)
+it.each(["executor", "notifier"])("can run any number of containers of the %s", (name) => {
+  const service = services[name]
+  assert.isDefined(service)
+  assert.isUndefined(service?.container_name)
+  assert.isUndefined(service?.ports)
+  assert.isUndefined(service?.volumes)
+})
+
+it("gives the master secret to gateways and notifiers only, and lets no webhook lead into its networks", () => {
+  const holders = Object.keys(services).filter((name) => settingOf(name, "MASTER_SECRET") !== undefined)
+  assert.sameMembers(holders, ["gateway", "notifier"])
+  for (const name of holders) assert.isNull(services[name]?.environment["WEBHOOK_ALLOW_PRIVATE"])
 })
 
 it("opens one port, and that to this machine alone", () => {
@@ -86,7 +92,7 @@ it("opens one port, and that to this machine alone", () => {
 
 it("asks for health where the services answer", () => {
   const question = (name: string) => services[name]?.healthcheck.test.at(-1)
-  for (const name of ["executor", "projector"]) {
+  for (const name of ["executor", "notifier", "projector"]) {
     assert.include(question(name), `http://127.0.0.1:${settingOf(name, "HEALTH_PORT")}/health/ready`)
   }
   assert.include(question("gateway"), `http://127.0.0.1:${settingOf("gateway", "PORT")}/health/ready`)

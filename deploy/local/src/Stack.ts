@@ -1,6 +1,6 @@
 // oxlint-disable max-lines -- the whole stack: what each service gets, and in which order they start
 /**
- * The whole product on one machine: nats-server, Postgres, devnet, projector, executor and gateway, each a process of
+ * The whole product on one machine: nats-server, Postgres, devnet, projector, executor, gateway and notifier, each a process of
  * its own. `npm start` runs it on `.data/`; system tests run it on a temporary folder and free ports.
  */
 import { Context, Effect, Layer, Redacted, Schema, type Scope } from "effect"
@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as DataFolder from "./DataFolder.ts"
 import * as Environment from "./Environment.mjs"
+import * as MasterSecretFile from "./MasterSecretFile.ts"
 import * as NatsServer from "./NatsServer.ts"
 import * as Ports from "./Ports.ts"
 import * as Postgres from "./Postgres.ts"
@@ -25,7 +26,7 @@ export class PrivateKeyInvalid extends Schema.TaggedError<PrivateKeyInvalid>()("
   override readonly message = "AKAVE_PRIVATE_KEY is not a private key: it must be 32 bytes as 64 hexadecimal digits."
 }
 
-export const serviceKinds = ["devnet", "projector", "executor", "gateway"] as const
+export const serviceKinds = ["devnet", "projector", "executor", "gateway", "notifier"] as const
 export type ServiceKind = typeof serviceKinds[number]
 
 export interface Options {
@@ -36,8 +37,8 @@ export interface Options {
   readonly dataDir?: string
   /** A port that is not named is a free one. */
   readonly ports?: Partial<Record<"nats" | "postgres" | "rpc" | "node" | "gateway", number>>
-  /** How many of each; one if not named. Each further gateway gets a free port. */
-  readonly counts?: Partial<Record<"projector" | "executor" | "gateway", number>>
+  /** How many of each; if not named one, and of notifiers none. Each further gateway gets a free port. */
+  readonly counts?: Partial<Record<"projector" | "executor" | "gateway" | "notifier", number>>
   /**
    * The variables of a person's shell: the services get the settings that .env.example documents, and what the system
    * needs. If it is not named, they get only the latter, of this process's own.
@@ -89,6 +90,7 @@ export interface Stack {
   readonly projector: (index: number) => Processes.Process
   readonly executor: (index: number) => Processes.Process
   readonly gateway: (index: number) => Processes.Process
+  readonly notifier: (index: number) => Processes.Process
   readonly gatewayUrls: ReadonlyArray<string>
   /** The first gateway's. */
   readonly gatewayUrl: string
@@ -136,6 +138,10 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
     hasOwnPostgres: options.databaseUrl === undefined
   })
   const gatewaySecrets = Environment.forServices(options.shell ?? {}, { settings: ofGateways, hasOwnPostgres: true })
+  // What gateways are given, notifiers get too: they derive the same secrets.
+  const masterSecrets = MasterSecretFile.settings(dataDir, { ...gatewaySecrets, ...env.gateway })
+  // What is here is for this machine, and so is where it may send.
+  const webhooks = { WEBHOOK_ALLOW_PRIVATE: shell["WEBHOOK_ALLOW_PRIVATE"] ?? "true" }
   const portOf = (name: keyof typeof ports) => {
     const port = ports[name]
     return port === undefined ? Ports.free : Effect.succeed(port)
@@ -223,7 +229,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
 
   const shared = { NATS_URL: natsUrl, DATABASE_URL: databaseUrl }
   const count = (kind: keyof NonNullable<Options["counts"]>) =>
-    Array.from({ length: options.counts?.[kind] ?? 1 }).keys()
+    Array.from({ length: options.counts?.[kind] ?? (kind === "notifier" ? 0 : 1) }).keys()
 
   for (const index of count("projector")) yield* service("projector", index, "", ["nats", "postgres"], shared)
   // Over a WebSocket the embedded chain reports its blocks at once.
@@ -247,9 +253,18 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       AKAVE_NODE_ADDRESS: nodeAddress,
       AKAVE_OWNER_ADDRESS: ownerAddress,
       ...(options.natsSyncInterval === undefined ? {} : { NATS_SYNC_INTERVAL: options.natsSyncInterval }),
+      ...webhooks,
       ...gatewaySecrets,
+      ...masterSecrets,
       HOST: Ports.host,
       PORT: `${port}`
+    })
+  }
+  for (const index of count("notifier")) {
+    yield* service("notifier", index, "", ["nats"], {
+      NATS_URL: natsUrl,
+      ...webhooks,
+      ...masterSecrets
     })
   }
 
@@ -289,6 +304,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
     projector: (index) => process(nameOf("projector", index)),
     executor: (index) => process(nameOf("executor", index)),
     gateway: (index) => process(nameOf("gateway", index)),
+    notifier: (index) => process(nameOf("notifier", index)),
     gatewayUrls,
     gatewayUrl: gatewayUrls[0] ?? "",
     databaseUrl,
@@ -332,7 +348,7 @@ const ownSettings = new Set([
   "PORT"
 ])
 
-/** Secrets that only gateways get. */
+/** Secrets that only gateways get, and of them notifiers those that secrets of webhooks are derived from. */
 const ofGateways: ReadonlySet<string> = new Set(
   ["MASTER_SECRET", "MASTER_SECRET_BEFORE", "JWT_SECRET"].flatMap((name) => [name, `${name}_FILE`])
 )

@@ -83,7 +83,7 @@ for (const name of Object.keys(shell).filter((name) => name.startsWith("PG"))) d
 const run = Effect.gen(function*() {
   const options = yield* settings
   const ports = yield* choosePorts
-  const stack = yield* Stack.make({ ...options, shell, ports, isDurable: true })
+  const stack = yield* Stack.make({ ...options, shell, ports, counts: { notifier: 1 }, isDurable: true })
   yield* Effect.addFinalizer(() => Console.log("Stopping."))
   const folder = relative("", stack.dataDir)
   yield* Console.log(`Starting the stack. Data is in ${folder}, logs are in ${folder}/logs.`)

@@ -7,13 +7,13 @@ import * as Account from "@akave-async/domain/Account"
 import { execute, load } from "@akave-async/eventing/AccountEvents"
 import type { Decision } from "@akave-async/eventing/Aggregate"
 import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
+import { MasterSecret } from "@akave-async/platform/MasterSecret"
 import { Duration, Effect, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { createHash } from "node:crypto"
 import { Accounts } from "./Accounts.ts"
+import { hexIdFor } from "./Ids.ts"
 import * as KeySecrets from "./KeySecrets.ts"
-import { MasterSecret, missing } from "./MasterSecret.ts"
-import { eventsUnavailable, logUnavailable } from "./Unavailable.ts"
+import { eventsUnavailable, logUnavailable, signInUnavailable } from "./Unavailable.ts"
 
 const keyResource = (key: Account.Key): KeyResource => ({
   key_id: key.id,
@@ -50,12 +50,6 @@ const keyFailures = {
   KeyMissing: ({ message }: Account.KeyMissing) => new Problems.KeyNotFound({ detail: message })
 }
 
-/** The id of the key that a request asks for; of an exact repeat of a signed request the same. */
-const keyIdFor = (requestId: string | undefined) =>
-  requestId === undefined
-    ? KeySecrets.newKeyId()
-    : Account.KeyId.make(createHash("sha256").update(requestId).digest("hex").slice(0, 16))
-
 /** Changes an account on behalf of the caller, and gives it as it is then. */
 const change = Effect.fnUntraced(function*<Event extends Account.Event, Rejection>(
   log: EventLogShape,
@@ -75,7 +69,7 @@ const keyOf = (account: Account.Account, id: Account.KeyId) =>
 
 /** A key with the secret of a version, for the one time that it is shown. */
 const shown = Effect.fnUntraced(function*(master: Redacted.Redacted | undefined, key: Account.Key, version: number) {
-  if (master === undefined) return yield* missing
+  if (master === undefined) return yield* signInUnavailable
   return { ...keyResource(key), secret: Redacted.value(KeySecrets.secretOf(master, key.id, version)) }
 })
 
@@ -120,7 +114,7 @@ export const AccountsHttp = HttpApiBuilder.group(
       ),
       issueKey: Effect.fnUntraced(
         function*({ params: { account: id }, payload: { expires_at, label, scopes } }) {
-          const keyId = keyIdFor((yield* Caller).requestId)
+          const keyId = Account.KeyId.make(hexIdFor((yield* Caller).requestId))
           const asked = { keyId, label, scopes, ...(expires_at === undefined ? {} : { expiresAt: expires_at }) }
           const key = yield* keyOf(yield* change(log, id, (by) => Account.issueKey({ ...asked, ...by })), keyId)
           return yield* shown(masters.current(), key, 1)

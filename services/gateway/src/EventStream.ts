@@ -1,11 +1,11 @@
 /** Live events as Server-Sent Events (WHATWG HTML, section 9.2): each is a CloudEvent, and its id is its place in the log. */
 import type { Caller } from "@akave-async/api/Caller"
+import * as CloudEventJson from "@akave-async/eventing/CloudEventJson"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
+import type { Tail } from "@akave-async/eventing/Tail"
 import * as Trace from "@akave-async/platform/Trace"
 import { Clock, Effect, Metric, Option, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
-import * as CloudEventJson from "./CloudEventJson.ts"
-import type { Tail } from "./Tail.ts"
 
 /** A silent stream gets a sign of life this often: proxies close what is silent, and who has gone is found out. */
 const heartbeatMillis = 15_000

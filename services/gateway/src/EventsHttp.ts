@@ -2,17 +2,18 @@
 import { Api } from "@akave-async/api/Api"
 import { Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Job from "@akave-async/domain/Job"
+import * as Webhook from "@akave-async/domain/Webhook"
 import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
+import * as CloudEventJson from "@akave-async/eventing/CloudEventJson"
 import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { ofOwner } from "@akave-async/eventing/Recent"
+import { Tail } from "@akave-async/eventing/Tail"
 import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import * as CloudEventJson from "./CloudEventJson.ts"
 import * as EventStream from "./EventStream.ts"
 import type { Jobs } from "./Jobs.ts"
 import { findJob } from "./JobsHttp.ts"
-import { ofOwner } from "./Recent.ts"
-import { Tail } from "./Tail.ts"
 import { eventsUnavailable } from "./Unavailable.ts"
 
 interface Asked {
@@ -36,9 +37,9 @@ const page = (events: ReadonlyArray<StoredEvent>, next: number | null) => {
   })
 }
 
-/** Whether an event is of the caller's account. */
-const isOf = (caller: Caller["Service"]) => ({ headers }: StoredEvent): boolean =>
-  headers["ce-account"] === tenantOf(caller).tenant
+/** Whether an event is one of the caller's account, and not of its webhooks. */
+const isOf = (caller: Caller["Service"]) => ({ headers, subject }: StoredEvent): boolean =>
+  headers["ce-account"] === tenantOf(caller).tenant && !subject.startsWith(`${Webhook.kind}.`)
 
 /** A page of at most so many events, which is full unless these are all, and where the next one begins. */
 const upTo = (events: ReadonlyArray<StoredEvent>, limit: number) => {

@@ -15,6 +15,7 @@ import * as IdentificationHttp from "./IdentificationHttp.ts"
 import { JobsHttp } from "./JobsHttp.ts"
 import { OperationsHttp } from "./OperationsHttp.ts"
 import { SystemHttp } from "./SystemHttp.ts"
+import { WebhooksHttp } from "./WebhooksHttp.ts"
 
 /** The page talks to this gateway alone: no fonts from elsewhere, nothing of its maker's cloud. */
 const docs = {
@@ -34,7 +35,7 @@ export const routes = Layer.mergeAll(
   Cors.layerConfig,
   Edge
 ).pipe(
-  Layer.provide([BucketsHttp, JobsHttp, EventsHttp, CallerHttp, AccountsHttp, DeadLettersHttp, SystemHttp, HealthHttp]),
-  Layer.provide(OperationsHttp),
+  Layer.provide([BucketsHttp, JobsHttp, EventsHttp, WebhooksHttp, CallerHttp, AccountsHttp, DeadLettersHttp]),
+  Layer.provide([SystemHttp, HealthHttp, OperationsHttp]),
   Layer.provide([ValidationHttp, IdentificationHttp.layer])
 )

@@ -4,11 +4,11 @@ import * as IdempotencyKey from "@akave-async/domain/IdempotencyKey"
 import * as Job from "@akave-async/domain/Job"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { execute, load, unused } from "@akave-async/eventing/IdempotencyKeyEvents"
+import { Tail } from "@akave-async/eventing/Tail"
 import { Failpoint } from "@akave-async/platform/Failpoint"
 import { Context, Effect, Layer } from "effect"
 import { createHash } from "node:crypto"
 import { v7 as uuidv7 } from "uuid"
-import { Tail } from "./Tail.ts"
 
 /** What is asked for: an operation, and what it is asked with as plain JSON whose fields have an order. */
 export type Asked = readonly [operation: string, request: unknown]

@@ -1,8 +1,9 @@
 /** Who asks: by the accounts that the log holds or, where it holds none, whoever reaches this gateway. */
-import { Caller, Identification, local, NeededScope, OpenToLocal } from "@akave-async/api/Caller"
+import { Caller, Identification, NeededScope, OpenToLocal } from "@akave-async/api/Caller"
 import * as Problems from "@akave-async/api/Problems"
 import * as Account from "@akave-async/domain/Account"
 import { Address } from "@akave-async/domain/Ethereum"
+import { MasterSecret } from "@akave-async/platform/MasterSecret"
 import * as Trace from "@akave-async/platform/Trace"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Config, Context, DateTime, Effect, Layer } from "effect"
@@ -12,10 +13,9 @@ import { Accounts } from "./Accounts.ts"
 import { allowsAnonymous } from "./Exposure.ts"
 import * as Jwt from "./Jwt.ts"
 import * as KeySecrets from "./KeySecrets.ts"
-import { MasterSecret, missing } from "./MasterSecret.ts"
 import * as RateLimits from "./RateLimits.ts"
 import { bearerOf, signIn, Unauthorized } from "./SignIn.ts"
-import { eventsUnavailable } from "./Unavailable.ts"
+import { eventsUnavailable, signInUnavailable } from "./Unavailable.ts"
 
 type Who = Omit<Caller["Service"], "traceparent">
 
@@ -80,7 +80,7 @@ const callerOf = (
 /** Who presents what the request's `Authorization` has, within the requests that the account may send. */
 const signedIn = Effect.fnUntraced(
   function*(services: Services) {
-    if (services.masters.current() === undefined) return yield* missing
+    if (services.masters.current() === undefined) return yield* signInUnavailable
     const request = yield* HttpServerRequest.HttpServerRequest
     const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
     const presented = rawHeaders.filter((_, n) => n % 2 === 1 && rawHeaders[n - 1]?.toLowerCase() === "authorization")
@@ -105,7 +105,7 @@ export const layer = Layer.effect(
     const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
     const isOpen = yield* allowsAnonymous
     const anybody: Who = {
-      account: local,
+      account: Account.local,
       owner,
       limits: undefined,
       scopes: new Set(["read", "write"]),

@@ -2,9 +2,9 @@
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Job from "@akave-async/domain/Job"
 import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
+import { Tail } from "@akave-async/eventing/Tail"
 import { Context, type Duration, Effect, Layer, Option, Result } from "effect"
 import { type LookupError, ReadModel } from "./ReadModel.ts"
-import { Tail } from "./Tail.ts"
 
 type By = Caller["Service"]
 

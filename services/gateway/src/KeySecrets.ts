@@ -1,14 +1,11 @@
 /** The secrets of keys: derived from a master secret, so that nothing in log or database can be used to sign in. */
-import { KeyId } from "@akave-async/domain/Account"
+import type { KeyId } from "@akave-async/domain/Account"
+import { derive } from "@akave-async/platform/MasterSecret"
 import { Redacted } from "effect"
-import { hkdfSync, randomBytes } from "node:crypto"
 
 /** What secret scanners find our keys by. */
 const secretPrefix = "aag_sk_"
 const publicPrefix = "aag_pk_"
-
-/** The id of a new key. */
-export const newKeyId = (): KeyId => KeyId.make(randomBytes(8).toString("hex"))
 
 /** The public name of a key, by which a signed request says whose it is. */
 export const publicKeyOf = (keyId: KeyId): string => `${publicPrefix}${keyId}`
@@ -18,15 +15,14 @@ const derived = new WeakMap<Redacted.Redacted, Map<string, Redacted.Redacted>>()
 /** More of them are derived anew. */
 const maxDerived = 10_000
 
-/** The secret of a version of a key: HKDF-SHA256 (RFC 5869) of the master secret over both, 32 bytes as base64url. */
+/** The secret of a version of a key: 32 bytes, derived from the master secret over both, as base64url. */
 export const secretOf = (master: Redacted.Redacted, keyId: KeyId, version: number): Redacted.Redacted => {
   const ofMaster = derived.get(master) ?? new Map<string, Redacted.Redacted>()
   derived.set(master, ofMaster)
   const info = `key ${keyId} version ${version}`
   const known = ofMaster.get(info)
   if (known !== undefined) return known
-  const bytes = hkdfSync("sha256", Redacted.value(master), "akave-async-gateway", info, 32)
-  const secret = Redacted.make(`${secretPrefix}${keyId}_${version}_${Buffer.from(bytes).toString("base64url")}`)
+  const secret = Redacted.make(`${secretPrefix}${keyId}_${version}_${derive(master, info, 32).toString("base64url")}`)
   if (ofMaster.size >= maxDerived) ofMaster.clear()
   ofMaster.set(info, secret)
   return secret

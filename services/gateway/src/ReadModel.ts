@@ -20,7 +20,7 @@ export const queryPatience = Duration.seconds(3)
 /** No lookup takes longer, however many queries it needs and whatever they wait for. */
 const lookupPatience = Duration.seconds(5)
 
-const inTime = <A, E, R>(lookup: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
+export const inTime = <A, E, R>(lookup: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
   Effect.timeoutOrElse(lookup, {
     duration: lookupPatience,
     orElse: () => {

@@ -1,11 +1,11 @@
 /** Where the gateway listens. */
 import * as Listener from "@akave-async/platform/Listener"
+import { MasterSecret } from "@akave-async/platform/MasterSecret"
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
 import { Config, Effect, Layer, Option, Schema } from "effect"
 import { Accounts } from "./Accounts.ts"
 import { allowsAnonymous, host as hostConfig, isLoopback, OpenToAll } from "./Exposure.ts"
-import { MasterSecret } from "./MasterSecret.ts"
 
 /** One setting of TLS is given without the other. */
 export class HalfATls extends Schema.TaggedError<HalfATls>()("HalfATls", {}) {

@@ -8,6 +8,11 @@ import type { SqlError } from "effect/sql"
 
 const warn = RepeatedWarning.make()
 
+/** Why nobody signs in with a key of a gateway that has no master secret. */
+export const signInUnavailable = new Problems.SignInUnavailable({
+  detail: "The gateway's operator must set MASTER_SECRET"
+})
+
 /** The log did not confirm what a request asked for, or holds what only a newer release can decide on. */
 export const logUnavailable = ({ cause, message }: LogUnavailable) => {
   const reason = cause instanceof UndecodableEvent ? ` ${message}.` : ""

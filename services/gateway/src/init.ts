@@ -7,13 +7,14 @@ import { Address } from "@akave-async/domain/Ethereum"
 import { execute, load } from "@akave-async/eventing/AccountEvents"
 import { EventLog } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import { MasterSecret } from "@akave-async/platform/MasterSecret"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Service from "@akave-async/platform/Service"
 import { NodeServices } from "@effect/platform-node"
 import { Config, Console, Effect, Layer, Redacted, Schema } from "effect"
 import { parseArgs } from "node:util"
+import { hexIdFor } from "./Ids.ts"
 import * as KeySecrets from "./KeySecrets.ts"
-import { MasterSecret } from "./MasterSecret.ts"
 
 class Unusable extends Schema.TaggedError<Unusable>()("Unusable", { reason: Schema.String }) {
   override readonly message = this.reason
@@ -46,7 +47,7 @@ const init = Effect.gen(function*() {
     origin
   )
     .pipe(Effect.catchTag("AccountExists", () => load(log, subject)))
-  const keyId = KeySecrets.newKeyId()
+  const keyId = Account.KeyId.make(hexIdFor(undefined))
   const issue = Account.issueKey({ keyId, label: "init", scopes: ["read", "write", "admin"], by })
   yield* execute(log, subject, opened, issue, origin)
   yield* Console.log(Redacted.value(KeySecrets.secretOf(master, keyId, 1)))

@@ -1,7 +1,9 @@
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as ServiceReports from "@akave-async/eventing/ServiceReports"
+import { Tail } from "@akave-async/eventing/Tail"
 import * as Failpoint from "@akave-async/platform/Failpoint"
 import * as HealthServer from "@akave-async/platform/HealthServer"
+import { MasterSecret } from "@akave-async/platform/MasterSecret"
 import { Nats } from "@akave-async/platform/Nats"
 import * as Postgres from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
@@ -20,14 +22,14 @@ import { IdempotencyKeys } from "./IdempotencyKeys.ts"
 import { Jobs } from "./Jobs.ts"
 import { JobsInFlight } from "./JobsInFlight.ts"
 import { Jwt } from "./Jwt.ts"
-import { MasterSecret } from "./MasterSecret.ts"
 import * as Methods from "./Methods.ts"
 import * as RateLimits from "./RateLimits.ts"
 import { queryPatience, ReadModel } from "./ReadModel.ts"
 import { ReadModelState } from "./ReadModelState.ts"
 import * as Server from "./Server.ts"
 import { Sight } from "./Sight.ts"
-import { Tail } from "./Tail.ts"
+import { WebhookModel } from "./WebhookModel.ts"
+import { Webhooks } from "./Webhooks.ts"
 
 const Ready = Layer.effectDiscard(
   Effect.flatMap(
@@ -69,7 +71,8 @@ Service.main(
       Layer.provide(Server.layerConfig),
       Layer.provide(Sight.layer),
       Layer.provide(Health.layer),
-      Layer.provide(DeadLetters.layer),
+      Layer.provide([DeadLetters.layer, Webhooks.layer]),
+      Layer.provide(WebhookModel.layer),
       Layer.provide([Buckets.layer, Jobs.layer, Accounts.layer]),
       Layer.provide([Admission.layerConfig, MasterSecret.layerConfig, Jwt.layerConfig, RateLimits.layer]),
       Layer.provide(JobsInFlight.layer),

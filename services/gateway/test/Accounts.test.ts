@@ -3,10 +3,10 @@ import { Address } from "@akave-async/domain/Ethereum"
 import * as AccountEvents from "@akave-async/eventing/AccountEvents"
 import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
+import { Tail } from "@akave-async/eventing/Tail"
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Schedule } from "effect"
 import { Accounts } from "../src/Accounts.ts"
-import { Tail } from "../src/Tail.ts"
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const limits = { requestsPerSecond: 100, jobsInFlight: 1_000 }

@@ -1,5 +1,6 @@
 import { Api } from "@akave-async/api/Api"
-import { Caller, Identification, local } from "@akave-async/api/Caller"
+import { Caller, Identification } from "@akave-async/api/Caller"
+import { local } from "@akave-async/domain/Account"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { Address } from "@akave-async/domain/Ethereum"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"

@@ -159,6 +159,37 @@ const eventSegments = Effect.gen(function*() {
 /** Events of one segment that are archived already. */
 const segmentSize = 1_000
 
+/** Webhooks, and what was sent to them. */
+const webhooks = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  yield* sql`
+    create table ${table("webhooks")} (
+      id text primary key,
+      owner text not null,
+      tenant text,
+      status text not null,
+      -- The sequence of the webhook's last event.
+      revision bigint not null,
+      -- The webhook as the fold of its events.
+      webhook jsonb not null
+    )`
+  yield* sql`create index webhooks_owner on ${table("webhooks")} (lower(owner), id)`
+  yield* sql`
+    create table ${table("webhook_deliveries")} (
+      webhook_id text not null,
+      -- The sequence of the event that is sent.
+      sequence bigint not null,
+      outcome text not null,
+      -- The sequence of the delivery's last event.
+      revision bigint not null,
+      -- The delivery as the fold of its attempts.
+      delivery jsonb not null,
+      primary key (webhook_id, sequence)
+    )`
+  yield* sql`create index webhook_deliveries_outcome on ${table("webhook_deliveries")} (webhook_id, outcome, sequence)`
+})
+
 /** The migrator says which migration failed, and the database's error within says why. */
 const reasonOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "for an unknown reason"
@@ -179,7 +210,8 @@ export const migrations = {
   "0003_jobs_of_all_kinds": jobsOfAllKinds,
   "0004_buckets_of_owner": bucketsOfOwner,
   "0005_jobs_of_owner": jobsOfOwner,
-  "0006_event_segments": eventSegments
+  "0006_event_segments": eventSegments,
+  "0007_webhooks": webhooks
 }
 
 /** Creates or updates the read model's tables. Several projectors may start at once: the losers of that race try again. */

@@ -4,9 +4,10 @@ import type { Placed } from "./Batch.ts"
 import * as Buckets from "./projections/Buckets.ts"
 import * as DeadLetters from "./projections/DeadLetters.ts"
 import * as Jobs from "./projections/Jobs.ts"
+import * as Webhooks from "./projections/Webhooks.ts"
 
 /** Tables of one kind each. They are given all events of a batch, and the jobs that these speak of as they are after it. */
-const ofKinds = [Buckets, DeadLetters]
+const ofKinds = [Buckets, DeadLetters, Webhooks]
 
 /** Writes what follows from these events, which come after all that was applied before. */
 export const apply = Effect.fnUntraced(

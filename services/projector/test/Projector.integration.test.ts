@@ -1,20 +1,24 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import * as Delivery from "@akave-async/domain/Delivery"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
+import * as Webhook from "@akave-async/domain/Webhook"
 import type { Decision } from "@akave-async/eventing/Aggregate"
 import { codec, idOf, kind } from "@akave-async/eventing/BucketEvents"
 import type { NewEvent } from "@akave-async/eventing/CloudEvent"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
+import * as DeliveryEvents from "@akave-async/eventing/DeliveryEvents"
 import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as Registry from "@akave-async/eventing/Registry"
 import * as Segment from "@akave-async/eventing/Segment"
+import * as WebhookEvents from "@akave-async/eventing/WebhookEvents"
 import * as Postgres from "@akave-async/platform/Postgres"
 import { assert, describe } from "@effect/vitest"
-import { Arbitrary, DateTime, Duration, Effect, Redacted, Result, Schedule, type Scope, Stream } from "effect"
+import { Arbitrary, DateTime, Duration, Effect, Redacted, Result, Schedule, Schema, type Scope, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
@@ -151,6 +155,8 @@ const everything = Effect.gen(function*() {
     jobs: yield* sql`select * from bucket_jobs order by id`,
     buckets: yield* sql`select * from buckets order by owner, name`,
     deadLetters: yield* sql`select * from dead_letters order by sequence`,
+    webhooks: yield* sql`select * from webhooks order by id`,
+    deliveries: yield* sql`select * from webhook_deliveries order by webhook_id, sequence`,
     segments: yield* sql<{ events: Uint8Array }>`select * from event_segments order by first_sequence`,
     checkpoint: yield* sql`select * from projection_checkpoint`
   }
@@ -340,6 +346,72 @@ describe("batches", () => {
       }))
   }
 
+  for (const size of [1, 7, 1000]) {
+    test(`of ${size} show webhooks and deliveries as the fold of their events`, () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const options = { count: 300, seed: 1, maxDiscards: 100_000 }
+        const changes = yield* Arbitrary.sampleEffect(Arbitrary.schema(Webhook.Event), options)
+        const attempts = yield* Arbitrary.sampleEffect(Arbitrary.schema(Delivery.Event), options)
+        const webhookId = (n: number) => Webhook.Id.make(`${n % 3}`.padStart(16, "0"))
+        const events = changes.flatMap((change, n): ReadonlyArray<Webhook.Event | Delivery.Event> => {
+          const attempt = attempts[n] ?? assert.fail("there are as many")
+          const ours = { webhookId: webhookId(n), occurredAt: epoch }
+          return [{ ...change, ...ours }, { ...attempt, ...ours, sequence: n % 5 + 1 }]
+        })
+        const stored = yield* Effect.forEach(events, (event, n) => {
+          const subject = event._tag === "DeliveryAttempted"
+            ? Delivery.subject({ webhookId: event.webhookId, sequence: event.sequence })
+            : Webhook.subject(event.owner, event.webhookId)
+          const metadata = { id: `${n}`, source: "/test", subject, time: epoch }
+          const encoded = event._tag === "DeliveryAttempted"
+            ? DeliveryEvents.codec.encode(event, metadata)
+            : WebhookEvents.codec.encode(event, metadata)
+          return Effect.map(encoded, ({ data, headers }): StoredEvent => ({ sequence: n + 1, subject, headers, data }))
+        })
+        yield* applyIn(size, stored)
+
+        const webhooks = new Map<string, { readonly state: Webhook.Webhook; readonly revision: number }>()
+        const deliveries = new Map<string, { readonly state: Delivery.Delivery; readonly revision: number }>()
+        for (const [n, event] of events.entries()) {
+          if (event._tag === "DeliveryAttempted") {
+            const key = `${event.webhookId} ${event.sequence}`
+            const state = Delivery.evolve(deliveries.get(key)?.state, event)
+            if (state !== undefined) deliveries.set(key, { state, revision: n + 1 })
+          } else {
+            const state = Webhook.evolve(webhooks.get(event.webhookId)?.state, event)
+            if (state !== undefined) webhooks.set(event.webhookId, { state, revision: n + 1 })
+          }
+        }
+        // Postgres takes no NUL and no half of a surrogate pair.
+        const storable = (value: unknown): unknown =>
+          JSON.parse(JSON.stringify(value, (_, one) =>
+            typeof one === "string" ? one.toWellFormed().replaceAll("\0", "\ufffd") : one))
+        const encodeWebhook = Schema.encodeSync(Schema.toCodecJson(Webhook.Webhook))
+        const encodeDelivery = Schema.encodeSync(Schema.toCodecJson(Delivery.Delivery))
+        assert.sameDeepMembers(
+          [...yield* sql`select id, status, revision, webhook from webhooks`],
+          Array.from(webhooks.values(), ({ revision, state }) => ({
+            id: state.id,
+            status: state.status,
+            revision,
+            webhook: storable(encodeWebhook(state))
+          }))
+        )
+        assert.sameDeepMembers(
+          [...yield* sql`select webhook_id, sequence, outcome, revision, delivery from webhook_deliveries`],
+          Array.from(deliveries.values(), ({ revision, state }) => ({
+            webhook_id: state.webhookId,
+            sequence: state.sequence,
+            outcome: state.outcome,
+            revision,
+            delivery: storable(encodeDelivery(state))
+          }))
+        )
+        assert.isAtLeast(deliveries.size, 15)
+      }))
+  }
+
   test("with text that Postgres can't store are applied all the same", () =>
     Effect.gen(function*() {
       const [requested, started] = created(1) as [Bucket.Event, Bucket.Event]
@@ -502,7 +574,7 @@ empty(
     assert.includeMembers(before.tables.map((row) => row["table_name"]), ["bucket_jobs", "event_segments"])
     yield* migrate
     assert.deepStrictEqual({ rows: yield* everything, tables: yield* tables }, before)
-    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 6)
+    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 7)
   })
 )
 
@@ -510,7 +582,7 @@ empty(
 const beforeSegments = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`delete from schema_migrations where migration_id >= 6`
-  yield* sql`drop table event_segments`
+  yield* sql`drop table event_segments, webhooks, webhook_deliveries`
   yield* sql`
     create table event_archive (
       sequence bigint primary key, subject text not null, headers text not null, data bytea not null, hash bytea not null)`

@@ -25,6 +25,7 @@ import {
   Readiness
 } from "./Resources.ts"
 import { Capabilities, Stats, statsQuery } from "./System.ts"
+import { WebhooksGroup } from "./WebhooksApi.ts"
 
 const preference = { "preference-applied": Schema.optionalKey(Schema.String) }
 /** The job that was accepted, and where it can be followed; if it was waited for, how it has ended. */
@@ -196,8 +197,8 @@ export class HealthGroup extends HttpApiGroup.make("health").add(
 export const version = "0.1.0"
 
 const api = HttpApi.make("gateway")
-  .add(BucketsGroup, JobsGroup, EventsGroup, CallerGroup, AccountsGroup, DeadLettersGroup, SystemGroup, HealthGroup)
-  .add(OperationsGroup)
+  .add(BucketsGroup, JobsGroup, EventsGroup, WebhooksGroup)
+  .add(CallerGroup, AccountsGroup, DeadLettersGroup, SystemGroup, HealthGroup, OperationsGroup)
 
 export class Api extends api
   .annotate(OpenApi.Title, "Akave Async Gateway")

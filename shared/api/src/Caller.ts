@@ -1,5 +1,5 @@
 /** Who asks, and on whose behalf: known for every request before its handler runs. */
-import type { Limits, Scope } from "@akave-async/domain/Account"
+import { type Limits, local, type Scope } from "@akave-async/domain/Account"
 import type { Address } from "@akave-async/domain/Ethereum"
 import type * as Job from "@akave-async/domain/Job"
 import { Context } from "effect"
@@ -24,9 +24,6 @@ export class Caller extends Context.Service<Caller, {
   /** The W3C trace context that the work goes on in. */
   readonly traceparent: string | undefined
 }>()("@akave-async/api/Caller") {}
-
-/** The account of who reaches a gateway without accounts. */
-export const local = "local"
 
 /** The account as the log names it; nothing for the local one, whose jobs name none. */
 export const tenantOf = ({ account }: Caller["Service"]): { readonly tenant?: string } =>

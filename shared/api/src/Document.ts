@@ -76,7 +76,7 @@ const security = [{ apiKey: [] }, { token: [] }, { signer: [], timestamp: [], si
 const markTimes = (document: Record<string, unknown>): void => {
   for (const schema of Object.values(objectAt(document, "components", "schemas"))) {
     for (const [name, property] of Object.entries(objectAt(schema, "properties"))) {
-      if (!name.endsWith("_at") && !name.endsWith("_until")) continue
+      if (!/_(at|since|until)$/.test(name)) continue
       const { anyOf } = objectAt(property)
       const text = (Array.isArray(anyOf) ? anyOf : [property]).find((one) => objectAt(one)["type"] === "string")
       if (isObject(text)) Object.assign(text, { format: "date-time" })

@@ -4,10 +4,9 @@ import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { DateTime } from "effect"
-import { examples as accountExamples, problems as accountProblems } from "./AccountExamples.ts"
 import { EventPage, EventResource } from "./Events.ts"
+import { examples as groupExamples, problems as groupProblems } from "./GroupExamples.ts"
 import { encode, isObject, type Json, objectAt } from "./JsonObject.ts"
-import { examples as operationExamples } from "./OperationExamples.ts"
 import * as Problems from "./Problems.ts"
 import {
   BatchRequest,
@@ -206,7 +205,7 @@ const problems: ReadonlyArray<Problems.Problem> = [
     detail: "1000 jobs of the account are in flight, and the request asks for 1 more, of 1000 that may be"
   }),
   new Problems.SignInUnavailable({ detail: "The identity provider does not give its keys. Try again" }),
-  ...accountProblems,
+  ...groupProblems,
   new Problems.JobNotFound({ detail: `No job has the id ${jobId}` }),
   new Problems.JobNotCancellable({ detail: `Job ${jobId} is processing; only a queued job can be cancelled` }),
   new Problems.DeadLetterNotFound({ detail: `Event ${dead.sequence} has not died` }),
@@ -236,8 +235,7 @@ const bySchema: Readonly<Record<string, Examples>> = {
   BatchResult: { some: encode(BatchResult, batch) },
   JobPage: { page: encode(JobPage, { jobs: [completed], next: null }) },
   Capabilities: { devnet: encode(Capabilities, capabilities) },
-  ...accountExamples,
-  ...operationExamples,
+  ...groupExamples,
   Stats: { hour: encode(Stats, stats) },
   Bucket: { bucket: encode(BucketResource, bucket) },
   BucketPage: { page: encode(BucketPage, { buckets: [bucket], next: null }) },

@@ -154,6 +154,43 @@ export class DeadLetterRedriven extends problem<DeadLetterRedriven>()(
   409,
   "The dead letter was redriven and has not died since"
 ) {}
+export class WebhookNotFound extends problem<WebhookNotFound>()(
+  "WebhookNotFound",
+  "webhook_not_found",
+  404,
+  "There is no such webhook"
+) {}
+/** No event of this sequence is one that the webhook's account could be sent. */
+export class DeliveryNotFound extends problem<DeliveryNotFound>()(
+  "DeliveryNotFound",
+  "delivery_not_found",
+  404,
+  "There is no such delivery"
+) {}
+export class WebhookDisabled extends problem<WebhookDisabled>()(
+  "WebhookDisabled",
+  "webhook_disabled",
+  409,
+  "The webhook is disabled"
+) {}
+export class TooManyWebhooks extends problem<TooManyWebhooks>()(
+  "TooManyWebhooks",
+  "too_many_webhooks",
+  409,
+  "The account has as many webhooks as it may"
+) {}
+export class WebhookUrlRefused extends problem<WebhookUrlRefused>()(
+  "WebhookUrlRefused",
+  "webhook_url_refused",
+  422,
+  "No webhook may lead there"
+) {}
+export class MasterSecretMissing extends problem<MasterSecretMissing>()(
+  "MasterSecretMissing",
+  "master_secret_missing",
+  503,
+  "The gateway has no master secret"
+) {}
 export class Overloaded extends problem<Overloaded>()(
   "Overloaded",
   "overloaded",
@@ -204,6 +241,12 @@ const problems = [
   JobNotCancellable,
   DeadLetterNotFound,
   DeadLetterRedriven,
+  WebhookNotFound,
+  DeliveryNotFound,
+  WebhookDisabled,
+  TooManyWebhooks,
+  WebhookUrlRefused,
+  MasterSecretMissing,
   Overloaded,
   EventLogUnavailable,
   ReadModelUnavailable,

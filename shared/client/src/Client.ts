@@ -21,7 +21,7 @@ export interface FollowOptions {
 type SubmitOptions = CallOptions
 type CreateOptions = CallOptions & Pick<Waits.WaitOptions, "onChange">
 
-export interface Client extends Omit<Methods, "jobs" | "events" | "buckets"> {
+export interface Client extends Omit<Methods, "jobs" | "events" | "buckets" | "webhooks"> {
   /** The gateway's URL. */
   readonly url: string
   /** Asks for a bucket, and gives the job that creates it at once. */
@@ -42,7 +42,7 @@ export interface Client extends Omit<Methods, "jobs" | "events" | "buckets"> {
     /** The events of a job, from its first one on as they come, until its last one. */
     events(job_id: string, options?: FollowOptions): AsyncIterable<Event>
   }
-  readonly webhooks: {
+  readonly webhooks: Methods["webhooks"] & {
     /** The event of a delivery, once it is sure that the gateway has sent it. */
     readonly verify: typeof Webhooks.verify
   }
@@ -116,7 +116,7 @@ export const make = (settings: Settings): Client => {
       wait: (job_id, options) => waits.wait(job_id, options),
       events: (job_id, options) => follow(`/jobs/${encodeURIComponent(job_id)}/events`, options)
     },
-    webhooks: { verify: Webhooks.verify },
+    webhooks: { ...methods.webhooks, verify: Webhooks.verify },
     events: { ...methods.events, follow: (options) => follow("/events", options) }
   }
 }

@@ -65,6 +65,12 @@ export class DeadLetterRedriven extends Problem {
   declare readonly code: "dead_letter_redriven"
 }
 
+/** There is no such delivery. */
+export class DeliveryNotFound extends Problem {
+  override readonly _tag = "DeliveryNotFound" as const
+  declare readonly code: "delivery_not_found"
+}
+
 /** The event log does not answer. */
 export class EventLogUnavailable extends Problem {
   override readonly _tag = "EventLogUnavailable" as const
@@ -123,6 +129,12 @@ export class KeyRevoked extends Problem {
   declare readonly code: "key_revoked"
 }
 
+/** The gateway has no master secret. */
+export class MasterSecretMissing extends Problem {
+  override readonly _tag = "MasterSecretMissing" as const
+  declare readonly code: "master_secret_missing"
+}
+
 /** No more requests are accepted for now. */
 export class Overloaded extends Problem {
   override readonly _tag = "Overloaded" as const
@@ -153,6 +165,12 @@ export class TooManyJobs extends Problem {
   declare readonly code: "too_many_jobs"
 }
 
+/** The account has as many webhooks as it may. */
+export class TooManyWebhooks extends Problem {
+  override readonly _tag = "TooManyWebhooks" as const
+  declare readonly code: "too_many_webhooks"
+}
+
 /** Not signed in. */
 export class Unauthorized extends Problem {
   override readonly _tag = "Unauthorized" as const
@@ -163,6 +181,24 @@ export class Unauthorized extends Problem {
 export class UnsupportedMediaType extends Problem {
   override readonly _tag = "UnsupportedMediaType" as const
   declare readonly code: "unsupported_media_type"
+}
+
+/** The webhook is disabled. */
+export class WebhookDisabled extends Problem {
+  override readonly _tag = "WebhookDisabled" as const
+  declare readonly code: "webhook_disabled"
+}
+
+/** There is no such webhook. */
+export class WebhookNotFound extends Problem {
+  override readonly _tag = "WebhookNotFound" as const
+  declare readonly code: "webhook_not_found"
+}
+
+/** No webhook may lead there. */
+export class WebhookUrlRefused extends Problem {
+  override readonly _tag = "WebhookUrlRefused" as const
+  declare readonly code: "webhook_url_refused"
 }
 
 /** The error class of each problem, by its code. */
@@ -177,6 +213,7 @@ export const problems = {
   clock_skew: ClockSkew,
   dead_letter_not_found: DeadLetterNotFound,
   dead_letter_redriven: DeadLetterRedriven,
+  delivery_not_found: DeliveryNotFound,
   event_log_unavailable: EventLogUnavailable,
   forbidden: Forbidden,
   idempotency_key_reused: IdempotencyKeyReused,
@@ -186,12 +223,17 @@ export const problems = {
   job_not_found: JobNotFound,
   key_not_found: KeyNotFound,
   key_revoked: KeyRevoked,
+  master_secret_missing: MasterSecretMissing,
   overloaded: Overloaded,
   rate_limited: RateLimited,
   read_model_unavailable: ReadModelUnavailable,
   sign_in_unavailable: SignInUnavailable,
   too_many_jobs: TooManyJobs,
+  too_many_webhooks: TooManyWebhooks,
   unauthorized: Unauthorized,
-  unsupported_media_type: UnsupportedMediaType
+  unsupported_media_type: UnsupportedMediaType,
+  webhook_disabled: WebhookDisabled,
+  webhook_not_found: WebhookNotFound,
+  webhook_url_refused: WebhookUrlRefused
 }
 export type ApiProblem = InstanceType<typeof problems[keyof typeof problems]>

@@ -243,6 +243,124 @@ export interface Caller {
   readonly actor: string
 }
 
+export interface Resend {
+  readonly since_sequence: number
+  readonly until_sequence: number
+}
+
+export interface ResendRequest {
+  readonly since_sequence?: number
+  readonly since_at?: string
+}
+
+export interface WebhookDeliveryPage {
+  readonly deliveries: ReadonlyArray<WebhookDelivery>
+  readonly next: number | null
+}
+
+/** An event on its way to a webhook */
+export interface WebhookDelivery {
+  readonly sequence: number
+  readonly event_type: string
+  readonly outcome: "succeeded" | "retrying" | "given_up"
+  readonly attempts: number
+  readonly first_attempt_at: string
+  readonly last_attempt_at: string
+  readonly next_attempt_at: string | null
+  readonly status_code: number | null
+  readonly error: string | null
+  readonly duration_ms: number
+  readonly answer: string
+}
+
+export interface WebhookTest {
+  readonly sequence: number
+}
+
+/** A webhook with its secret, which is shown once */
+export interface NewWebhook {
+  readonly webhook_id: string
+  readonly url: string
+  readonly event_types: ReadonlyArray<string>
+  readonly operations: ReadonlyArray<string>
+  readonly description: string
+  readonly enabled: boolean
+  readonly disabled_reason: "asked" | "gone" | "failing" | null
+  readonly failing_since: string | null
+  readonly secret_version: number
+  readonly secret_before_until: string | null
+  readonly created_at: string
+  readonly secret: string
+}
+
+export interface SecretRotation {
+  readonly overlap_seconds?: number
+}
+
+/** An endpoint that is sent events, without its secret */
+export interface Webhook {
+  readonly webhook_id: string
+  readonly url: string
+  readonly event_types: ReadonlyArray<string>
+  readonly operations: ReadonlyArray<string>
+  readonly description: string
+  readonly enabled: boolean
+  readonly disabled_reason: "asked" | "gone" | "failing" | null
+  readonly failing_since: string | null
+  readonly secret_version: number
+  readonly secret_before_until: string | null
+  readonly created_at: string
+}
+
+export interface WebhookChange {
+  readonly url?: string
+  readonly event_types?: ReadonlyArray<
+    | "akave.BucketRequested.v1"
+    | "akave.BucketStarted.v1"
+    | "akave.BucketSubmitted.v1"
+    | "akave.BucketAttemptFailed.v1"
+    | "akave.BucketCreated.v1"
+    | "akave.BucketFailed.v1"
+    | "akave.BucketCancelled.v1"
+    | "akave.BucketDeletionRequested.v1"
+    | "akave.BucketDeletionStarted.v1"
+    | "akave.BucketDeletionSubmitted.v1"
+    | "akave.BucketDeletionAttemptFailed.v1"
+    | "akave.BucketDeleted.v1"
+    | "akave.BucketDeletionFailed.v1"
+    | "akave.BucketDeletionCancelled.v1"
+  >
+  readonly operations?: ReadonlyArray<"bucket.create" | "bucket.delete">
+  readonly description?: string
+  readonly enabled?: boolean
+}
+
+export interface WebhookRequest {
+  readonly url: string
+  readonly event_types?: ReadonlyArray<
+    | "akave.BucketRequested.v1"
+    | "akave.BucketStarted.v1"
+    | "akave.BucketSubmitted.v1"
+    | "akave.BucketAttemptFailed.v1"
+    | "akave.BucketCreated.v1"
+    | "akave.BucketFailed.v1"
+    | "akave.BucketCancelled.v1"
+    | "akave.BucketDeletionRequested.v1"
+    | "akave.BucketDeletionStarted.v1"
+    | "akave.BucketDeletionSubmitted.v1"
+    | "akave.BucketDeletionAttemptFailed.v1"
+    | "akave.BucketDeleted.v1"
+    | "akave.BucketDeletionFailed.v1"
+    | "akave.BucketDeletionCancelled.v1"
+  >
+  readonly operations?: ReadonlyArray<"bucket.create" | "bucket.delete">
+  readonly description?: string
+}
+
+export interface WebhookList {
+  readonly webhooks: ReadonlyArray<Webhook>
+}
+
 export interface EventPage {
   readonly events: ReadonlyArray<Event>
   readonly next: number | null
@@ -484,6 +602,32 @@ export interface Methods {
       readonly minutes?: number
     }, options?: CallOptions): Promise<Stats>
   }
+  readonly webhooks: {
+    /** The account's webhooks */
+    list(options?: CallOptions): Promise<WebhookList>
+    /** Register an endpoint that is sent events, and show its secret once */
+    register(body: WebhookRequest, options?: CallOptions): Promise<NewWebhook>
+    /** A webhook as it is now */
+    get(webhook_id: string, options?: CallOptions): Promise<Webhook>
+    /** Change a webhook, or switch it off and on */
+    change(webhook_id: string, body?: WebhookChange, options?: CallOptions): Promise<Webhook>
+    /** Remove a webhook for good */
+    remove(webhook_id: string, options?: CallOptions): Promise<void>
+    /** Give a webhook its next secret, and show it once */
+    rotate(webhook_id: string, body?: SecretRotation, options?: CallOptions): Promise<NewWebhook>
+    /** Send a test event to a webhook */
+    test(webhook_id: string, options?: CallOptions): Promise<WebhookTest>
+    /** What was sent to a webhook, the latest events first */
+    deliveries(webhook_id: string, query?: {
+      readonly after?: number
+      readonly limit?: number
+      readonly outcome?: "succeeded" | "retrying" | "given_up"
+    }, options?: CallOptions): AsyncIterable<WebhookDeliveryPage["deliveries"][number]>
+    /** Send an event to a webhook once more */
+    resendOne(webhook_id: string, sequence: number, options?: CallOptions): Promise<Resend>
+    /** Send a webhook all events since a time or a sequence once more */
+    resend(webhook_id: string, body: ResendRequest, options?: CallOptions): Promise<Resend>
+  }
 }
 
 /** How each of these methods is asked for. */
@@ -536,5 +680,27 @@ export const routes: { readonly [Group in keyof Methods]: { readonly [Name in ke
   system: {
     capabilities: { method: "GET", path: "/capabilities", params: [] },
     stats: { method: "GET", path: "/stats", params: [], hasQuery: true }
+  },
+  webhooks: {
+    list: { method: "GET", path: "/webhooks", params: [] },
+    register: { method: "POST", path: "/webhooks", params: [], hasBody: true },
+    get: { method: "GET", path: "/webhooks/{webhook_id}", params: ["webhook_id"] },
+    change: { method: "PATCH", path: "/webhooks/{webhook_id}", params: ["webhook_id"], hasBody: true },
+    remove: { method: "DELETE", path: "/webhooks/{webhook_id}", params: ["webhook_id"] },
+    rotate: { method: "POST", path: "/webhooks/{webhook_id}/rotate", params: ["webhook_id"], hasBody: true },
+    test: { method: "POST", path: "/webhooks/{webhook_id}/test", params: ["webhook_id"] },
+    deliveries: {
+      method: "GET",
+      path: "/webhooks/{webhook_id}/deliveries",
+      params: ["webhook_id"],
+      hasQuery: true,
+      items: "deliveries"
+    },
+    resendOne: {
+      method: "POST",
+      path: "/webhooks/{webhook_id}/deliveries/{sequence}/resend",
+      params: ["webhook_id", "sequence"]
+    },
+    resend: { method: "POST", path: "/webhooks/{webhook_id}/resend", params: ["webhook_id"], hasBody: true }
   }
 }

@@ -13,6 +13,8 @@ export const Id = Schema.String.check(
   })
 ).pipe(Schema.brand("AccountId"))
 export type Id = typeof Id.Type
+/** The account of who reaches a gateway without accounts. */
+export const local = "local"
 
 /** 16 hex digits, drawn when the key is issued. */
 export const KeyId = Schema.String.check(

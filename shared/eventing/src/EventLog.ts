@@ -133,6 +133,8 @@ export interface EventLogShape {
   subscribe(from: Sequence): Stream.Stream<StoredEvent, LogUnavailable>
   /** The events that a durable consumer is handed. Each must be settled. A log that is away, or lost, is waited for. */
   consume(options: ConsumerOptions): Stream.Stream<Delivery, LogUnavailable>
+  /** Forgets a durable consumer and its position, where there is one. Whoever reads by it makes it anew. */
+  forget(consumer: string): Effect.Effect<void, LogUnavailable>
 }
 
 /** The log of what happened to buckets and jobs. */

@@ -563,7 +563,15 @@ export const attach = Effect.fnUntraced(function*(
     nextUnder: (tokens, from) => find({ seq: Math.max(1, from), next_by_subj: `${prefix}.${tokens}.>` }),
     lastSequence: look,
     subscribe,
-    consume
+    consume,
+    forget: (consumer) =>
+      known(
+        "forget",
+        request(
+          "delete consumer",
+          () => manager.consumers.delete(stream, consumer).catch(orUndefined(consumerNotFound))
+        )
+      ).pipe(Effect.asVoid)
   } satisfies EventLogShape
 })
 

@@ -181,7 +181,8 @@ export const openOn = Effect.fnUntraced(function*(storage: Storage): Effect.fn.R
       }),
     lastSequence: Effect.map(known("look"), (events) => events.length),
     subscribe,
-    consume
+    consume,
+    forget: (name) => Effect.map(known("forget"), () => void consumers.delete(name))
   }
 })
 

@@ -8,9 +8,11 @@ import * as AccountEvents from "./AccountEvents.ts"
 import * as BucketEvents from "./BucketEvents.ts"
 import type { UndecodableEvent } from "./CloudEvent.ts"
 import * as DeadLetterEvents from "./DeadLetterEvents.ts"
+import * as DeliveryEvents from "./DeliveryEvents.ts"
 import type { StoredEvent } from "./EventLog.ts"
 import * as IdempotencyKeyEvents from "./IdempotencyKeyEvents.ts"
 import type { Kind, Known } from "./Kind.ts"
+import * as WebhookEvents from "./WebhookEvents.ts"
 
 /** What a stored event is to this release. */
 export type Read =
@@ -52,7 +54,9 @@ export const kinds: ReadonlyArray<Kind> = [
   AccountEvents.kind,
   BucketEvents.kind,
   DeadLetterEvents.kind,
-  IdempotencyKeyEvents.kind
+  DeliveryEvents.kind,
+  IdempotencyKeyEvents.kind,
+  WebhookEvents.kind
 ]
 
 export const Registry = Context.Reference<Registered>("@akave-async/eventing/Registry", {

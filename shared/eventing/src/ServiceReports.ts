@@ -61,7 +61,7 @@ export const checksOf = ({ readiness }: Report): Readonly<Record<string, typeof 
   )
 
 export interface Options<R> {
-  /** `gateway`, `executor` or `projector`. */
+  /** `gateway`, `executor`, `projector` or `notifier`. */
   readonly service: string
   readonly description: string
   readonly readiness: Effect.Effect<typeof Report.Type["readiness"], never, R>
@@ -125,7 +125,7 @@ export const layer = <R>(options: Options<R>) =>
 
 /** A service that has answered. */
 export interface Instance {
-  /** `gateway`, `executor`, `projector`, or what a newer release has. */
+  /** `gateway`, `executor`, `projector`, `notifier`, or what a newer release has. */
   readonly service: string
   readonly id: string
   readonly version: string

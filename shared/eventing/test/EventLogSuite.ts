@@ -415,6 +415,21 @@ export const eventLogSuite = (name: string, make: Effect.Effect<Subject, unknown
         assert.strictEqual(yield* take({ filter: "a.>", startAt: Effect.succeed(2) }), "a.y")
       }))
 
+    test("forgets a consumer, which then begins where it is asked to; one that is not there too", ({ log }) =>
+      Effect.gen(function*() {
+        for (const text of ["one", "two", "three"]) yield* log.append(text, { revision: 0 }, event(text))
+        const take = (startAt: number) =>
+          Effect.flatMap(
+            first(log, consumer("c", { startAt: Effect.succeed(startAt) })),
+            (delivery) => Effect.as(delivery.ack, textOf(delivery.event))
+          )
+        assert.strictEqual(yield* take(1), "one")
+        assert.strictEqual(yield* take(1), "two")
+        yield* log.forget("c")
+        yield* log.forget("c")
+        assert.strictEqual(yield* take(1), "one")
+      }))
+
     test("delivers again after the ack wait, also to another reader after the first one died", ({ log }) =>
       Effect.gen(function*() {
         yield* log.append("a", { revision: 0 }, event("one"))

@@ -33,6 +33,7 @@ export const rules = {
   secrets: "no secret is leaked",
   client: "what the client was answered is true",
   accounts: "an event names the account that asked for its job, and no other account is shown the job",
+  webhooks: "a webhook is sent every event of its account's jobs, each under one id, and nothing else",
   fault: "what must hold while the fault lasts",
   happened: "the fault happens"
 } as const
@@ -66,7 +67,8 @@ export const check = (world: World): ReadonlyArray<Violation> => {
     ...checkHashChain(world),
     ...checkSecrets(world),
     ...checkClient(world, folded),
-    ...checkAccounts(world, folded)
+    ...checkAccounts(world, folded),
+    ...checkWebhooks(world, folded)
   ]
 }
 
@@ -241,7 +243,10 @@ const checkNoEffect = (
   return found
 }
 
-const checkReadModel = ({ log, readModel }: World, { buckets, jobs }: Folded): ReadonlyArray<Violation> => {
+const checkReadModel = (
+  { log, readModel }: World,
+  { buckets, deliveries, jobs, webhooks }: Folded
+): ReadonlyArray<Violation> => {
   const report = violation("readModel")
   const wantedJobs = [...jobs.values()].map((job) => ({
     id: job.id,
@@ -264,11 +269,20 @@ const checkReadModel = ({ log, readModel }: World, { buckets, jobs }: Folded): R
     tx_hash: transactionHash,
     job_id: jobId
   }))
+  const wantedWebhooks = Array.from(webhooks.values(), ({ id, owner, revision, status, tenant }) => ({
+    id,
+    owner,
+    tenant,
+    status,
+    revision
+  }))
   const last = log.at(-1)?.sequence ?? 0
   const { sequence } = readModel.checkpoint
   return [
     ...differences("bucket_jobs", "id", wantedJobs, readModel.jobs),
     ...differences("buckets", "name", wantedBuckets, readModel.buckets),
+    ...differences("webhooks", "id", wantedWebhooks, readModel.webhooks),
+    ...differences("webhook_deliveries", "key", [...deliveries.values()], readModel.deliveries),
     ...(sequence === last ? [] : [`the checkpoint is ${sequence}, and the log ends with ${last}`])
   ].map(report)
 }
@@ -578,4 +592,30 @@ const checkAccounts = ({ log, notes }: World, { jobs }: Folded): ReadonlyArray<V
       : []
   )
   return [...misnamed, ...shown].map((evidence) => ({ rule: "accounts", evidence }))
+}
+
+const checkWebhooks = ({ log, received }: World, { events, webhooks }: Folded): ReadonlyArray<Violation> => {
+  const accounts = new Map(log.map((message) => [message.sequence, headerOf(message, "ce-account")]))
+  const found: Array<string> = []
+  for (const { id, since, status, tenant } of webhooks.values()) {
+    const own = received.filter(({ webhookId }) => webhookId === id)
+    const wanted = new Set(
+      events.filter(({ sequence }) => sequence > since && accounts.get(sequence) === (tenant ?? ""))
+        .map(({ sequence }) => sequence)
+    )
+    const ids = new Map<number, string>()
+    for (const { messageId, sequence } of own) {
+      if (!wanted.has(sequence)) {
+        found.push(`webhook ${id} of ${tenant} was sent event ${sequence}, which is not for it`)
+      }
+      const known = ids.get(sequence) ?? messageId
+      ids.set(sequence, known)
+      if (known !== messageId) found.push(`webhook ${id} was sent event ${sequence} as ${known} and as ${messageId}`)
+    }
+    if (status !== "enabled") continue
+    for (const sequence of wanted) {
+      if (!ids.has(sequence)) found.push(`webhook ${id} of ${tenant} was not sent event ${sequence}`)
+    }
+  }
+  return found.map((evidence) => ({ rule: "webhooks", evidence }))
 }

@@ -19,7 +19,17 @@ import { funds, type Pair, pairs, type Profile, revived, type Rig, until } from 
 import * as RpcProxy from "./RpcProxy.ts"
 
 /** What a fault takes hold of: two faults on different things can happen at the same time. */
-export type Part = "executor" | "gateway" | "projector" | "nats" | "postgres" | "chain" | "rpc" | "node" | "wallet"
+export type Part =
+  | "executor"
+  | "gateway"
+  | "projector"
+  | "notifier"
+  | "nats"
+  | "postgres"
+  | "chain"
+  | "rpc"
+  | "node"
+  | "wallet"
 
 export interface Fault {
   readonly number: number
@@ -47,7 +57,7 @@ const usual: Profile = {
 const shortMemory = { EVENTS_DEDUP_WINDOW: "200 millis" }
 const forgetful: Profile = {
   name: "forgetful",
-  env: { projector: shortMemory, executor: shortMemory, gateway: shortMemory }
+  env: { projector: shortMemory, executor: shortMemory, gateway: shortMemory, notifier: shortMemory }
 }
 /** Blocks that a reorganisation replaces at most. */
 const maxDepth = 5
@@ -124,6 +134,21 @@ const kills: ReadonlyArray<Fault> = [
         }),
         nothing
       )
+  },
+  {
+    number: 2,
+    variant: "notifier",
+    name: "both notifiers are killed and started again",
+    lasts: 6,
+    profile: usual,
+    touches: ["notifier"],
+    run: (rig) =>
+      Effect.as(
+        Effect.all([killed(rig, rig.stack.notifier(0), 1), killed(rig, rig.stack.notifier(1), 3)], {
+          concurrency: 2
+        }),
+        nothing
+      )
   }
 ]
 
@@ -150,7 +175,7 @@ const natsEmptied: Fault = {
   name: "the NATS server comes back without its data, and gets it back",
   lasts: 25,
   profile: usual,
-  touches: ["nats", "executor", "gateway", "projector"],
+  touches: ["nats", "executor", "gateway", "projector", "notifier"],
   run: Effect.fnUntraced(function*(rig) {
     const { stack } = rig
     const found: Array<Violation> = []
@@ -172,7 +197,7 @@ const natsEmptied: Fault = {
     }
     // One of each kind comes back in this state, as a supervisor would bring it back.
     const restarted = yield* Effect.forkScoped(Effect.forEach(
-      [stack.projector(1), stack.executor(2), stack.gateway(1)],
+      [stack.projector(1), stack.executor(2), stack.gateway(1), stack.notifier(1)],
       (process) => Effect.andThen(process.kill("SIGKILL"), revived(process)),
       { concurrency: "unbounded" }
     ))
@@ -235,6 +260,7 @@ const partsOf: Readonly<Record<Pair, ReadonlyArray<Part>>> = {
   "executor-nats": ["executor", "nats"],
   "gateway-nats": ["gateway", "nats"],
   "projector-nats": ["projector", "nats"],
+  "notifier-nats": ["notifier", "nats"],
   "gateway-postgres": ["gateway", "postgres"],
   "projector-postgres": ["projector", "postgres"],
   "executor-rpc": ["executor", "rpc"],
@@ -335,7 +361,7 @@ const paused: ReadonlyArray<Fault> = [
     name: "everything is stopped, the dedup window passes, and everything is started again",
     lasts: 20,
     profile: forgetful,
-    touches: ["executor", "gateway", "projector", "nats", "postgres", "chain", "rpc", "node", "wallet"],
+    touches: ["executor", "gateway", "projector", "notifier", "nats", "postgres", "chain", "rpc", "node", "wallet"],
     run: ({ stack }) =>
       stack.stop.pipe(
         Effect.andThen(Effect.sleep(Duration.seconds(pauseSeconds))),

@@ -57,6 +57,24 @@ export interface DeadLetter {
   readonly jobId: string | undefined
 }
 
+/** An endpoint that is sent events. */
+export interface Webhook {
+  readonly id: string
+  readonly owner: string
+  readonly tenant: string | null
+  readonly status: string
+  readonly revision: number
+  /** The sequence of its registration. */
+  readonly since: number
+}
+/** What was tried to bring an event to a webhook. */
+export interface Delivery {
+  readonly key: string
+  readonly outcome: string
+  readonly attempts: number
+  readonly revision: number
+}
+
 export interface Folded {
   /** Those of jobs. */
   readonly events: ReadonlyArray<Event>
@@ -66,6 +84,9 @@ export interface Folded {
   readonly jobs: ReadonlyMap<string, Job>
   /** By owner and name. */
   readonly buckets: ReadonlyMap<string, Bucket>
+  readonly webhooks: ReadonlyMap<string, Webhook>
+  /** By webhook and sequence. */
+  readonly deliveries: ReadonlyMap<string, Delivery>
   /** Steps that do not follow from what was before them. */
   readonly misplaced: ReadonlyArray<Event>
 }
@@ -81,12 +102,25 @@ export const fold = (log: ReadonlyArray<Message>): Folded => {
   const unknown: Array<string> = []
   const jobs = new Map<string, Job>()
   const buckets = new Map<string, Bucket>()
+  const webhooks = new Map<string, Webhook>()
+  const deliveries = new Map<string, Delivery>()
   const misplaced: Array<Event> = []
   for (const message of log) {
     const { sequence, storedAt, subject } = message
     const read = readEvent(message)
     if (read._tag === "Unknown") unknown.push(read.reason)
     if (read._tag === "Other" && read.type === "DeadLettered") deadLetters.push({ sequence, jobId: read.data.jobId })
+    if (read._tag === "Other" && read.type.startsWith("Webhook")) {
+      const { webhookId: id } = read.data
+      const webhook = evolveWebhook(webhooks.get(id), read.type, read.data, sequence)
+      if (webhook === undefined) unknown.push(`event ${sequence} (${read.type}) is of a webhook that is not registered`)
+      else webhooks.set(id, webhook)
+    }
+    if (read._tag === "Other" && read.type === "DeliveryAttempted") {
+      const { attempt: attempts, outcome, webhookId } = read.data
+      const key = `${webhookId} ${read.data.sequence}`
+      deliveries.set(key, { key, outcome, attempts, revision: sequence })
+    }
     if (read._tag !== "OfJob") continue
     const { _tag, ...reported } = read
     const event: Event = { ...reported, sequence, subject, storedAt }
@@ -113,7 +147,21 @@ export const fold = (log: ReadonlyArray<Message>): Folded => {
       })
     }
   }
-  return { events, deadLetters, unknown, jobs, buckets, misplaced }
+  return { events, deadLetters, unknown, jobs, buckets, webhooks, deliveries, misplaced }
+}
+
+const evolveWebhook = (
+  webhook: Webhook | undefined,
+  type: string,
+  data: { readonly webhookId: string; readonly owner: string; readonly tenant?: string },
+  revision: number
+): Webhook | undefined => {
+  if (type === "WebhookRegistered") {
+    const { owner, tenant = null, webhookId: id } = data
+    return { id, owner, tenant, status: "enabled", revision, since: revision }
+  }
+  const status = { WebhookEnabled: "enabled", WebhookDisabled: "disabled", WebhookRemoved: "removed" }[type]
+  return webhook && { ...webhook, revision, status: status ?? webhook.status }
 }
 
 /** A job begins with its request, is worked on only once started, and has one end. */

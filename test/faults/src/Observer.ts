@@ -68,7 +68,7 @@ export const transactionCounts = ({ ownerAddress, rpcUrl }: Stack.Stack) =>
 
 export const observe = Effect.fnUntraced(function*(
   { stack, storageAddress }: Target,
-  reported: Pick<World.World, "notes" | "secrets" | "faultEndedAt" | "maxInFlight">
+  reported: Pick<World.World, "notes" | "received" | "secrets" | "faultEndedAt" | "maxInFlight">
 ): Effect.fn.Return<World.World, Unobservable> {
   const { log, ledger } = yield* withNats(stack.natsUrl, async (connection) => ({
     log: await messagesOf(connection, eventStream, "akave.events."),
@@ -263,6 +263,10 @@ const readModelOf = async (client: Client): Promise<World.ReadModel> => {
   const jobs = await table(
     `select id, operation, bucket_name, owner, status, created_at, updated_at, revision, job from ${schema}.bucket_jobs`
   )
+  const webhooks = await table(`select id, owner, tenant, status, revision from ${schema}.webhooks`)
+  const deliveries = await table(
+    `select webhook_id || ' ' || sequence as key, outcome, revision, delivery from ${schema}.webhook_deliveries`
+  )
   const segments = await table(`select events from ${schema}.event_segments order by first_sequence`)
   const archive = await Promise.all(segments.map(({ events }) => Segment.unpack(events)))
   return {
@@ -278,6 +282,12 @@ const readModelOf = async (client: Client): Promise<World.ReadModel> => {
       result: job.result ?? null
     })),
     buckets: await table(`select owner, name, bucket_id, tx_hash, job_id from ${schema}.buckets`),
+    webhooks: webhooks.map((row) => ({ ...row, revision: Number(row.revision) })),
+    deliveries: deliveries.map(({ delivery, revision, ...row }) => ({
+      ...row,
+      attempts: delivery.attempts,
+      revision: Number(revision)
+    })),
     archive: archive.flat().map(({ data, headers, sequence, subject }) => ({
       sequence,
       subject,

@@ -2,17 +2,20 @@
 import * as Ports from "@akave-async/local/Ports"
 import type * as Processes from "@akave-async/local/Processes"
 import * as Stack from "@akave-async/local/Stack"
+import * as Receiver from "@akave-async/notifier/test/Receiver"
 import { Effect, Random, Redacted, Schedule, type Scope } from "effect"
 import { JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers"
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Accounts from "../../support/Accounts.ts"
 import { type Answer, eventually } from "../../support/Gateway.ts"
+import * as Webhooks from "../../support/Webhooks.ts"
 import type { Account } from "./LoadClient.ts"
 import * as NatsProxy from "./NatsProxy.ts"
 import type { Target } from "./Observer.ts"
 import * as Proxy from "./Proxy.ts"
 import * as RpcProxy from "./RpcProxy.ts"
+import type { Received } from "./World.ts"
 
 /** What a stack is started with for faults that need other settings than the usual ones. */
 export interface Profile {
@@ -29,6 +32,7 @@ export const pairs = [
   "executor-nats",
   "gateway-nats",
   "projector-nats",
+  "notifier-nats",
   "gateway-postgres",
   "projector-postgres",
   "executor-rpc",
@@ -48,6 +52,8 @@ export interface Rig extends Target {
   readonly secrets: ReadonlyArray<{ readonly name: string; readonly value: string }>
   /** Of the wallet, so that they share its names. */
   readonly accounts: ReadonlyArray<Account>
+  /** What the endpoint of the accounts' webhooks has received. */
+  readonly received: () => ReadonlyArray<Received>
   /** What the executors may have in flight at most. */
   readonly maxInFlight: number
   /** The folder of failpoints. */
@@ -62,7 +68,7 @@ export interface Rig extends Target {
   readonly pace: number
 }
 
-export const counts = { gateway: 2, executor: 3, projector: 2 } as const
+export const counts = { gateway: 2, executor: 3, projector: 2, notifier: 2 } as const
 
 /** What EXECUTOR_MAX_IN_FLIGHT is where it is not set. */
 export const standardMaxInFlight = 1000
@@ -89,6 +95,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
     "executor-nats": executorNats,
     "gateway-nats": gatewayNats,
     "projector-nats": yield* Proxy.make({ to: ports.nats, random }),
+    "notifier-nats": yield* Proxy.make({ to: ports.nats, random }),
     "gateway-postgres": yield* Proxy.make({ to: ports.postgres, random }),
     "projector-postgres": yield* Proxy.make({ to: ports.postgres, random }),
     "executor-rpc": yield* Proxy.make({ to: rpc.port, random }),
@@ -139,10 +146,22 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
         ...postgres("gateway-postgres"),
         ...node("gateway-node"),
         ...profile.env?.gateway
+      },
+      notifier: {
+        ...nats("notifier-nats"),
+        NOTIFIER_ACK_WAIT: "5 seconds",
+        WEBHOOK_RETRY_FIRST: "1 second",
+        ...profile.env?.notifier
       }
     }
   })
   const accounts = yield* openAccounts(stack, masterSecret)
+  const endpoint = yield* Receiver.start
+  const webhooks = yield* Effect.forEach(accounts, ({ id, secret }) =>
+    Effect.map(
+      Webhooks.register(Accounts.withKey(stack.gatewayUrl, secret), `${endpoint.url}/${id}`),
+      ({ id: webhookId, secret }) => ({ webhookId, secret, path: `/hook/${id}` })
+    ))
   const { details } = yield* stack.devnet.start
   const chain = yield* Effect.acquireRelease(
     Effect.sync(() =>
@@ -165,9 +184,16 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
       { name: "the private key", value: key.privateKey.slice(2) },
       { name: "the database's password", value: password },
       { name: "the master secret", value: masterSecret },
-      ...accounts.map(({ id, secret }) => ({ name: `the key of account ${id}`, value: secret }))
+      ...accounts.map(({ id, secret }) => ({ name: `the key of account ${id}`, value: secret })),
+      ...webhooks.map(({ secret, webhookId }) => ({ name: `the secret of webhook ${webhookId}`, value: secret }))
     ],
     accounts,
+    received: () =>
+      endpoint.received.map(({ body, headers, path }) => ({
+        webhookId: webhooks.find((webhook) => webhook.path === path)?.webhookId ?? path,
+        messageId: String(headers["webhook-id"]),
+        sequence: Number(JSON.parse(body).sequence)
+      })),
     maxInFlight: Number(profile.env?.executor?.["EXECUTOR_MAX_IN_FLIGHT"] ?? standardMaxInFlight),
     failpoints,
     order: Effect.fnUntraced(function*(process, what) {

@@ -83,6 +83,7 @@ export const run = Effect.fnUntraced(
     const quietAt = yield* Clock.currentTimeMillis
     const seen = yield* Observer.observe(rig, {
       notes,
+      received: rig.received(),
       secrets: rig.secrets,
       maxInFlight: rig.maxInFlight,
       faultEndedAt

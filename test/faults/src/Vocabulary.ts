@@ -32,6 +32,25 @@ export const kinds = {
     subjectOf: ({ accountId }: Fields) => `account.${accountId}`,
     events: ["AccountOpened", "AccountLimitsChanged", "KeyIssued", "KeyRotated", "KeyRevoked"]
   },
+  webhook: {
+    subjectOf: ({ owner, webhookId }: Fields) => `webhook.${String(owner).toLowerCase()}.${webhookId}`,
+    events: [
+      "WebhookRegistered",
+      "WebhookChanged",
+      "WebhookEnabled",
+      "WebhookDisabled",
+      "WebhookSecretRotated",
+      "WebhookFailing",
+      "WebhookRecovered",
+      "WebhookTestAsked",
+      "WebhookResendAsked",
+      "WebhookRemoved"
+    ]
+  },
+  delivery: {
+    subjectOf: ({ sequence, tenant, webhookId }: Fields) => `delivery.${tenant ?? "local"}.${webhookId}.${sequence}`,
+    events: ["DeliveryAttempted"]
+  },
   key: {
     subjectOf: ({ account, keyHash }: Fields) => `key.${account}.${keyHash}`,
     events: ["IdempotencyKeyUsed"]

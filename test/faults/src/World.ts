@@ -10,6 +10,8 @@ export interface World {
   readonly maxInFlight: number
   readonly readModel: ReadModel
   readonly notes: ReadonlyArray<Note>
+  /** What the endpoints of webhooks have received. */
+  readonly received: ReadonlyArray<Received>
   /** What the processes wrote, and whatever else must hold no secret. */
   readonly texts: ReadonlyArray<{ readonly where: string; readonly text: string }>
   readonly secrets: ReadonlyArray<{ readonly name: string; readonly value: string }>
@@ -57,9 +59,19 @@ export interface Effect {
   readonly bucketId: string
 }
 
+/** A message that was brought to a webhook's endpoint. */
+export interface Received {
+  readonly webhookId: string
+  readonly messageId: string
+  /** Of the event. */
+  readonly sequence: number
+}
+
 export interface ReadModel {
   readonly jobs: ReadonlyArray<JobRow>
   readonly buckets: ReadonlyArray<BucketRow>
+  readonly webhooks: ReadonlyArray<WebhookRow>
+  readonly deliveries: ReadonlyArray<DeliveryRow>
   readonly archive: ReadonlyArray<ArchiveRow>
   readonly checkpoint: { readonly sequence: number; readonly hash: string }
 }
@@ -85,6 +97,20 @@ export interface BucketRow {
   readonly bucket_id: string
   readonly tx_hash: string | null
   readonly job_id: string
+}
+export interface WebhookRow {
+  readonly id: string
+  readonly owner: string
+  readonly tenant: string | null
+  readonly status: string
+  readonly revision: number
+}
+export interface DeliveryRow {
+  /** The webhook and the event's sequence, with a space between. */
+  readonly key: string
+  readonly outcome: string
+  readonly attempts: number
+  readonly revision: number
 }
 export interface ArchiveRow {
   readonly sequence: number

@@ -1,6 +1,7 @@
 /** A checker that can't fail is worth nothing: each invariant is broken by hand once, and must be found broken. */
 import * as HashChain from "@akave-async/eventing/HashChain"
 import { assert, describe, it } from "@effect/vitest"
+import { Struct } from "effect"
 import { check, type Rule } from "../../faults/src/Checker.ts"
 import { fold } from "../../faults/src/Fold.ts"
 import type { Message, Note, World } from "../../faults/src/World.ts"
@@ -92,7 +93,7 @@ const ledgerOf = (
 
 /** The read model and the archive as they must be for this log. */
 const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
-  const { buckets, jobs } = fold(log)
+  const { buckets, deliveries, jobs, webhooks } = fold(log)
   let hash = HashChain.genesis
   const archive = log.map((message) => {
     const headers = Object.fromEntries(message.headers.map(([name, value]) => [name.toLowerCase(), value]))
@@ -127,6 +128,8 @@ const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
       tx_hash: bucket.transactionHash,
       job_id: bucket.jobId
     })),
+    webhooks: Array.from(webhooks.values(), Struct.omit(["since"])),
+    deliveries: [...deliveries.values()],
     archive,
     checkpoint: { sequence: log.length, hash: Buffer.from(hash).toString("hex") }
   }
@@ -190,6 +193,7 @@ const sound: World = {
     { request: "cancel", name: "ccc", jobId: "job-c", sentAt: begun, answer: { status: 200, body: "" } },
     { request: "cancel", name: "aaa", jobId: "job-a", sentAt: begun, answer: { status: 409, body: "" } }
   ],
+  received: [],
   texts: [{ where: "gateway.log", text: "ready" }],
   secrets: [{ name: "the key", value: "5ecre7" }],
   faultEndedAt: begun,
@@ -900,6 +904,67 @@ describe("finds", () => {
       found.some((one) => one.rule === rule && evidence.test(one.evidence)),
       JSON.stringify(found, undefined, 1)
     )
+  })
+})
+
+describe("webhooks", () => {
+  const webhookId = "00112233445566aa"
+  const subject = `webhook.${owner.toLowerCase()}.${webhookId}`
+  const own = { webhookId, owner }
+  const registered = { type: "WebhookRegistered", name: "", subject, fields: own }
+  const attempted = {
+    type: "DeliveryAttempted",
+    name: "",
+    subject: `delivery.local.${webhookId}.2`,
+    fields: { webhookId, sequence: 2, attempt: 1, outcome: "succeeded" }
+  }
+  const happened = [registered, ...facts.slice(0, 4), attempted]
+  const received = [2, 3, 4, 5].map((sequence) => ({ webhookId, messageId: `msg_${sequence}`, sequence }))
+  const found = (facts: ReadonlyArray<Fact>, change: Partial<World> = {}) =>
+    check({ ...sound, ...withLog(facts), received, ...change })
+      .filter(({ rule }) => rule === "webhooks" || rule === "known" || rule === "readModel")
+      .map(({ evidence }) => evidence)
+
+  it("that were sent all events, also twice, are sound", () => {
+    assert.deepStrictEqual(found(happened), [])
+    assert.deepStrictEqual(found(happened, { received: [...received, ...received] }), [])
+  })
+
+  it("that were not sent an event are found, unless they are disabled", () => {
+    const some = { received: received.slice(1) }
+    assert.deepStrictEqual(found(happened, some), [`webhook ${webhookId} of null was not sent event 2`])
+    const disabled = { type: "WebhookDisabled", name: "", subject, fields: { ...own, reason: "asked" } }
+    assert.deepStrictEqual(found([...happened, disabled], some), [])
+  })
+
+  it("that were sent an event under two ids, or another account's, are found", () => {
+    const twice = [...received, { webhookId, messageId: "msg_other", sequence: 2 }]
+    assert.match(found(happened, { received: twice }).join(), /was sent event 2 as msg_2 and as msg_other/)
+    const named = happened.map((fact, n) => n > 0 ? fact : { ...fact, fields: { ...own, tenant: "one" } })
+    assert.match(found(named).join(), /of one was sent event 2, which is not for it/)
+    assert.match(
+      found(happened, { received: [...received, { webhookId, messageId: "msg_1", sequence: 1 }] }).join(),
+      /1/
+    )
+  })
+
+  it("that the read model has otherwise are found, and so are deliveries", () => {
+    const { readModel } = withLog(happened)
+    const wrong = {
+      ...readModel,
+      webhooks: readModel.webhooks.map((row) => ({ ...row, status: "disabled" })),
+      deliveries: []
+    }
+    assert.deepStrictEqual(found(happened, { readModel: wrong }), [
+      `webhooks ${webhookId} differs: status is "disabled", not "enabled"`,
+      `webhook_deliveries has no row ${webhookId} 2`
+    ])
+  })
+
+  it("that were never registered are found", () => {
+    const [, ...rest] = happened
+    const tested = { type: "WebhookTestAsked", name: "", subject, fields: own }
+    assert.match(found([...rest, tested], { received: [] }).join(), /of a webhook that is not registered/)
   })
 })
 

@@ -114,6 +114,7 @@ export const connect = (
     nextUnder: (tokens, from) => call("next under", log.nextUnder(tokens, from)),
     lastSequence: call("last sequence", log.lastSequence),
     subscribe: (sequence) => log.subscribe(sequence),
-    consume
+    consume,
+    forget: (consumer) => call("forget", log.forget(consumer))
   }
 }

@@ -1,6 +1,6 @@
 /** Those who follow the log live, and what waits for each. */
-import type { Sequence, StoredEvent } from "@akave-async/eventing/EventLog"
 import { type Duration, Effect, Schema } from "effect"
+import type { Sequence, StoredEvent } from "./EventLog.ts"
 import { filtersOf } from "./Recent.ts"
 
 /** Events that wait for one follower at most. */

@@ -1,20 +1,21 @@
-/** The master secret, from which the secrets of keys are derived. */
-import * as Problems from "@akave-async/api/Problems"
-import * as SecretSetting from "@akave-async/platform/SecretSetting"
-import { Context, Effect, Layer, Option, type Redacted } from "effect"
+/** The master secret, from which the secrets of keys and webhooks are derived. */
+import { Context, Effect, Layer, Option, Redacted } from "effect"
+import { hkdfSync } from "node:crypto"
+import * as SecretSetting from "./SecretSetting.ts"
 
 /** Characters of the shortest master secret. */
 const minLength = 32
 
-/** Why nobody signs in with a key of a gateway that has no master secret. */
-export const missing = new Problems.SignInUnavailable({ detail: "The gateway's operator must set MASTER_SECRET" })
+/** What is derived from a master secret for a purpose, which a text names: HKDF-SHA256 (RFC 5869). */
+export const derive = (master: Redacted.Redacted, purpose: string, bytes: number): Buffer =>
+  Buffer.from(hkdfSync("sha256", Redacted.value(master), "akave-async-gateway", purpose, bytes))
 
 export class MasterSecret extends Context.Service<MasterSecret, {
   /** The one that new secrets are derived from; undefined where none is set. */
   readonly current: () => Redacted.Redacted | undefined
   /** All whose secrets are taken: the current one, and the one before it while that is set. */
   readonly taken: () => ReadonlyArray<Redacted.Redacted>
-}>()("@akave-async/gateway/MasterSecret") {
+}>()("@akave-async/platform/MasterSecret") {
   /**
    * `MASTER_SECRET`, and `MASTER_SECRET_BEFORE` while keys of both are taken; each may be in a file that is named by the same
    * with `_FILE`, and is read again when it changes.

@@ -1,5 +1,5 @@
 /** The last events of the log, by what is asked for: the same tokens that a filter of the log has. */
-import type { Sequence, StoredEvent } from "@akave-async/eventing/EventLog"
+import type { Sequence, StoredEvent } from "./EventLog.ts"
 
 /** All events of one owner, as a filter of the log. */
 export const ofOwner = (owner: string): string => `*.${owner.toLowerCase()}.>`
@@ -7,13 +7,10 @@ export const ofOwner = (owner: string): string => `*.${owner.toLowerCase()}.>`
 /** All events of one kind, as a filter of the log. */
 export const ofKind = (kind: string): string => `${kind}.>`
 
-/**
- * The filters, of those that are followed, that an event of this subject matches: its own subject, and its owner's, or that of
- * a kind which has no owners.
- */
-export const filtersOf = (subject: string): readonly [string, string] => {
+/** The filters, of those that are followed, that an event of this subject matches: its own subject, its kind's, and its owner's. */
+export const filtersOf = (subject: string): ReadonlyArray<string> => {
   const [kind = "", owner = ""] = subject.split(".", 2)
-  return [subject, owner.startsWith("0x") ? ofOwner(owner) : ofKind(kind)]
+  return owner.startsWith("0x") ? [subject, ofKind(kind), ofOwner(owner)] : [subject, ofKind(kind)]
 }
 
 export class Recent {

@@ -1,5 +1,5 @@
 /** Stored events as JSON, as CloudEvents 1.0 defines it (JSON Event Format for CloudEvents, version 1.0.2). */
-import type { StoredEvent } from "@akave-async/eventing/EventLog"
+import type { StoredEvent } from "./EventLog.ts"
 
 const optional = ["time", "correlationid", "causationid"] as const
 

@@ -3,10 +3,10 @@
  * a job. What is older than the tail remembers is read from the log itself.
  */
 import type * as Job from "@akave-async/domain/Job"
-import { EventLog, LogUnavailable, type Sequence, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
 import { Context, type Duration, Effect, Latch, Layer, Metric, type Scope, Stream } from "effect"
+import { EventLog, LogUnavailable, type Sequence, type StoredEvent } from "./EventLog.ts"
 import { type CutOff, Follower, Followers } from "./Followers.ts"
 import { Recent } from "./Recent.ts"
 
@@ -36,7 +36,7 @@ export class Tail extends Context.Service<Tail, {
   readonly caughtUp: Effect.Effect<void, LogUnavailable>
   /** The sequence of the next event to come. */
   readonly next: Effect.Effect<Sequence, LogUnavailable>
-}>()("@akave-async/gateway/Tail") {
+}>()("@akave-async/eventing/Tail") {
   static readonly layer = Layer.effect(
     Tail,
     Effect.gen(function*() {

@@ -1,7 +1,7 @@
-import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
-import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, type Scope } from "effect"
+import { EventLog, type EventLogShape, type StoredEvent } from "../src/EventLog.ts"
+import * as EventLogMemory from "../src/EventLogMemory.ts"
 import { ofOwner } from "../src/Recent.ts"
 import { type Following, Tail } from "../src/Tail.ts"
 

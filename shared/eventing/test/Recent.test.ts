@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ofOwner, Recent } from "../src/Recent.ts"
+import { ofKind, ofOwner, Recent } from "../src/Recent.ts"
 
 const event = (sequence: number, subject: string, jobId?: string) => ({
   sequence,
@@ -22,9 +22,10 @@ describe("the recent events", () => {
     assert.deepStrictEqual([recent.first, recent.next], [7, 7])
   })
 
-  it("are found by subject, by owner and by job", () => {
+  it("are found by subject, by kind, by owner and by job", () => {
     push(4)
     assert.deepStrictEqual([recent.first, recent.next], [7, 11])
+    assert.deepStrictEqual(sequences(recent.from(ofKind("bucket"), 8)), [8, 9, 10])
     for (const filter of ["bucket.0x1.b1", ofOwner("0X1")]) {
       assert.deepStrictEqual(sequences(recent.from(filter, 0)), [7, 9])
       assert.deepStrictEqual(sequences(recent.from(filter, 8)), [9])

@@ -1,0 +1,30 @@
+/** Where a time is in the log. */
+import { DateTime, Effect, Option } from "effect"
+import type { EventLogShape, LogUnavailable, Sequence } from "./EventLog.ts"
+
+/**
+ * The first event that happened at a time or later; the one to come, where there is none. Events of several writers are in the order
+ * of the log, and their times about so: as far apart as the writers' clocks.
+ */
+export const firstSince = Effect.fnUntraced(
+  function*(log: EventLogShape, time: DateTime.Utc): Effect.fn.Return<Sequence, LogUnavailable> {
+    const wanted = DateTime.toEpochMillis(time)
+    const timeOf = (sequence: Sequence) =>
+      Effect.map(
+        log.get(sequence),
+        Option.match({ onNone: () => Number.NaN, onSome: ({ headers }) => Date.parse(headers["ce-time"] ?? "") })
+      )
+    // Before `low` all are earlier, and from `high` on none is.
+    let [low, high] = [1, (yield* log.lastSequence) + 1]
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      let looked = middle
+      let happened = yield* timeOf(looked)
+      // One without a time says nothing: the next one that has a time does.
+      while (Number.isNaN(happened) && ++looked < high) happened = yield* timeOf(looked)
+      if (happened < wanted) low = looked + 1
+      else high = middle
+    }
+    return low
+  }
+)
