@@ -23,6 +23,7 @@ const tasks = {
   verify: script("deploy/local/src/test.ts", "verify"),
   "test:integration": script("deploy/local/src/test.ts", "test:integration"),
   "test:faults": script("test/faults/src/run.ts"),
+  "test:packages": script("test/packages/run.ts"),
   "test:backlog": script("test/bench/backlog.ts"),
   "test:simulation": [
     join(root, "node_modules/.bin/vitest"),
@@ -30,6 +31,7 @@ const tasks = {
   ],
   bench: script("test/bench/run.ts"),
   loadtest: script("loadtest/src/run.ts"),
+  package: script("deploy/packages/build.ts"),
   format: [join(root, "node_modules/.bin/dprint"), ["fmt"]]
 }
 

@@ -11,17 +11,22 @@ import {
 } from "@akave-async/client/index"
 import * as Ports from "@akave-async/local/Ports"
 import type * as Stack from "@akave-async/local/Stack"
+import * as Receiver from "@akave-async/notifier/test/Receiver"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule, Schema, type Scope, Stream } from "effect"
 import { createServer, request as forward } from "node:http"
 import { beforeAll } from "vitest"
 import * as Accounts from "../support/Accounts.ts"
 import { eventually, freshName, request } from "../support/Gateway.ts"
+import * as Leaks from "../support/Leaks.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
 const masterSecret = Accounts.newMasterSecret()
 let stack: Stack.Stack
-SharedStack.use({ env: { gateway: { MASTER_SECRET: masterSecret } } }, (started) => {
+SharedStack.use({
+  counts: { notifier: 1 },
+  env: { gateway: { MASTER_SECRET: masterSecret }, notifier: { NOTIFIER_ACK_WAIT: "2 seconds" } }
+}, (started) => {
   stack = started
 })
 
@@ -157,17 +162,21 @@ it.live.each(
     assert.deepStrictEqual(jobs.map(({ status }) => status), ["completed", "completed", "completed"])
   }).pipe(Effect.scoped))
 
-it.live("a thousand waits end right, though gateway and event log are killed meanwhile", () =>
+it.live("a thousand waits end right and a thousand deliveries arrive, though all that takes part is killed meanwhile", () =>
   Effect.gen(function*() {
-    const akave = createClient({ url: stack.gatewayUrl, ...signing(), timeout: 120_000 })
+    const akave = createClient({ url: stack.gatewayUrl, ...signing() })
+    const receiver = yield* Receiver.start
+    const event_types = ["akave.BucketCreated.v1"] as const
+    const { secret } = yield* Effect.promise(() => akave.webhooks.register({ url: receiver.url, event_types }))
+    Leaks.register(secret)
     const names = Array.from({ length: 1_000 }, freshName)
     const { answers } = yield* Effect.promise(() => akave.buckets.submitAll({ names }))
     const ids = answers.flatMap(({ job }) => job?.job_id ?? [])
     assert.lengthOf(ids, 1_000)
     const waits = Effect.promise(() => Promise.all(ids.map((id) => akave.jobs.wait(id, { timeout: 120_000 }))))
     const killed = Effect.gen(function*() {
-      for (const process of [stack.gateway(0), stack.nats, stack.gateway(0)]) {
-        yield* Effect.sleep("1 second")
+      for (const process of [stack.gateway(0), stack.notifier(0), stack.nats, stack.notifier(0), stack.gateway(0)]) {
+        yield* Effect.sleep("700 millis")
         yield* process.kill("SIGKILL")
         yield* process.start
       }
@@ -175,4 +184,16 @@ it.live("a thousand waits end right, though gateway and event log are killed mea
     const [jobs] = yield* Effect.all([waits, killed], { concurrency: 2 })
     assert.deepStrictEqual([...new Set(jobs.map(({ status }) => status))], ["completed"])
     assert.deepStrictEqual(jobs.map(({ job_id }) => job_id), ids)
-  }))
+
+    const arrived = () => new Set(receiver.received.map(({ body }) => JSON.parse(body).correlationid))
+    yield* Effect.repeat(Effect.sync(arrived), {
+      until: (found) => ids.every((id) => found.has(id)),
+      schedule: Schedule.spaced("100 millis")
+    })
+    const [first] = receiver.received
+    const event = yield* Effect.promise(() => akave.webhooks.verify(first?.body ?? "", first?.headers ?? {}, secret))
+    assert.strictEqual(event.type, event_types[0])
+    // What came more than once came under one id.
+    const messages = new Set(receiver.received.map(({ headers }) => headers["webhook-id"]))
+    assert.strictEqual(messages.size, 1_000)
+  }).pipe(Effect.scoped))

@@ -3,7 +3,7 @@ import * as Ports from "@akave-async/local/Ports"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
 import * as Accounts from "../support/Accounts.ts"
@@ -190,6 +190,16 @@ describe("the command", () => {
       assert.include(doctor.stdout, `✗ credentials: ${path} is open to others`)
     }))
 })
+
+it.live("every command of the guide runs", () =>
+  Effect.gen(function*() {
+    const guide = readFileSync(join(Stack.repository, "docs/command-line.md"), "utf8")
+    const [, block = ""] = /```sh\n([^]*?)```/.exec(guide) ?? []
+    for (const line of block.trim().split("\n")) {
+      const ran = yield* akave(line.replace("akave-async ", ""))
+      assert.strictEqual(ran.code, 0, line + ran.stdout + ran.stderr)
+    }
+  }))
 
 describe("the doctor", () => {
   const ill = (line: RegExp, code: number) =>

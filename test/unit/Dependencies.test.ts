@@ -23,6 +23,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "shared/cli": ["shared/client"],
   "deploy/local": ["shared/api", "shared/domain", "shared/platform"],
   "deploy/packages": [],
+  "docs/examples": ["shared/client", "shared/akave"],
   loadtest: ["shared/domain", "deploy/local"],
   test: [
     "shared/domain",
@@ -93,7 +94,7 @@ describe.each(folders)("%s", (folder) => {
 })
 
 it("has a rule for every package", () => {
-  const manifests = globSync(["{services,shared}/*/package.json", "deploy/*/package.json", "*/package.json"], {
+  const manifests = globSync(["{services,shared}/*/package.json", "{deploy,docs}/*/package.json", "*/package.json"], {
     cwd: root
   })
   assert.sameMembers(manifests.map((file) => dirname(file)).filter((folder) => folder !== "node_modules"), folders)

@@ -580,8 +580,11 @@ export const keep = Effect.fnUntraced(function*<E extends { readonly message: st
     }).pipe(
       Effect.timeout(saveTimeout),
       Effect.catch((error) =>
-        // A chain that has ended is reported by `stopped`.
-        Effect.when(Effect.logError(`The chain was not saved to ${files.dump}: ${error.message}`), isRunning)
+        // A chain that has ended is reported by `stopped`; its connections end a moment before that is known.
+        Effect.when(
+          Effect.logError(`The chain was not saved to ${files.dump}: ${error.message}`),
+          Effect.delay(isRunning, "1 second")
+        )
       ),
       Effect.withSpan("KeptChain.save")
     )

@@ -248,6 +248,25 @@ const deadLetters = ({ openDeadLetters: open }: Seen): ReadonlyArray<Finding> =>
     ]
 }
 
+const webhooks = (seen: Seen): ReadonlyArray<Finding> => {
+  if (seen.webhooks === undefined) return [unknown("webhooks", "which webhooks there are")]
+  const { enabled, failing } = seen.webhooks
+  const notifiers = instancesOf(seen).filter(({ service }) => service === "notifier").length
+  if (enabled > 0 && notifiers === 0) {
+    const message = `no notifier answers, and events for ${enabled} webhooks wait`
+    return [failed("webhooks", message, "start a notifier: events wait for it")]
+  }
+  return failing === 0
+    ? [ok("webhooks", "no webhook is failing")]
+    : [
+      warning(
+        "webhooks",
+        `${failing} of ${enabled} webhooks answer with nothing but failures`,
+        "GET /webhooks and their deliveries say what they answer; after 5 days they are disabled"
+      )
+    ]
+}
+
 const unknown = (check: string, what: string): Finding =>
   warning(check, `it can't be found out ${what}`, "bring back what the check readiness reports as away")
 
@@ -264,7 +283,8 @@ const checks = [
   migrations,
   lag,
   versions,
-  deadLetters
+  deadLetters,
+  webhooks
 ]
 
 /** What each check has found. */

@@ -15,6 +15,8 @@ export class ReadModelState extends Context.Service<ReadModelState, {
     ReadonlyArray<{ readonly owner: string; readonly count: number }>,
     SqlError.SqlError
   >
+  /** How many webhooks are to be sent events, and how many of them have answered nothing but failures of late. */
+  readonly webhooks: Effect.Effect<{ readonly enabled: number; readonly failing: number }, SqlError.SqlError>
 }>()("@akave-async/gateway/ReadModelState") {
   static readonly layer = Layer.effect(
     ReadModelState,
@@ -29,7 +31,13 @@ export class ReadModelState extends Context.Service<ReadModelState, {
         ),
         liveJobsByOwner: sql<{ owner: string; count: number }>`
           select max(owner) as owner, count(*)::int as count from ${table("bucket_jobs")}
-          where status = any(${liveStatuses}::text[]) group by lower(owner) order by lower(owner)`
+          where status = any(${liveStatuses}::text[]) group by lower(owner) order by lower(owner)`,
+        webhooks: Effect.map(
+          sql<{ enabled: number; failing: number }>`
+            select count(*)::int as enabled, count(webhook -> 'failingSince')::int as failing from ${table("webhooks")}
+            where status = 'enabled'`,
+          ([row]) => row ?? { enabled: 0, failing: 0 }
+        )
       })
     })
   )

@@ -29,6 +29,7 @@ export interface Seen {
   readonly migration: { readonly made: number | undefined; readonly needed: number }
   readonly liveJobs: ReadonlyArray<{ readonly owner: string; readonly count: number }> | undefined
   readonly openDeadLetters: number | undefined
+  readonly webhooks: { readonly enabled: number; readonly failing: number } | undefined
 }
 
 export class Sight extends Context.Service<Sight, {
@@ -70,6 +71,7 @@ const make = Effect.gen(function*() {
       made: orUndefined(state.migration),
       liveJobs: orUndefined(state.liveJobsByOwner),
       openDeadLetters: orUndefined(readModel.openDeadLetters),
+      webhooks: orUndefined(state.webhooks),
       replicated: orUndefined(replicas.pipe(withNats))
     }, { concurrency: "unbounded" })
     const version = nats.info?.version

@@ -44,7 +44,8 @@ const well: Seen = {
   network,
   migration: { made: 6, needed: 6 },
   liveJobs: [{ owner: owner.toLowerCase(), count: 3 }],
-  openDeadLetters: 0
+  openDeadLetters: 0,
+  webhooks: { enabled: 0, failing: 0 }
 }
 
 /** What is found beside that all is well, where this is seen in place of what is well. */
@@ -66,7 +67,7 @@ const withExecutor = (report: Partial<Report>) => withServices(gateway, executor
 it("a deployment that is well has one finding of each check", () => {
   const { findings, status } = diagnose(well)
   assert.strictEqual(status, "ok")
-  assert.lengthOf(findings, 13)
+  assert.lengthOf(findings, 14)
   assert.strictEqual(new Set(findings.map(({ check }) => check)).size, findings.length)
   for (const { advice } of findings) assert.isNull(advice)
 })
@@ -217,14 +218,21 @@ describe("the read model", () => {
   })
 
   it("that is away leaves what it would show unknown, and no more", () => {
-    const checks = found({ migration: { made: undefined, needed: 6 }, liveJobs: undefined, openDeadLetters: undefined })
-      .map(({ check }) => check)
-    assert.sameMembers(checks, ["migrations", "lanes", "dead_letters"])
+    const unseen = { liveJobs: undefined, openDeadLetters: undefined, webhooks: undefined }
+    const checks = found({ ...unseen, migration: { made: undefined, needed: 6 } }).map(({ check }) => check)
+    assert.sameMembers(checks, ["migrations", "lanes", "dead_letters", "webhooks"])
   })
 })
 
 it("open dead letters are counted", () => {
   assert.strictEqual(one({ openDeadLetters: 2 }, "dead_letters", "warning"), "2 events are set aside")
+})
+
+it("webhooks are well as long as a notifier answers, and they do", () => {
+  assert.match(one({ webhooks: { enabled: 2, failing: 0 } }, "webhooks", "failed"), /no notifier.*2 webhooks/)
+  const withNotifier = withServices(gateway, executor(), projector, instance("notifier"))
+  assert.match(one({ ...withNotifier, webhooks: { enabled: 3, failing: 2 } }, "webhooks", "warning"), /2 of 3/)
+  assert.isEmpty(found({ ...withNotifier, webhooks: { enabled: 3, failing: 0 } }))
 })
 
 it("the worst finding is the deployment's status", () => {

@@ -6,6 +6,7 @@ import { doctor, services } from "./commands/Doctor.ts"
 import { job, watch } from "./commands/Job.ts"
 import { accounts, deadLetter, keys } from "./commands/Operator.ts"
 import { completions, stats, submit, whoami } from "./commands/System.ts"
+import { webhook } from "./commands/Webhook.ts"
 import * as Flags from "./Flags.ts"
 import { Gateway } from "./Gateway.ts"
 import { Output } from "./Output.ts"
@@ -22,6 +23,7 @@ export const cli = Command.make("akave-async").pipe(
     stats,
     services,
     doctor,
+    webhook,
     deadLetter,
     accounts,
     keys,

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { createHmac } from "node:crypto"
+import { vi } from "vitest"
 import {
   ArgumentInvalid,
   BucketExists,
@@ -224,8 +225,12 @@ describe("a call fails", () => {
 describe("what the gateway can do", () => {
   it("is asked for once, and any operation of it can be asked for", async () => {
     const operations = [{ operation: "thing.paint", method: "PUT", path: "/things/{name}/paint", input: {} }]
-    const { asked, url } = await serve(({ path }, response) =>
-      path === "/capabilities" ? json(response, 200, { operations }) : json(response, 202, job)
+    const { asked, url } = await serve(({ headers, path }, response) =>
+      path !== "/capabilities"
+        ? json(response, 202, job)
+        : headers["if-none-match"] === "\"1\""
+        ? response.writeHead(304).end()
+        : json(response, 200, { operations }, { etag: "\"1\"" })
     )
     await clientOf(url).submit("thing.paint", { name: "a b", colour: "red" })
     await clientOf(url).submit("thing.paint", { name: "c", colour: "blue" })
@@ -233,6 +238,14 @@ describe("what the gateway can do", () => {
       "GET /capabilities ",
       "PUT /things/a%20b/paint {\"colour\":\"red\"}",
       "PUT /things/c/paint {\"colour\":\"blue\"}"
+    ])
+    // An hour later it is asked whether that is still so, and only then.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_001 })
+    await clientOf(url).submit("thing.paint", { name: "d", colour: "green" })
+    vi.useRealTimers()
+    assert.deepStrictEqual(asked.slice(3).map(({ headers, path }) => `${path} ${headers["if-none-match"] ?? ""}`), [
+      "/capabilities \"1\"",
+      "/things/d/paint "
     ])
     const error = await failureOf(clientOf(url).submit("thing.burn", {}))
     assert.match(error.message, /no operation "thing.burn": it has thing.paint/)

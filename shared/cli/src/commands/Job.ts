@@ -5,7 +5,7 @@ import { Command, Flag } from "effect/cli"
 import { given, jobId, limit } from "../Flags.ts"
 import * as Gateway from "../Gateway.ts"
 import { Output } from "../Output.ts"
-import { plain } from "../Style.ts"
+import { paint, plain, type Style } from "../Style.ts"
 import { ended } from "./Ending.ts"
 
 const columns = ["job_id", "operation", "bucket_name", "status", "attempts", "created_at"]
@@ -51,16 +51,30 @@ const cancel = Command.make(
 )
   .pipe(Command.withDescription("Cancel a job that is still queued"))
 
+/** How an event looks, by the step that its type ends with. */
+const styleOfType = (type: string): Style =>
+  /AttemptFailed\.v\d+$/.test(type)
+    ? "yellow"
+    : /Failed\.v\d+$/.test(type)
+    ? "red"
+    : /(Requested|Started|Submitted)\.v\d+$/.test(type)
+    ? "cyan"
+    : "green"
+
 /** An event as a line: its place, time, step and what it is about. */
-const textOf = ({ correlationid = "-", sequence, subject, time = "-", type }: Event): string =>
-  plain([sequence.padStart(6), time, type.replace(/^akave\./, "").padEnd(28), correlationid, subject].join("  "))
+const textOf = ({ correlationid = "-", sequence, subject, time = "-", type }: Event, hasColor: boolean): string => {
+  const step = paint(plain(type.replace(/^akave\./, "")).padEnd(28), styleOfType(type), hasColor)
+  return [plain(sequence).padStart(6), plain(time), step, plain(correlationid), plain(subject)].join("  ")
+}
 
 const events = Command.make(
   "events",
   { jobId },
   ({ jobId }) =>
     Gateway.use((client) =>
-      Output.use(({ line }) => Stream.runForEach(client.jobs.events(jobId), (event) => line(textOf(event), event)))
+      Output.use(({ line, look }) =>
+        Stream.runForEach(client.jobs.events(jobId), (event) => line(textOf(event, look.hasColor), event))
+      )
     )
 ).pipe(Command.withDescription("Show the events of a job, as they come, until its last one"))
 
@@ -71,10 +85,10 @@ const watch = Command.make("watch", {
   )
 }, (input) =>
   Gateway.use((client) =>
-    Output.use(({ line, note }) =>
+    Output.use(({ line, look, note }) =>
       Effect.andThen(
         note("following events; Ctrl-C ends it"),
-        Stream.runForEach(client.events.follow(given(input)), (event) => line(textOf(event), event))
+        Stream.runForEach(client.events.follow(given(input)), (event) => line(textOf(event, look.hasColor), event))
       )
     )
   )).pipe(Command.withDescription("Show what happens to jobs, as it happens"))

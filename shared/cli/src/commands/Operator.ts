@@ -5,9 +5,7 @@ import { ArgumentsInvalid } from "../Failures.ts"
 import { given, limit } from "../Flags.ts"
 import * as Gateway from "../Gateway.ts"
 import { Output } from "../Output.ts"
-
-const show = <E, R>(value: Effect.Effect<object, E, R>) =>
-  Effect.flatMap(value, (value) => Output.use(({ show }) => show(value)))
+import { show } from "./Showing.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Dead letters

@@ -1,0 +1,126 @@
+/** The examples, run as they stand there. */
+import * as Stack from "@akave-async/local/Stack"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { freshName, request } from "../support/Gateway.ts"
+import * as Packages from "../support/Packages.ts"
+import * as SharedStack from "../support/SharedStack.ts"
+
+let stack: Stack.Stack
+SharedStack.use({ counts: { notifier: 1 }, env: { gateway: { CORS_ORIGINS: "null" } } }, (started) => {
+  stack = started
+})
+
+const folder = join(Stack.repository, "docs/examples")
+const run = (file: string, args: ReadonlyArray<string>, options: Partial<Parameters<typeof Packages.ran>[2]> = {}) =>
+  Packages.ran(process.execPath, ["--disable-warning=ExperimentalWarning", join(folder, file), ...args], {
+    cwd: folder,
+    ...options,
+    env: { AKAVE_ASYNC_URL: stack.gatewayUrl, ...options.env }
+  })
+
+describe("the example of", () => {
+  it.live("a first bucket", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const { code, stdout } = yield* run("first-bucket.ts", [name])
+      assert.strictEqual(code, 0)
+      assert.match(stdout, new RegExp(`completed\\n${name} is 0x[0-9a-f]{64}, by transaction 0x`))
+    }))
+
+  it.live("a hundred at once", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* run("hundred-at-once.ts", [])).stdout, "100 accepted\n100 completed\n")
+    }))
+
+  it.live("fire and forget, with a webhook", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const { code, stdout } = yield* run("fire-and-forget.ts", [name])
+      assert.strictEqual(code, 0)
+      assert.match(stdout, new RegExp(`^accepted .*\\nakave.BucketCreated.v1 bucket\\..*\\.${name}\\n$`))
+    }))
+
+  it.live("following live, which goes on where it was", () =>
+    Effect.gen(function*() {
+      const temporary = yield* Stack.temporaryFolder
+      const place = join(temporary, "place.txt")
+      const until = (pattern: RegExp) =>
+        run("follow-live.ts", [place], { onOutput: (output, kill) => pattern.test(output) && kill("SIGTERM") })
+      const first = yield* until(/BucketCreated/)
+      const last = readFileSync(place, "utf8")
+      const name = freshName()
+      yield* request(`${stack.gatewayUrl}/buckets`, { method: "POST", body: JSON.stringify({ name }) })
+      const second = yield* until(new RegExp(`BucketCreated.*${name}`))
+      assert.match(first.stdout, /^\d+ akave.BucketRequested.v1/)
+      assert.isTrue(Number(second.stdout.split(" ", 1)[0]) > Number(last) - 1)
+    }).pipe(Effect.scoped))
+
+  it.live("every error", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const results = [
+        yield* run("handle-every-error.ts", [name]),
+        yield* run("handle-every-error.ts", [name]),
+        yield* run("handle-every-error.ts", ["X"]),
+        yield* run("handle-every-error.ts", [name], { env: { AKAVE_ASYNC_PUBLIC_KEY: "half" } }),
+        yield* run("handle-every-error.ts", [name], { env: { AKAVE_ASYNC_URL: "http://localhost:2" } })
+      ].map(({ code, stderr, stdout }) => `${code} ${stdout}${stderr}`)
+      const patterns = [
+        /^0 completed/,
+        /^0 completed/,
+        /^1 a bucket name has 3 to 63/,
+        /^1 credentials: AKAVE_ASYNC_PUBLIC_KEY is set without/,
+        /^1 later: /
+      ]
+      for (const [n, pattern] of patterns.entries()) assert.match(results[n] ?? "", pattern)
+    }))
+
+  it.live("the client with Effect", () =>
+    Effect.gen(function*() {
+      const { code, stdout } = yield* run("effect.ts", [freshName()])
+      assert.strictEqual(code, 0)
+      assert.lengthOf(stdout.trim().split("\n"), 4)
+    }))
+
+  it.live("the SDK without a gateway", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      const { code, stderr, stdout } = yield* run("sdk-without-gateway.ts", [stack.nodeAddress, name], {
+        env: { AKAVE_PRIVATE_KEY: Stack.publicDevelopmentKey }
+      })
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stdout, new RegExp(`^${name} is 0x[0-9a-f]{64}, in block \\d+\\n`))
+    }))
+
+  const page = join(folder, "page.html")
+  const isDone = /accepted: page-\d+[^]*completed[^]*transaction 0x[0-9a-f]{64}/
+  it.live("a page, by its script", () =>
+    Effect.gen(function*() {
+      const [, script = ""] = /<script type="module">([^]*)<\/script>/.exec(readFileSync(page, "utf8")) ?? []
+      const steps: Array<string> = []
+      const document = {
+        createElement: () => ({ textContent: "" }),
+        getElementById: () => ({ append: (step: { readonly textContent: string }) => steps.push(step.textContent) })
+      }
+      const location = { search: `?gateway=${encodeURIComponent(stack.gatewayUrl)}` }
+      const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor
+      yield* Effect.promise(() => AsyncFunction("document", "location", script)(document, location))
+      assert.match(steps.join("\n"), isDone)
+    }))
+
+  const hasChromium = spawnSync("chromium", ["--version"]).error === undefined
+  if (!hasChromium) console.info("Skipped: there is no chromium here to open the page with.")
+  it.live.skipIf(!hasChromium)("a page, in a browser", () =>
+    Effect.gen(function*() {
+      const profile = yield* Stack.temporaryFolder
+      const url = `${pathToFileURL(page)}?gateway=${encodeURIComponent(stack.gatewayUrl)}`
+      const flags = ["--headless", "--no-sandbox", `--user-data-dir=${profile}`, "--virtual-time-budget=20000"]
+      const { stdout } = yield* Packages.ran("chromium", [...flags, "--dump-dom", url], { cwd: profile })
+      assert.match(stdout, isDone)
+    }).pipe(Effect.scoped))
+})
