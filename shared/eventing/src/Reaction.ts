@@ -35,7 +35,7 @@ export interface Options extends ConsumerOptions {
   /** The service that sets events aside, as a URI reference. */
   readonly source: string
   /** Whether an event is one to process; any other is acknowledged. */
-  readonly wants: (known: Kind.Known, stored: StoredEvent) => boolean
+  readonly wants: (known: Kind.Known) => boolean
   /** Processes an event. It may run twice for one event, also at the same time in two processes. */
   readonly handle: (wanted: Wanted) => Effect.Effect<Outcome, LogUnavailable>
   readonly delays?: Delays
@@ -139,7 +139,7 @@ export const run = Effect.fnUntraced(
         case "Unreadable":
           return yield* bury(delivery, wanted.stored, wanted.read.error.message)
         case "Known":
-          if (!wants(wanted.read, wanted.stored)) return yield* delivery.ack
+          if (!wants(wanted.read)) return yield* delivery.ack
           return yield* process(run, { stored: wanted.stored, known: wanted.read })
       }
     }, (settling, run) =>
