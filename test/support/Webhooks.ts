@@ -34,8 +34,12 @@ export const verified = (secret: string, { body, headers }: Receiver.Received): 
 export const sequencesOf = ({ received }: Receiver.Receiver): ReadonlyArray<number> =>
   received.map(({ body }) => Number(JSON.parse(body).sequence))
 
-/** Waits until it has received as many. */
-export const untilReceived = ({ received }: Receiver.Receiver, count: number) =>
-  Effect.sync(() => received.length).pipe(
-    Effect.repeat({ until: (length) => length >= count, schedule: Schedule.spaced("20 millis") })
+/** Waits until it has received as many, for a minute and a half at most. */
+export const untilReceived = (receiver: Receiver.Receiver, count: number) =>
+  Effect.sync(() => receiver.received.length).pipe(
+    Effect.repeat({ until: (length) => length >= count, schedule: Schedule.spaced("20 millis") }),
+    Effect.timeoutOrElse({
+      duration: "90 seconds",
+      orElse: () => Effect.die(new Error(`of ${count} deliveries came ${sequencesOf(receiver).join(", ") || "none"}`))
+    })
   )

@@ -2,9 +2,12 @@
 import { DateTime, Effect, Option } from "effect"
 import type { EventLogShape, LogUnavailable, Sequence } from "./EventLog.ts"
 
+/** Writers decide on an event, and so give it its time, a moment before the log has it: so many may come in another order. */
+const disorder = 1_000
+
 /**
  * The first event that happened at a time or later; the one to come, where there is none. Events of several writers are in the order
- * of the log, and their times about so: as far apart as the writers' clocks.
+ * of the log, and their times about so: as far apart as the writers' clocks, and as what they append at once.
  */
 export const firstSince = Effect.fnUntraced(
   function*(log: EventLogShape, time: DateTime.Utc): Effect.fn.Return<Sequence, LogUnavailable> {
@@ -25,6 +28,11 @@ export const firstSince = Effect.fnUntraced(
       if (happened < wanted) low = looked + 1
       else high = middle
     }
-    return low
+    const from = Math.max(1, low - disorder)
+    const before = from < low ? yield* log.page(">", from, low - from) : []
+    const earlier = before.find(({ headers, sequence }) =>
+      sequence < low && Date.parse(headers["ce-time"] ?? "") >= wanted
+    )
+    return earlier?.sequence ?? low
   }
 )
