@@ -8,6 +8,10 @@ const environment = Environment.forTests(process.env, settings)
 for (const name of Object.keys(process.env)) if (!Object.hasOwn(environment, name)) delete process.env[name]
 Object.assign(process.env, environment)
 
+/** System tests of what clients see: two of them at a time fit on two cores, as those that kill, load and measure don't. */
+const ofClients =
+  "test/system/{Accounts,Attacks,Client,CommandLine,DeadLetters,Deletion,Examples,Exposure,Fuzz,Isolation,Webhooks}.test.ts"
+
 export default defineConfig({
   test: {
     projects: [
@@ -37,9 +41,18 @@ export default defineConfig({
       },
       {
         test: {
+          name: "clients",
+          include: [ofClients],
+          maxWorkers: 2,
+          testTimeout: 180_000,
+          hookTimeout: 180_000
+        }
+      },
+      {
+        test: {
           name: "system",
           include: ["test/system/**/*.test.ts"],
-          exclude: ["**/node_modules/**"],
+          exclude: ["**/node_modules/**", ofClients],
           testTimeout: 180_000,
           hookTimeout: 180_000,
           fileParallelism: false
