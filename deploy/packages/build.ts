@@ -99,7 +99,7 @@ const pack = async (one: Package, into: string) => {
     join(out, "package.json"),
     `${JSON.stringify({ name, version, description, license, type: "module", ...manifest }, undefined, 2)}\n`
   )
-  for (const file of ["README.md"]) copyFileSync(join(repository, folder, file), join(out, file))
+  copyFileSync(join(repository, folder, "README.md"), join(out, "README.md"))
   const [packed] = JSON.parse(
     execFileSync("npm", ["pack", out, "--json", "--pack-destination", into], { encoding: "utf8" })
   )

@@ -14,8 +14,6 @@ export class SomeFailed extends Data.TaggedError("SomeFailed")<{ readonly failed
 /** The codes that the process ends with. */
 export const exitCodes = { general: 1, arguments: 2, authentication: 3, api: 4, timeout: 5, interrupted: 130 } as const
 
-const isAborted = (cause: unknown) => cause instanceof Client.CallTimeout
-
 export const exitCodeOf = (error: unknown): number => {
   if (CliError.isCliError(error)) {
     return error._tag === "ShowHelp" && error.errors.length === 0
@@ -26,7 +24,11 @@ export const exitCodeOf = (error: unknown): number => {
   if (isArgument || error instanceof Client.InvalidRequest) return exitCodes.arguments
   if (error instanceof Client.CredentialsInvalid) return exitCodes.authentication
   if (error instanceof Client.CallTimeout) return exitCodes.timeout
-  if (error instanceof Client.WaitEnded) return isAborted(error.cause) ? exitCodes.timeout : exitCodes.general
+  if (error instanceof Client.WaitEnded) {
+    return error.cause instanceof Client.CallTimeout
+      ? exitCodes.timeout
+      : exitCodes.general
+  }
   if (error instanceof Client.Problem) {
     return error.status === 401 || error.status === 403 ? exitCodes.authentication : exitCodes.api
   }

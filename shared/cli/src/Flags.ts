@@ -1,5 +1,5 @@
 /** Flags and arguments that several commands take. */
-import { Option } from "effect"
+import { Option, Stream } from "effect"
 import { Argument, Flag } from "effect/cli"
 
 const factors: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
@@ -49,6 +49,15 @@ export const limit = Flag.Int("limit").pipe(
   Flag.filter((n) => n > 0, (n) => `${n} is too few: list 1 or more`),
   Flag.withDefault(100)
 )
+
+/** The most that a page has. */
+const maxPage = 1_000
+
+/** So many of a list at most, asked for by no more than that many at a time. */
+export const upTo = <A, E, R>(
+  limit: number,
+  list: (query: { readonly limit: number }) => Stream.Stream<A, E, R>
+): Stream.Stream<A, E, R> => Stream.take(list({ limit: Math.min(limit, maxPage) }), limit)
 
 export const jobId = Argument.String("job-id").pipe(
   Argument.withDescription("As the answer has it that accepted the job")

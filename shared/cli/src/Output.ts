@@ -14,8 +14,6 @@ export interface Flags {
 
 export class Output extends Context.Service<Output, {
   readonly flags: Flags
-  /** Whether people look at what is printed. */
-  readonly isTerminal: boolean
   readonly look: Table.Look
   /** Prints one thing. */
   show(value: object): Effect.Effect<void>
@@ -53,7 +51,6 @@ export class Output extends Context.Service<Output, {
           })
         return Output.of({
           flags,
-          isTerminal,
           look,
           show: (value) => flags.json ? json(value) : lines(Table.fields(value, look)),
           rows: (rows, columns) =>

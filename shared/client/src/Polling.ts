@@ -11,8 +11,10 @@ export const maxFailures = 30
 /** The time before look number `n`, from 0 on: as in the list once, and then up to a tenth more or less. */
 export const pollingDelay = (n: number): number => pollingDelays[n] ?? jittered(pollingDelays.at(-1) ?? 0)
 
+/** How long a failure asks to wait, in milliseconds. */
+export const wantedDelay = (error: unknown): number => error instanceof Problem ? error.retryAfter ?? 0 : 0
+
 /** The time before the next try after so many failures in a row, in milliseconds. */
 export const failureDelay = (failures: number, error: unknown): number => {
-  const wanted = error instanceof Problem ? error.retryAfter ?? 0 : 0
-  return Math.max(jittered(pollingDelays[Math.min(failures, pollingDelays.length) - 1] ?? 0), wanted)
+  return Math.max(jittered(pollingDelays[Math.min(failures, pollingDelays.length) - 1] ?? 0), wantedDelay(error))
 }

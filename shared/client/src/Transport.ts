@@ -1,6 +1,7 @@
 /** Sends requests to a gateway: signs them in, tries again what may be tried again, and reads what is answered. */
 import type { CallOptions } from "./CallOptions.ts"
 import { type AkaveError, ArgumentInvalid, CallTimeout, ConnectionFailed, Problem, UnexpectedAnswer } from "./Errors.ts"
+import { wantedDelay } from "./Polling.ts"
 import { ClockSkew, problems } from "./Problems.ts"
 import { type Credentials, headersOf } from "./Signing.ts"
 import { jittered, limiter, sleep, within } from "./Timing.ts"
@@ -53,7 +54,7 @@ const maxTries = 6
 const [firstPause, longestPause] = [200, 5_000]
 
 /** Statuses that say that it may be otherwise soon. */
-export const passing = new Set([408, 425, 429, 500, 502, 503, 504])
+const passing = new Set([408, 425, 429, 500, 502, 503, 504])
 /** Codes that say that nothing was done of what was asked. */
 const refused = new Set(["rate_limited", "too_many_jobs", "overloaded", "sign_in_unavailable"])
 
@@ -161,10 +162,10 @@ export const make = (settings: Settings): Transport => {
         } catch (error) {
           if (request.isTriedOnce || tries === maxTries || !isWorthAnother(error, isRepeatable)) throw error
           last = error
-          const pause = jittered(Math.min(longestPause, firstPause * 2 ** (tries - 1))) * (settings.pace ?? 1)
-          const wanted = error instanceof Problem ? error.retryAfter ?? 0 : 0
-          debug(`again in ${Math.round(Math.max(pause, wanted))} ms: ${error instanceof Error ? error.message : ""}`)
-          await sleep(Math.max(pause, wanted), signal)
+          const usual = jittered(Math.min(longestPause, firstPause * 2 ** (tries - 1))) * (settings.pace ?? 1)
+          const pause = Math.max(usual, wantedDelay(error))
+          debug(`again in ${Math.round(pause)} ms: ${error instanceof Error ? error.message : ""}`)
+          await sleep(pause, signal)
         }
       }
     }).catch((error: unknown) => {

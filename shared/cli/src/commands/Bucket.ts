@@ -1,12 +1,13 @@
 /** `akave-async bucket …` */
 import type { EffectClient, Job } from "@akave-async/client/effect"
-import { Effect, FileSystem, Option, Stream } from "effect"
+import { Effect, FileSystem, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { ArgumentsInvalid, SomeFailed } from "../Failures.ts"
-import { limit } from "../Flags.ts"
+import { limit, upTo } from "../Flags.ts"
 import * as Gateway from "../Gateway.ts"
 import { bar, Output } from "../Output.ts"
 import { ended, showJob } from "./Ending.ts"
+import { show } from "./Showing.ts"
 
 const name = Argument.String("name").pipe(Argument.withDescription("A bucket's name"))
 const noWait = Flag.Boolean("no-wait").pipe(
@@ -32,8 +33,9 @@ const create = Command.make("create", {
   idempotencyKey
 }, (input) =>
   Effect.gen(function*() {
-    const text = Option.isSome(input.from)
-      ? yield* FileSystem.FileSystem.use((files) => files.readFileString(input.from.pipe(Option.getOrThrow)))
+    const { from } = input
+    const text = Option.isSome(from)
+      ? yield* FileSystem.FileSystem.use((files) => files.readFileString(from.value))
       : ""
     const names = [...input.names, ...text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "")]
     const [first, ...others] = names
@@ -106,7 +108,7 @@ const list = Command.make(
       Effect.flatMap(
         Output,
         ({ rows }) =>
-          rows(client.buckets.list({ limit: Math.min(limit, 1_000) }).pipe(Stream.take(limit)), [
+          rows(upTo(limit, client.buckets.list), [
             "name",
             "created_at",
             "bucket_id",
@@ -119,10 +121,7 @@ const list = Command.make(
 const view = Command.make(
   "view",
   { name },
-  ({ name }) =>
-    Gateway.use((client) =>
-      Effect.flatMap(client.buckets.get(name), (bucket) => Output.use(({ show }) => show(bucket)))
-    )
+  ({ name }) => Gateway.use((client) => show(client.buckets.get(name)))
 )
   .pipe(Command.withDescription("Show a bucket on chain"))
 

@@ -2,19 +2,19 @@
 import type { Event } from "@akave-async/client/effect"
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { given, jobId, limit } from "../Flags.ts"
+import { given, jobId, limit, upTo } from "../Flags.ts"
 import * as Gateway from "../Gateway.ts"
 import { Output } from "../Output.ts"
 import { paint, plain, type Style } from "../Style.ts"
 import { ended } from "./Ending.ts"
+import { show } from "./Showing.ts"
 
 const columns = ["job_id", "operation", "bucket_name", "status", "attempts", "created_at"]
 
 const get = Command.make(
   "get",
   { jobId },
-  ({ jobId }) =>
-    Gateway.use((client) => Effect.flatMap(client.jobs.get(jobId), (job) => Output.use(({ show }) => show(job))))
+  ({ jobId }) => Gateway.use((client) => show(client.jobs.get(jobId)))
 )
   .pipe(Command.withDescription("Show a job as it is now"))
 
@@ -30,7 +30,7 @@ const list = Command.make("list", {
   Gateway.use((client) => {
     // The gateway knows which operations there are.
     const query = { ...given(filter), ...given({ operation }) as { operation?: "bucket.create" } }
-    const jobs = client.jobs.list({ ...query, limit: Math.min(limit, 1_000) }).pipe(Stream.take(limit))
+    const jobs = upTo(limit, (page) => client.jobs.list({ ...query, ...page }))
     return Output.use(({ rows }) => rows(jobs, columns))
   })).pipe(Command.withDescription("List jobs, the latest first"))
 
@@ -46,8 +46,7 @@ const wait = Command.make(
 const cancel = Command.make(
   "cancel",
   { jobId },
-  ({ jobId }) =>
-    Gateway.use((client) => Effect.flatMap(client.jobs.cancel(jobId), (job) => Output.use(({ show }) => show(job))))
+  ({ jobId }) => Gateway.use((client) => show(client.jobs.cancel(jobId)))
 )
   .pipe(Command.withDescription("Cancel a job that is still queued"))
 

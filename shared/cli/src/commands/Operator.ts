@@ -2,7 +2,7 @@
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { ArgumentsInvalid } from "../Failures.ts"
-import { given, limit } from "../Flags.ts"
+import { given, limit, upTo } from "../Flags.ts"
 import * as Gateway from "../Gateway.ts"
 import { Output } from "../Output.ts"
 import { show } from "./Showing.ts"
@@ -23,7 +23,7 @@ const listLetters = Command.make("list", {
   limit
 }, ({ limit, ...query }) =>
   Gateway.use((client) => {
-    const letters = client.deadLetters.list({ ...given(query), limit: Math.min(limit, 1_000) }).pipe(Stream.take(limit))
+    const letters = upTo(limit, (page) => client.deadLetters.list({ ...given(query), ...page }))
     return Output.use(({ rows }) => rows(letters, ["sequence", "type", "status", "round", "died_at", "reason"]))
   })).pipe(Command.withDescription("List the events that could not be processed"))
 
@@ -83,8 +83,7 @@ const listAccounts = Command.make(
     Gateway.use((client) =>
       Output.use(({ rows }) =>
         rows(
-          client.accounts.list({ limit: Math.min(limit, 1_000) }).pipe(
-            Stream.take(limit),
+          upTo(limit, client.accounts.list).pipe(
             Stream.map((one) => ({ ...one, ...one.limits, keys: one.keys.length }))
           ),
           ["account", "owner", "requests_per_second", "jobs_in_flight", "keys"]

@@ -3,19 +3,19 @@ import { Console, Effect, Option } from "effect"
 import { Argument, Command, Completions, Flag } from "effect/cli"
 import { ArgumentsInvalid } from "../Failures.ts"
 import * as Gateway from "../Gateway.ts"
-import { Output } from "../Output.ts"
 import { showJob } from "./Ending.ts"
+import { show } from "./Showing.ts"
 
 export const whoami = Command.make(
   "whoami",
   {},
   () =>
     Gateway.use((client) =>
-      Effect.flatMap(
-        client.account.get(),
-        (caller) =>
-          Output.use(({ show }) => show({ ...caller, gateway: client.url, credentials: client.credentialsSource }))
-      )
+      show(Effect.map(client.account.get(), (caller) => ({
+        ...caller,
+        gateway: client.url,
+        credentials: client.credentialsSource
+      })))
     )
 ).pipe(Command.withDescription("Show who you are to the gateway, what you may do, and where your credentials are from"))
 
@@ -24,10 +24,7 @@ export const stats = Command.make(
   {
     minutes: Flag.Int("minutes").pipe(Flag.withDescription("Of the jobs of so many minutes"), Flag.withDefault(60))
   },
-  ({ minutes }) =>
-    Gateway.use((client) =>
-      Effect.flatMap(client.system.stats({ minutes }), (stats) => Output.use(({ show }) => show(stats)))
-    )
+  ({ minutes }) => Gateway.use((client) => show(client.system.stats({ minutes })))
 ).pipe(Command.withDescription("Show how the jobs of the last minutes got on"))
 
 export const submit = Command.make("submit", {

@@ -3,7 +3,7 @@ import type { WebhookChange, WebhookRequest } from "@akave-async/client/effect"
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { ArgumentsInvalid } from "../Failures.ts"
-import { given, limit } from "../Flags.ts"
+import { given, limit, upTo } from "../Flags.ts"
 import * as Gateway from "../Gateway.ts"
 import { Output } from "../Output.ts"
 import { show } from "./Showing.ts"
@@ -117,9 +117,9 @@ const deliveries = Command.make("deliveries", {
   limit
 }, ({ id, limit, outcome }) =>
   Gateway.use((client) => {
-    const query = { ...given({ outcome }), limit: Math.min(limit, 1_000) }
+    const deliveries = upTo(limit, (page) => client.webhooks.deliveries(id, { ...given({ outcome }), ...page }))
     return Output.use(({ rows }) =>
-      rows(client.webhooks.deliveries(id, query).pipe(Stream.take(limit)), [
+      rows(deliveries, [
         "sequence",
         "event_type",
         "outcome",
