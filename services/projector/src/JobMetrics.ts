@@ -1,14 +1,8 @@
 /** What the projector measures: how jobs get on, as their events show it, and how late it is. */
 import * as Job from "@akave-async/domain/Job"
 import * as Measure from "@akave-async/platform/Measure"
+import type { Change } from "@akave-async/read-model/projections/Jobs"
 import { DateTime, Effect, Metric } from "effect"
-
-/** What an event has made of a job. */
-export interface Change {
-  readonly before: Job.Job | undefined
-  readonly after: Job.Job
-  readonly step: Job.Step
-}
 
 const stepDuration = Measure.labelled(
   Measure.seconds("akave.job.step.duration", "From a job's event before to this one: how long it was in that state"),

@@ -3,8 +3,8 @@ import { EventLog, LogUnavailable, lost } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import { Nats } from "@akave-async/platform/Nats"
 import type { Database } from "@akave-async/platform/Postgres"
+import { checkpoint } from "@akave-async/read-model/Checkpoint"
 import { Effect, Layer } from "effect"
-import * as Projector from "./Projector.ts"
 
 /**
  * The log of `EVENTS_STREAM`. Where it is missing it is created, unless the read model was made from it: an empty log in
@@ -18,7 +18,7 @@ export const layerConfig = Layer.effect(
     const options = { ...yield* EventLogJetStream.eventsConfig, ...yield* EventLogJetStream.configured }
 
     const createFirst = Effect.gen(function*() {
-      const { sequence } = yield* Projector.checkpoint()
+      const { sequence } = yield* checkpoint()
       if (sequence > 0) {
         return yield* lost(
           "create",

@@ -5,10 +5,11 @@ import { Nats } from "@akave-async/platform/Nats"
 import * as Postgres from "@akave-async/platform/Postgres"
 import { readModelMigration } from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
+import * as Checkpoint from "@akave-async/read-model/Checkpoint"
+import { migrate } from "@akave-async/read-model/Migrations"
 import { Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Log from "./Log.ts"
-import { migrate } from "./Migrations.ts"
 import * as Projector from "./Projector.ts"
 
 /** A batch of events is a statement of its own for each table. */
@@ -25,7 +26,7 @@ const Projection = Layer.effectDiscard(Effect.gen(function*() {
 
 const Health = Layer.unwrap(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const checks = { event_log: Projector.verifiedCheckpoint, read_model: sql`select 1` }
+  const checks = { event_log: Checkpoint.verified, read_model: sql`select 1` }
   return Layer.merge(
     HealthServer.layer({ service: "projector", checks }),
     ServiceReports.layer({

@@ -2,13 +2,14 @@ import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
 import { Nats } from "@akave-async/platform/Nats"
 import type { Database } from "@akave-async/platform/Postgres"
+import * as Checkpoint from "@akave-async/read-model/Checkpoint"
+import { migrate } from "@akave-async/read-model/Migrations"
+import { onSchema } from "@akave-async/read-model/test/schema"
 import { assert } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
 import { inject } from "vitest"
 import * as Log from "../src/Log.ts"
-import { migrate } from "../src/Migrations.ts"
 import * as Projector from "../src/Projector.ts"
-import { onSchema } from "./schema.ts"
 
 const test = (sentence: string, body: Effect.Effect<void, unknown, Database | Scope.Scope>) =>
   onSchema("projector_log", sentence, body)
@@ -21,13 +22,13 @@ const stored = (count: number): Array<StoredEvent> =>
     data: Uint8Array.of(n, 255)
   }))
 
-const applied = Effect.map(Projector.checkpoint(), ({ sequence }) => sequence)
+const applied = Effect.map(Checkpoint.checkpoint(), ({ sequence }) => sequence)
 
 /** What a projector that has just started says of this log. */
 const said = (events: Array<StoredEvent> | undefined) =>
   Effect.flatMap(
     EventLogMemory.openOn({ events }),
-    (log) => Effect.provideService(Effect.flip(Projector.verifiedCheckpoint), EventLog, log)
+    (log) => Effect.provideService(Effect.flip(Checkpoint.verified), EventLog, log)
   ).pipe(Effect.map(({ message }) => message))
 
 const ends =
@@ -50,7 +51,7 @@ test(
     assert.strictEqual(yield* said(changed({ headers: { "nats-msg-id": "id-3" } })), differs)
     for (const longer of [events, stored(9)]) {
       const log = yield* EventLogMemory.openOn({ events: longer })
-      assert.strictEqual((yield* Effect.provideService(Projector.verifiedCheckpoint, EventLog, log)).sequence, 4)
+      assert.strictEqual((yield* Effect.provideService(Checkpoint.verified, EventLog, log)).sequence, 4)
     }
   })
 )

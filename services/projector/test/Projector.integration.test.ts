@@ -17,15 +17,15 @@ import * as Registry from "@akave-async/eventing/Registry"
 import * as Segment from "@akave-async/eventing/Segment"
 import * as WebhookEvents from "@akave-async/eventing/WebhookEvents"
 import * as Postgres from "@akave-async/platform/Postgres"
+import { migrate } from "@akave-async/read-model/Migrations"
+import * as Reader from "@akave-async/read-model/Reader"
+import { onSchema } from "@akave-async/read-model/test/schema"
 import { assert, describe } from "@effect/vitest"
 import { Arbitrary, DateTime, Duration, Effect, Redacted, Result, Schedule, Schema, type Scope, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
-import { migrate } from "../src/Migrations.ts"
 import * as Projector from "../src/Projector.ts"
-import * as Reader from "../src/Reader.ts"
-import { onSchema } from "./schema.ts"
 
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const jobId = (n: number): Job.Id => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)

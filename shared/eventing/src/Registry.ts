@@ -12,6 +12,7 @@ import * as DeliveryEvents from "./DeliveryEvents.ts"
 import type { StoredEvent } from "./EventLog.ts"
 import * as IdempotencyKeyEvents from "./IdempotencyKeyEvents.ts"
 import type { Kind, Known } from "./Kind.ts"
+import * as LogEvents from "./LogEvents.ts"
 import * as WebhookEvents from "./WebhookEvents.ts"
 
 /** What a stored event is to this release. */
@@ -56,6 +57,7 @@ export const kinds: ReadonlyArray<Kind> = [
   DeadLetterEvents.kind,
   DeliveryEvents.kind,
   IdempotencyKeyEvents.kind,
+  LogEvents.kind,
   WebhookEvents.kind
 ]
 

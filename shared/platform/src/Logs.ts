@@ -42,3 +42,9 @@ export const layerConfig = Layer.unwrap(Effect.gen(function*() {
   const level = yield* Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const))
   return layerOf(format === "json" ? json : pretty, level)
 }))
+
+/** Warnings as text on standard error, for programs whose standard output is their result. */
+export const layerStandardError = Layer.merge(
+  Logger.layer([Logger.withConsoleError(Logger.map(pretty, Secrets.conceal))]),
+  Layer.succeed(References.MinimumLogLevel, "Warn")
+)

@@ -1,7 +1,8 @@
 import { NodeRuntime } from "@effect/platform-node"
-import { Cause, Config, Effect, Layer, Predicate, References, Runtime, Schema, SchemaIssue } from "effect"
+import { Cause, Effect, Layer, References, Runtime } from "effect"
 import * as Logs from "./Logs.ts"
 import * as Proxies from "./Proxies.ts"
+import { sentenceOf } from "./Sentence.ts"
 import * as Telemetry from "./Telemetry.ts"
 
 /**
@@ -39,25 +40,9 @@ export const run = <A, E>(service: string, effect: Effect.Effect<A, E>): void =>
 /** Logs why the effect failed. */
 const reported = Effect.tapCause((cause) => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
-  const failure = cause.reasons.some((reason) => reason._tag === "Die") ? undefined : sentence(Cause.squash(cause))
+  const failure = cause.reasons.some((reason) => reason._tag === "Die") ? undefined : sentenceOf(Cause.squash(cause))
   return failure === undefined ? Effect.logFatal("stopped by a defect", cause) : Effect.logFatal(failure)
 })
-
-const issues = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** What is reported of an expected failure: its own message, the setting that is wrong, or the address that is taken. */
-const sentence = (failure: unknown): string | undefined => {
-  if (failure instanceof Config.ConfigError && Schema.isSchemaError(failure.cause)) {
-    return issues(failure.cause.issue).issues
-      .map(({ message, path = [] }) => `${path.map(String).join(".")} is missing or wrong: ${message}`).join("; ")
-  }
-  if (!Predicate.hasProperty(failure, "message")) return undefined
-  const { cause } = Predicate.hasProperty(failure, "cause") ? failure : { cause: undefined }
-  if (Predicate.hasProperty(cause, "code") && cause.code === "EADDRINUSE" && Predicate.hasProperty(cause, "port")) {
-    return `Port ${cause.port} is taken; set another one`
-  }
-  return Predicate.isString(failure.message) && failure.message !== "" ? failure.message : undefined
-}
 
 /** As the default, except that a process stopped by a signal has done what it was asked to: exit code 0. */
 const teardown: Runtime.Teardown = (exit, onExit) => {

@@ -54,6 +54,11 @@ export const kinds = {
   key: {
     subjectOf: ({ account, keyHash }: Fields) => `key.${account}.${keyHash}`,
     events: ["IdempotencyKeyUsed"]
+  },
+  log: {
+    subjectOf: ({ restoration, signature }: Fields) =>
+      `log.${signature !== undefined ? "checkpoints" : restoration !== undefined ? "restorations" : "archivals"}`,
+    events: ["CheckpointSigned", "LogRestored", "EventsArchived"]
   }
 } as const satisfies Readonly<Record<string, KindRow>>
 type Kind = keyof typeof kinds

@@ -6,13 +6,19 @@ import { readModelTable } from "@akave-async/platform/Postgres"
 import { DateTime, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Placed } from "../Batch.ts"
-import type { Change } from "../JobMetrics.ts"
 import { toJson } from "../Rows.ts"
 
 /** A job, and the sequence of its last event. */
 export interface Folded {
   readonly job: Job.Job
   readonly revision: number
+}
+
+/** What an event has made of a job. */
+export interface Change {
+  readonly before: Job.Job | undefined
+  readonly after: Job.Job
+  readonly step: Job.Step
 }
 
 /** Jobs by their ids. */

@@ -1,0 +1,25 @@
+/** How the log's own records stand in it. */
+import * as Log from "@akave-async/domain/Log"
+import * as Aggregate from "./Aggregate.ts"
+import * as CloudEvent from "./CloudEvent.ts"
+import * as Kind from "./Kind.ts"
+
+export const codec = CloudEvent.make(Log.Event)
+
+/** The id of a record: there is one for each place of the log. */
+const idOf = (event: Log.Event): string => {
+  switch (event._tag) {
+    case "CheckpointSigned":
+      return `${Log.subject(event._tag)}.${event.sequence}`
+    case "LogRestored":
+      return `${Log.subject(event._tag)}.${event.restoration}`
+    case "EventsArchived":
+      return `${Log.subject(event._tag)}.${event.upTo}`
+  }
+}
+
+const aggregate: Aggregate.Aggregate<Log.State, Log.Event> = { ...Log, codec, idOf, jobIdOf: () => undefined }
+
+export const { execute, load } = Aggregate.make(aggregate)
+
+export const kind = Kind.make(Log.kind, ["records"], aggregate)

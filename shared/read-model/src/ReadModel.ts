@@ -1,0 +1,57 @@
+/**
+ * Folds runs of the log into the read model's tables, a run a transaction. The checkpoint moves in the same transaction and only
+ * from the value it was read at, so several may apply: what one has applied, the others skip.
+ */
+import type { StoredEvent } from "@akave-async/eventing/EventLog"
+import { readModelTable } from "@akave-async/platform/Postgres"
+import { DateTime, Effect, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { checkpoint } from "./Checkpoint.ts"
+import * as Projections from "./Projections.ts"
+import * as Reader from "./Reader.ts"
+
+/** The read model is behind what this reader was given first: it must read from the checkpoint again. */
+export class CheckpointBehind
+  extends Schema.TaggedError<CheckpointBehind>()("CheckpointBehind", { sequence: Schema.Natural })
+{
+  override readonly message = `The read model stands at event ${this.sequence}, before what this projector has read`
+}
+
+/** Writes a run that follows on the checkpoint. */
+const write = Effect.fnUntraced(function*({ batch, jobs, segment }: Reader.Run) {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  const { firstSequence, lastHash, lastSequence, occurredAt } = batch
+  yield* sql`
+    insert into ${table("event_segments")} (first_sequence, last_sequence, events)
+    values (${firstSequence}, ${lastSequence}, ${segment})`
+  yield* Projections.apply(batch.events, jobs)
+  yield* sql`
+    update ${table("projection_checkpoint")} set sequence = ${lastSequence}, hash = ${lastHash},
+      occurred_at = coalesce(${
+    occurredAt === undefined ? null : DateTime.formatIso(occurredAt)
+  }::timestamptz, occurred_at),
+      updated_at = now()
+    where name = 'events'`
+})
+
+/**
+ * Applies what of these events follows on the checkpoint, in one transaction.
+ * @param ahead The same events, if they were read ahead.
+ * @returns What was applied; undefined where all of it was applied before.
+ */
+export const apply = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEvent>, ahead?: Reader.Run) {
+  const sql = yield* SqlClient.SqlClient
+  return yield* sql.withTransaction(Effect.gen(function*() {
+    const { hash, sequence } = yield* checkpoint("for update")
+    const unseen = stored.filter((event) => event.sequence > sequence)
+    const [first] = unseen
+    if (first === undefined) return undefined
+    if (first.sequence !== sequence + 1) return yield* new CheckpointBehind({ sequence })
+    const run = ahead !== undefined && unseen.length === stored.length
+      ? ahead
+      : yield* (yield* Reader.make(hash))(unseen)
+    yield* write(run)
+    return run
+  }))
+})
