@@ -22,7 +22,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "shared/read-model": ["shared/domain", "shared/eventing", "shared/platform"],
   "shared/operator": ["shared/domain", "shared/eventing", "shared/platform", "shared/read-model", "shared/akave"],
   "shared/client": ["shared/api", "shared/domain"],
-  "shared/cli": ["shared/client", "shared/eventing", "shared/operator", "shared/platform"],
+  "shared/cli": ["shared/client", "shared/domain", "shared/eventing", "shared/operator", "shared/platform"],
   "deploy/local": ["shared/api", "shared/domain", "shared/platform"],
   "deploy/packages": [],
   "docs/examples": ["shared/client", "shared/akave"],

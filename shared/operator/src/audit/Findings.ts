@@ -185,7 +185,7 @@ export const sentenceOf = (finding: Finding): string => {
   switch (finding._tag) {
     case "OnlyIn": {
       const { blame, event, side } = finding
-      const [away] = sides.filter((one) => one !== side)
+      const away = sides.find((one) => one !== side) ?? side
       if (blame === side) return `${describe(event)} was added to ${sideNames[side]}`
       if (blame === away) return `${describe(event)} is missing in ${sideNames[away]}`
       return `${describe(event)} is in ${sideNames[side]} only; ${blamed(blame)}`
