@@ -149,10 +149,11 @@ export const into = Effect.fnUntraced(function*<E, R>(
         Effect.tryPromise({
           try: () => {
             const kept = makeHeaders()
-            for (const [name, value] of Object.entries(headers)) {
-              if (!name.startsWith("nats-expected")) kept.set(name, value)
-            }
-            return client.publish(`${target.prefix}.${subject}`, data, { headers: kept })
+            for (const [name, value] of Object.entries(headers)) if (!name.startsWith("nats-")) kept.set(name, value)
+            return client.publish(`${target.prefix}.${subject}`, data, {
+              headers: kept,
+              msgID: headers["nats-msg-id"] ?? ""
+            })
           },
           catch: failed
         }),
