@@ -9,6 +9,7 @@ import * as CloudEventJson from "@akave-async/eventing/CloudEventJson"
 import * as EventLine from "@akave-async/eventing/EventLine"
 import { EventLog, LogUnavailable, type Sequence, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
+import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { Nats } from "@akave-async/platform/Nats"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { headers as makeHeaders } from "@nats-io/nats-core"
@@ -74,7 +75,7 @@ export const events = Effect.fnUntraced(function*(options: Options) {
   const { bucket, rate, since, until } = options
   const log = yield* EventLog
   const last = yield* log.lastSequence
-  const seam = yield* History.archivedUpTo
+  const seam = yield* LogEvents.archivedUpTo(log)
   const sinceSequence = since === undefined ? 1 : yield* AtTime.firstSince(log, since)
   const untilSequence = until === undefined ? last : (yield* AtTime.firstSince(log, until)) + disorder
   const from = Math.max(options.from ?? 1, sinceSequence)

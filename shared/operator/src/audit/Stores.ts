@@ -72,7 +72,7 @@ export const audit = Effect.fnUntraced(function*({ checkpoints = [], onProgress,
   const log = yield* EventLog
   const { hash, sequence: end } = yield* checkpoint()
   const last = yield* log.lastSequence
-  const seam = yield* History.archivedUpTo
+  const seam = yield* LogEvents.archivedUpTo(log)
   const recorded = checkpointsIn((yield* log.read(Log.subject("CheckpointSigned"))).events)
   const { findings, keys, statements } = judged([...recorded, ...checkpoints], publicKey)
   const unsigned: Statement = {
