@@ -35,7 +35,9 @@ export const log = Effect.fnUntraced(function*(options: Stores.Options) {
   const { archivedOut, checkpointsConfirmed, hash, keys, lastSequence, notArchivedYet, same, signedUpTo } = audited
   const covered = checkpointsConfirmed === 0
     ? "no signed checkpoint covers them"
-    : `${count(checkpointsConfirmed, "signed checkpoint")} confirm those up to ${signedUpTo}`
+    : `${count(checkpointsConfirmed, "signed checkpoint")} ${
+      checkpointsConfirmed === 1 ? "confirms" : "confirm"
+    } those up to ${signedUpTo}`
   return {
     part: "log",
     checked: `${

@@ -50,3 +50,13 @@ export const publicKeyOf = Effect.fnUntraced(function*(given: string) {
   }
   return Buffer.from(key.value.export({ format: "jwk" }).x ?? "", "base64url").toString("base64")
 })
+
+/** The checkpoints of a file and the public key that were given. */
+export const options = Effect.fnUntraced(function*(
+  given: { readonly checkpoints: Option.Option<string>; readonly publicKey: Option.Option<string> }
+) {
+  return {
+    ...(Option.isNone(given.publicKey) ? {} : { publicKey: yield* publicKeyOf(given.publicKey.value) }),
+    ...(Option.isNone(given.checkpoints) ? {} : { checkpoints: yield* read(given.checkpoints.value) })
+  }
+})

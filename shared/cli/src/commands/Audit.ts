@@ -24,17 +24,22 @@ const linesOf = ({ checked, findings, part, remarks }: Audit.Section, hasColor: 
 const skips = (part: string) =>
   Flag.Boolean(`no-${part}`).pipe(Flag.withDescription(`Leave out the ${part}`), Flag.withDefault(false))
 
+/** Which checkpoints count. */
+export const checkpointFlags = {
+  publicKey: Flag.String("public-key").pipe(
+    Flag.withDescription("The key whose checkpoints count: a file in PEM, or its 32 bytes in base64"),
+    Flag.optional
+  ),
+  checkpoints: Flag.String("checkpoints").pipe(
+    Flag.withDescription("A file of checkpoints that were exported before: the log must fit these too"),
+    Flag.optional
+  )
+}
+
 export const audit = Command.make(
   "audit",
   {
-    publicKey: Flag.String("public-key").pipe(
-      Flag.withDescription("The key whose checkpoints count: a file in PEM, or its 32 bytes in base64"),
-      Flag.optional
-    ),
-    checkpoints: Flag.String("checkpoints").pipe(
-      Flag.withDescription("A file of checkpoints that were exported before: the log must fit these too"),
-      Flag.optional
-    ),
+    ...checkpointFlags,
     fees: Flag.String("fees").pipe(
       Flag.withDescription("A file to write what each transaction has cost to, a line of JSON each"),
       Flag.optional

@@ -40,12 +40,16 @@ export const judged = (checkpoints: ReadonlyArray<Log.CheckpointSigned>, trusted
   const findings: Array<string> = []
   const keys: Record<string, number> = {}
   const statements = new Map<string, Statement>()
+  const seen = new Set<string>()
   for (const one of checkpoints) {
     const name = `${nameOfCheckpoint(one)} (event ${one.sequence})`
     if (!Checkpoints.isSigned(one)) findings.push(`${name}: the signature is not that key's`)
     else if (trusted !== undefined && one.publicKey !== trusted) {
       findings.push(`${name}: that key is not the one to trust`)
     } else {
+      // One that was exported is in the log as well.
+      if (seen.has(one.signature)) continue
+      seen.add(one.signature)
       keys[one.publicKey] = (keys[one.publicKey] ?? 0) + 1
       statements.set(`${one.sequence} ${one.hash}`, {
         sequence: one.sequence,
