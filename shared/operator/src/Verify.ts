@@ -41,8 +41,9 @@ const isGzip = (file: string): boolean => {
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {
+  const isCompressed = isGzip(file)
   const bytes = createReadStream(file)
-  const input = isGzip(file) ? bytes.pipe(createGunzip()) : bytes
+  const input = isCompressed ? bytes.pipe(createGunzip()) : bytes
   bytes.on("error", (error) => input.destroy(error))
   yield* createInterface({ input, crlfDelay: Infinity })
 }
