@@ -1,49 +1,36 @@
 /** The command line as an operator runs it, with the settings of a stack's services. */
 import * as Stack from "@akave-async/local/Stack"
-import { Effect } from "effect"
-import { execFile } from "node:child_process"
+import { join } from "node:path"
+import * as Packages from "./Packages.ts"
 
-export interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
+type Of = Pick<Stack.Stack, "databaseUrl" | "gatewayUrl" | "natsUrl" | "nodeAddress">
 
 /** The settings that a stack's services have, for commands that work beside them. */
 export const settingsOf = (
-  { databaseUrl, gatewayUrl, natsUrl, nodeAddress }: Pick<
-    Stack.Stack,
-    "databaseUrl" | "gatewayUrl" | "natsUrl" | "nodeAddress"
-  >
+  { databaseUrl, gatewayUrl, natsUrl, nodeAddress }: Of
 ): Readonly<Record<string, string>> => ({
   NATS_URL: natsUrl,
   DATABASE_URL: databaseUrl,
   AKAVE_NODE_ADDRESS: nodeAddress,
-  AKAVE_ASYNC_URL: gatewayUrl
+  AKAVE_ASYNC_URL: gatewayUrl,
+  NO_COLOR: "1"
 })
+
+/** What runs the command, before its arguments. */
+export const program = [
+  process.execPath,
+  "--disable-warning=ExperimentalWarning",
+  join(Stack.repository, "shared/cli/src/main.ts")
+] as const
 
 /** Runs a command to its end. */
 export const run = (
   args: ReadonlyArray<string>,
-  stack: Parameters<typeof settingsOf>[0],
-  env: Readonly<Record<string, string>> = {}
-): Effect.Effect<Outcome> =>
-  Effect.callback((resume) => {
-    const options = {
-      cwd: Stack.repository,
-      env: { ...process.env, ...settingsOf(stack), ...env, NO_COLOR: "1" },
-      maxBuffer: 64 * 1024 * 1024
-    }
-    const all = ["--disable-warning=ExperimentalWarning", "shared/cli/src/main.ts", ...args]
-    const child = execFile(process.execPath, all, options, (error, stdout, stderr) => {
-      resume(
-        Effect.succeed({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr })
-      )
-    })
-    return Effect.sync(() => void child.kill("SIGKILL"))
+  stack: Of,
+  options: Partial<Parameters<typeof Packages.ran>[2]> = {}
+) =>
+  Packages.ran(program[0], [...program.slice(1), ...args], {
+    cwd: Stack.repository,
+    ...options,
+    env: { ...settingsOf(stack), ...options.env }
   })
-
-/** The lines of JSON that a command has printed. */
-// oxlint-disable-next-line typescript/no-explicit-any -- tests look into values of any shape
-export const jsonLines = ({ stdout }: Outcome): ReadonlyArray<any> =>
-  stdout.trim().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
