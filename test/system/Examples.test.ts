@@ -105,7 +105,7 @@ describe("the example of", () => {
         env: { NATS_URL: stack.natsUrl },
         onOutput: (output, kill) => new RegExp(`BucketCreated.*${name}`).test(output) && kill("SIGTERM")
       })
-      assert.match(stdout, /^1 akave\.BucketRequested\.v1 akave\.events\.bucket\.0x/)
+      assert.match(stdout, /^\d+ akave\.BucketRequested\.v1 akave\.events\.bucket\.0x/)
     }))
 
   const page = join(folder, "page.html")
