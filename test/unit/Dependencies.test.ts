@@ -15,7 +15,14 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "shared/api": ["shared/domain"],
   "shared/eventing": ["shared/domain", "shared/platform"],
   "services/devnet": ["proto", "shared/platform"],
-  "services/gateway": ["shared/domain", "shared/api", "shared/eventing", "shared/platform", "shared/akave"],
+  "services/gateway": [
+    "shared/domain",
+    "shared/api",
+    "shared/eventing",
+    "shared/platform",
+    "shared/read-model",
+    "shared/akave"
+  ],
   "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave"],
   "services/notifier": ["shared/domain", "shared/eventing", "shared/platform"],
   "services/projector": ["shared/domain", "shared/eventing", "shared/platform", "shared/read-model"],
