@@ -8,7 +8,7 @@ import * as Kind from "./Kind.ts"
 
 export const codec = CloudEvent.make(Log.Event)
 
-/** The id of a record: there is one for each place of the log. */
+/** The id of a record: there is one for each place of the log, and for each file that events went to. */
 const idOf = (event: Log.Event): string => {
   switch (event._tag) {
     case "CheckpointSigned":
@@ -16,7 +16,7 @@ const idOf = (event: Log.Event): string => {
     case "LogRestored":
       return `${Log.subject(event._tag)}.${event.restoration}`
     case "EventsArchived":
-      return `${Log.subject(event._tag)}.${event.upTo}`
+      return `${Log.subject(event._tag)}.${event.sha256}`
   }
 }
 
