@@ -5,6 +5,7 @@ import { bucket } from "./commands/Bucket.ts"
 import { doctor, services } from "./commands/Doctor.ts"
 import { job, watch } from "./commands/Job.ts"
 import { accounts, deadLetter, keys } from "./commands/Operator.ts"
+import { rebuild } from "./commands/Rebuild.ts"
 import { completions, stats, submit, whoami } from "./commands/System.ts"
 import { webhook } from "./commands/Webhook.ts"
 import * as Flags from "./Flags.ts"
@@ -27,6 +28,7 @@ export const cli = Command.make("akave-async").pipe(
     deadLetter,
     accounts,
     keys,
+    rebuild,
     completions((): Command.Command.Any => cli)
   ]),
   Command.provide((flags) => Layer.merge(Gateway.layer(flags), Output.layer(flags)))

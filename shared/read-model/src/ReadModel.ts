@@ -3,7 +3,7 @@
  * from the value it was read at, so several may apply: what one has applied, the others skip.
  */
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
-import { readModelTable } from "@akave-async/platform/Postgres"
+import { ReadModelSchema, readModelTable } from "@akave-async/platform/Postgres"
 import { DateTime, Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { checkpoint } from "./Checkpoint.ts"
@@ -15,6 +15,13 @@ export class CheckpointBehind
   extends Schema.TaggedError<CheckpointBehind>()("CheckpointBehind", { sequence: Schema.Natural })
 {
   override readonly message = `The read model stands at event ${this.sequence}, before what this projector has read`
+}
+
+/** Another has written to the read model meanwhile. */
+export class CheckpointMoved
+  extends Schema.TaggedError<CheckpointMoved>()("CheckpointMoved", { schema: Schema.String, sequence: Schema.Natural })
+{
+  override readonly message = `Another has written to the schema ${this.schema}, which stands at event ${this.sequence}`
 }
 
 /** Writes a run that follows on the checkpoint. */
@@ -53,5 +60,21 @@ export const apply = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
       : yield* (yield* Reader.make(hash))(unseen)
     yield* write(run)
     return run
+  }))
+})
+
+/**
+ * Writes a run that was read, in one transaction, which waits for no disk: a crash of the server may cost the last ones, whole and in
+ * order. Fails where the run does not follow on the checkpoint.
+ */
+export const append = Effect.fnUntraced(function*(run: Reader.Run) {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql.withTransaction(Effect.gen(function*() {
+    yield* sql`set local synchronous_commit = off`
+    const { sequence } = yield* checkpoint("for update")
+    if (sequence !== run.batch.firstSequence - 1) {
+      return yield* new CheckpointMoved({ schema: yield* ReadModelSchema, sequence })
+    }
+    yield* write(run)
   }))
 })
