@@ -86,7 +86,8 @@ export const publish = Effect.fnUntraced(function*(connection: NatsConnection, j
         const event = [
           () => Bucket.Event.cases.BucketRequested.make({ ...common, name, owner }),
           () => Bucket.Event.cases.BucketStarted.make({ ...common, attempt: 1 }),
-          () => Bucket.Event.cases.BucketSubmitted.make({ ...common, transactionHash, nonce: n, signer: owner, ...fees }),
+          () =>
+            Bucket.Event.cases.BucketSubmitted.make({ ...common, transactionHash, nonce: n, signer: owner, ...fees }),
           () =>
             Bucket.Event.cases.BucketCreated.make({
               ...common,

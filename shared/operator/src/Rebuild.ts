@@ -3,7 +3,7 @@ import * as AtTime from "@akave-async/eventing/AtTime"
 import { EventLog, LogUnavailable, type Sequence, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as Build from "@akave-async/platform/Build"
-import { type Database, ReadModelSchema, readModelMigration } from "@akave-async/platform/Postgres"
+import { type Database, readModelMigration, ReadModelSchema } from "@akave-async/platform/Postgres"
 import * as Archive from "@akave-async/read-model/Archive"
 import { type Checkpoint, checkpoint } from "@akave-async/read-model/Checkpoint"
 import * as Dump from "@akave-async/read-model/Dump"
@@ -54,7 +54,8 @@ export class SchemaTaken extends Schema.TaggedError<SchemaTaken>()("SchemaTaken"
   schema: Schema.String,
   what: Schema.String
 }) {
-  override readonly message = `There is a schema ${this.schema} already, ${this.what}: drop it, or name another one by --schema`
+  override readonly message =
+    `There is a schema ${this.schema} already, ${this.what}: drop it, or name another one by --schema`
 }
 /** The history has a gap. */
 export class HistoryIncomplete extends Schema.TaggedError<HistoryIncomplete>()("HistoryIncomplete", {
@@ -78,18 +79,23 @@ export const build = <E>(source: Source<E>, to: Sequence, onRun: (done: Sequence
   Effect.gen(function*() {
     const { hash, sequence } = yield* checkpoint()
     if (sequence >= to) return
-    const read = yield* Reader.make(hash)
+    const reader = yield* Reader.make(hash)
     let last = sequence
+    let closed = sequence
     yield* source.events(sequence + 1, to).pipe(
-      Stream.grouped(Reader.runSize),
-      Stream.mapEffect(Effect.fnUntraced(function*(stored) {
+      // As they come: what is folded at once is not held.
+      Stream.mapArrayEffect(Effect.fnUntraced(function*(stored) {
         const gap = stored.find((event) => event.sequence !== ++last)
         if (gap !== undefined) return yield* new HistoryIncomplete({ missing: last, next: gap.sequence })
-        return yield* read(stored)
+        yield* reader.add(stored)
+        if (last - closed < Reader.runSize && last < to) return [Option.none<Reader.Run>()] as const
+        closed = last
+        return [Option.some(yield* reader.close)] as const
       })),
+      Stream.filterMap(Result.fromOption(() => undefined)),
       // While one run is written, the next one is read.
       Stream.buffer({ capacity: 1 }),
-      Stream.runForEach((run) => Effect.andThen(ReadModel.append(run), onRun(run.batch.lastSequence)))
+      Stream.runForEach((run) => Effect.andThen(ReadModel.append(run), onRun(run.lastSequence)))
     )
     if (last < to) return yield* new HistoryIncomplete({ missing: last + 1, next: null })
   })

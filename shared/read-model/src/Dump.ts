@@ -81,10 +81,12 @@ export const digest = Effect.fnUntraced(function*<E, R>(dump: Stream.Stream<Row,
 // Differences
 
 /** A row that only one of two dumps has, or that has other values in these columns. */
-export type Difference = { readonly table: string; readonly key: Row["key"] } & (
-  | { readonly in: "a" | "b" }
-  | { readonly in: "both"; readonly columns: ReadonlyArray<Column> }
-)
+export type Difference =
+  & { readonly table: string; readonly key: Row["key"] }
+  & (
+    | { readonly in: "a" | "b" }
+    | { readonly in: "both"; readonly columns: ReadonlyArray<Column> }
+  )
 /** What a column holds in each; undefined where it is not there. */
 export interface Column {
   readonly name: string
@@ -138,8 +140,7 @@ const columnsThatDiffer = (a: string, b: string): ReadonlyArray<Column> => {
 }
 
 /** Text as Postgres orders it by the collation "C": by its bytes in UTF-8. */
-const byText: Order.Order<string> = (a, b) =>
-  a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0 ? -1 : 1
+const byText: Order.Order<string> = (a, b) => a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0 ? -1 : 1
 
 /** The order of the rows of a dump. */
 const byPlace: Order.Order<Row> = (a, b) => {
@@ -219,7 +220,9 @@ const rowsOf = (connection: Connection, schema: string, { columns, key, name }: 
   const cursor = `
     declare dump no scroll cursor for
     select json_build_array(${ordered.map(({ value }) => value).join(", ")})::text as key,
-      (select row_to_json(r)::text from (select ${columns.map((column) => `t.${quoted(column)}`).join(", ")}) as r) as row
+      (select row_to_json(r)::text from (select ${
+    columns.map((column) => `t.${quoted(column)}`).join(", ")
+  }) as r) as row
     from ${quoted(schema)}.${quoted(name)} as t order by ${ordered.map(({ order }) => `t.${order}`).join(", ")}`
   const start = JSON.stringify(name)
   const page = Effect.map(

@@ -35,28 +35,36 @@ const reporting = Effect.fnUntraced(function*<A, E, R>(
 
 const schema = Flag.String("schema").pipe(Flag.withMetavar("NAME"), Flag.optional)
 
-const build = Command.make("rebuild", {
-  until: Flag.String("until").pipe(
-    Flag.withMetavar("SEQUENCE|TIME"),
-    Flag.withDescription("Build the state as of an event, or of a time as ISO 8601, in a schema of its own"),
-    Flag.optional
-  ),
-  schema: schema.pipe(Flag.withDescription("With --until: the schema, in place of one named after the event")),
-  switch: Flag.Boolean("switch").pipe(
-    Flag.withDescription("Let it take the live one's place; --no-switch builds it only, for a later rebuild to go on with"),
-    Flag.withDefault(true)
-  ),
-  force: Flag.Boolean("force").pipe(
-    Flag.withDescription("Switch also where the live one was made from other events"),
-    Flag.withDefault(false)
-  )
-}, Effect.fnUntraced(function*({ force, schema, switch: isSwitched, until }) {
-  if (Option.isSome(until)) return yield* buildAsOf(until.value, schema)
-  if (Option.isSome(schema)) {
-    return yield* new ArgumentsInvalid({ message: "--schema goes with --until: a rebuilt read model has its own name" })
-  }
-  return yield* buildAnew({ isBuiltOnly: !isSwitched, isForced: force })
-})).pipe(Command.withDescription("Make the read model anew from the event log, beside the live one, and switch to it"))
+const build = Command.make(
+  "rebuild",
+  {
+    until: Flag.String("until").pipe(
+      Flag.withMetavar("SEQUENCE|TIME"),
+      Flag.withDescription("Build the state as of an event, or of a time as ISO 8601, in a schema of its own"),
+      Flag.optional
+    ),
+    schema: schema.pipe(Flag.withDescription("With --until: the schema, in place of one named after the event")),
+    switch: Flag.Boolean("switch").pipe(
+      Flag.withDescription(
+        "Let it take the live one's place; --no-switch builds it only, for a later rebuild to go on with"
+      ),
+      Flag.withDefault(true)
+    ),
+    force: Flag.Boolean("force").pipe(
+      Flag.withDescription("Switch also where the live one was made from other events"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fnUntraced(function*({ force, schema, switch: isSwitched, until }) {
+    if (Option.isSome(until)) return yield* buildAsOf(until.value, schema)
+    if (Option.isSome(schema)) {
+      return yield* new ArgumentsInvalid({
+        message: "--schema goes with --until: a rebuilt read model has its own name"
+      })
+    }
+    return yield* buildAnew({ isBuiltOnly: !isSwitched, isForced: force })
+  })
+).pipe(Command.withDescription("Make the read model anew from the event log, beside the live one, and switch to it"))
 
 const buildAnew = (options: { readonly isBuiltOnly: boolean; readonly isForced: boolean }) =>
   operating(load, ({ Rebuild, Settings }) =>
@@ -92,20 +100,28 @@ const list = Command.make("list", {}, () =>
     Command.withDescription("List the schemas that rebuilds have made or put aside")
   )
 
-const drop = Command.make("drop", {
-  schemas: Argument.String("schema").pipe(
-    Argument.withDescription("As akave-async rebuild list has it; never the live one"),
-    Argument.variadic({ min: 1 })
-  )
-}, ({ schemas }) =>
-  operating(load, ({ Rebuild, Settings }) =>
-    Effect.forEach(schemas, Effect.fnUntraced(function*(schema) {
-      const { line } = yield* Output
-      yield* Rebuild.drop(schema)
-      yield* line(`dropped ${schema}`, { dropped: schema })
-    }), { discard: true }).pipe(Effect.provide(Settings.database)))).pipe(
-    Command.withDescription("Drop schemas that rebuilds have made or put aside")
-  )
+const drop = Command.make(
+  "drop",
+  {
+    schemas: Argument.String("schema").pipe(
+      Argument.withDescription("As akave-async rebuild list has it; never the live one"),
+      Argument.variadic({ min: 1 })
+    )
+  },
+  ({ schemas }) =>
+    operating(load, ({ Rebuild, Settings }) =>
+      Effect.forEach(
+        schemas,
+        Effect.fnUntraced(function*(schema) {
+          const { line } = yield* Output
+          yield* Rebuild.drop(schema)
+          yield* line(`dropped ${schema}`, { dropped: schema })
+        }),
+        { discard: true }
+      ).pipe(Effect.provide(Settings.database)))
+).pipe(
+  Command.withDescription("Drop schemas that rebuilds have made or put aside")
+)
 
 const dump = Command.make("dump", {
   schema: schema.pipe(Flag.withDescription("The schema, in place of READ_MODEL_SCHEMA"))
