@@ -5,6 +5,7 @@ import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum
 import * as Job from "@akave-async/domain/Job"
 import * as BucketEvents from "@akave-async/eventing/BucketEvents"
 import type { EventLogShape } from "@akave-async/eventing/EventLog"
+import type * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as Stack from "@akave-async/local/Stack"
 import { jetstream } from "@nats-io/jetstream"
 import { headers as makeHeaders, type NatsConnection } from "@nats-io/transport-node"
@@ -63,58 +64,72 @@ export const append = Effect.fnUntraced(function*(log: EventLogShape, jobs: numb
 const interleaved = 500
 
 /**
- * Publishes the creations of so many buckets to the stream of an empty log, many messages at a time: what {@link append} leaves there,
- * but for the traces.
+ * Publishes the creations of so many buckets to the stream of a log that nobody else writes to, many messages at a time: what
+ * {@link append} leaves there.
+ * @param from The last event of the log.
  */
-export const publish = Effect.fnUntraced(function*(connection: NatsConnection, jobs: number, prefix = "akave.events") {
+export const publish = Effect.fnUntraced(function*(
+  connection: NatsConnection,
+  { prefix = "akave.events", stream = "AKAVE_EVENTS" }: Partial<EventLogJetStream.Options>,
+  jobs: number,
+  from = 0
+) {
   const client = jetstream(connection)
   const owner = Address.make(Stack.publicDevelopmentAddress)
-  const fees = { maxFeePerGas: 2_000_000_000n, maxPriorityFeePerGas: 1_000_000_000n }
-  let sequence = 0
+  let sequence = from
   for (let first = 0; first < jobs; first += interleaved) {
-    const group = Array.from({ length: Math.min(interleaved, jobs - first) }, (_, n) => {
-      const jobId = Job.Id.make(uuidV7Unsafe())
-      const name = BucketName.make(`bench-${jobId}`)
-      return { jobId, name, transactionHash: TransactionHash.make(hashOf(jobId)), n: first + n, revision: 0 }
-    })
-    const sent: Array<Promise<unknown>> = []
+    const group = Array.from({ length: Math.min(interleaved, jobs - first) }, (_, n) => lifeOf(owner, first + n))
     const occurredAt = yield* DateTime.now
+    const acks: Array<Promise<unknown>> = []
     for (const step of [0, 1, 2, 3]) {
       for (const job of group) {
-        const { jobId, n, name, transactionHash } = job
-        const common = { jobId, occurredAt }
-        const event = [
-          () => Bucket.Event.cases.BucketRequested.make({ ...common, name, owner }),
-          () => Bucket.Event.cases.BucketStarted.make({ ...common, attempt: 1 }),
-          () =>
-            Bucket.Event.cases.BucketSubmitted.make({ ...common, transactionHash, nonce: n, signer: owner, ...fees }),
-          () =>
-            Bucket.Event.cases.BucketCreated.make({
-              ...common,
-              adopted: false,
-              transactionHash,
-              blockNumber: n,
-              gasUsed: 150_000,
-              bucketId: BucketId.make(hashOf(name))
-            })
-        ][step]?.()
-        if (event === undefined) continue
-        const subject = Bucket.subject(owner, name)
-        const encoded = yield* Effect.orDie(BucketEvents.codec.encode(event, {
+        const event = job.events(occurredAt)[step] as Bucket.Event
+        const { data, headers, id } = yield* Effect.orDie(BucketEvents.codec.encode(event, {
           id: BucketEvents.idOf(event),
           source: "/akave/bench",
-          subject,
+          subject: job.subject,
           time: occurredAt,
-          correlationId: jobId,
-          traceparent: `00-${jobId.replaceAll("-", "")}-0000000000000001-00`
+          correlationId: job.jobId,
+          traceparent: `00-${job.jobId.replaceAll("-", "")}-0000000000000001-00`
         }))
-        const headers = makeHeaders()
-        for (const [header, value] of Object.entries(encoded.headers)) headers.set(header, value)
-        const expect = { streamName: "AKAVE_EVENTS", lastSubjectSequence: job.revision }
-        sent.push(client.publish(`${prefix}.${subject}`, encoded.data, { msgID: encoded.id, headers, expect }))
+        const messageHeaders = makeHeaders()
+        for (const [name, value] of Object.entries(headers)) messageHeaders.set(name, value)
+        const expect = { streamName: stream, lastSubjectSequence: job.revision }
+        acks.push(client.publish(`${prefix}.${job.subject}`, data, { msgID: id, headers: messageHeaders, expect }))
         job.revision = ++sequence
       }
     }
-    yield* Effect.promise(() => Promise.all(sent))
+    yield* Effect.promise(() => Promise.all(acks))
   }
 })
+
+/** The life of a job, event by event. */
+const lifeOf = (owner: Address, n: number) => {
+  const jobId = Job.Id.make(uuidV7Unsafe())
+  const name = BucketName.make(`bench-${jobId}`)
+  const transactionHash = TransactionHash.make(hashOf(jobId))
+  const events = (occurredAt: DateTime.Utc): ReadonlyArray<Bucket.Event> => {
+    const common = { jobId, occurredAt }
+    return [
+      Bucket.BucketRequested.make({ ...common, name, owner }),
+      Bucket.Event.cases.BucketStarted.make({ ...common, attempt: 1 }),
+      Bucket.Event.cases.BucketSubmitted.make({
+        ...common,
+        transactionHash,
+        nonce: n,
+        signer: owner,
+        maxFeePerGas: 2_000_000_000n,
+        maxPriorityFeePerGas: 1_000_000_000n
+      }),
+      Bucket.Event.cases.BucketCreated.make({
+        ...common,
+        adopted: false,
+        transactionHash,
+        blockNumber: n,
+        gasUsed: 150_000,
+        bucketId: BucketId.make(hashOf(name))
+      })
+    ]
+  }
+  return { jobId, subject: Bucket.subject(owner, name), events, revision: 0 }
+}

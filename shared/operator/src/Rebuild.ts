@@ -232,6 +232,7 @@ export const run = Effect.fnUntraced(function*<E>(
       const catchUp = Effect.gen(function*() {
         do {
           of = yield* source.last
+          yield* report_("events", (yield* onRebuilt(checkpoint())).sequence)
           yield* buildTo(of)
         } while ((yield* source.last) - of > near)
         return yield* onRebuilt(checkpoint())
@@ -343,6 +344,7 @@ export const asOf = Effect.fnUntraced(function*<E>(
     Effect.gen(function*() {
       yield* open(source, until)
       const report_ = yield* reporter(report, () => until)
+      yield* report_("events", (yield* checkpoint()).sequence)
       yield* build(source, until, (done) => report_("events", done))
       yield* report_("indexes", until)
       yield* RebuildSchema.complete()

@@ -153,8 +153,8 @@ export const verify = Effect.fnUntraced(function*(live: Checkpoint, rebuilt: Che
 const takeOver = Effect.fnUntraced(function*(live: string, rebuilt: string) {
   const sql = yield* SqlClient.SqlClient
   const statements = yield* sql<{ statement: string }>`
-    with live as (select oid, * from pg_catalog.pg_namespace where nspname = ${live}),
-    rebuilt as (select oid, * from pg_catalog.pg_namespace where nspname = ${rebuilt}),
+    with live as (select * from pg_catalog.pg_namespace where nspname = ${live}),
+    rebuilt as (select * from pg_catalog.pg_namespace where nspname = ${rebuilt}),
     tables as (
       select a.relname, a.relacl, a.relowner, b.relowner as owner from pg_catalog.pg_class a
       join pg_catalog.pg_class b on b.relname = a.relname and b.relkind = a.relkind
