@@ -22,7 +22,15 @@ export interface Ended {
   readonly to: number
   /** Seconds from its first report to its last. */
   readonly seconds: number
-  /** The most resident memory that was seen, in MB. */
+  /** The most resident memory, in MB. */
+  readonly megabytes: number
+  /** Each of its reports, with the second of it and the resident memory in MB. */
+  readonly looks: ReadonlyArray<Look>
+}
+export interface Look {
+  readonly phase: string
+  readonly done: number
+  readonly second: number
   readonly megabytes: number
 }
 
@@ -47,6 +55,7 @@ export const run = (
     )
     let [from, to, megabytes, isSwitched] = [-1, 0, 0, false]
     let [first, last] = [0, 0]
+    const looks: Array<Look> = []
     createInterface({ input: child.stdout }).on("line", (text) => {
       const { error, progress, sequence, switched } = decode(text)
       if (error !== undefined) process.stderr.write(`${error.message}\n`)
@@ -57,16 +66,24 @@ export const run = (
         first = last
       }
       to = progress?.done ?? sequence ?? to
-      megabytes = Math.max(megabytes, residentOf(child.pid))
+      megabytes = Math.max(megabytes, memoryOf(child.pid, "VmHWM"))
+      const phase = progress?.phase ?? "ended"
+      looks.push({ phase, done: to, second: (last - first) / 1000, megabytes: memoryOf(child.pid, "VmRSS") })
       if (kill !== undefined && to >= kill.at) setTimeout(() => child.kill("SIGKILL"), kill.delay)
     })
-    child.on("close", () => resume(Effect.succeed({ isSwitched, from, to, seconds: (last - first) / 1000, megabytes })))
-    return Effect.sync(() => child.kill("SIGKILL"))
+    child.on("close", () =>
+      resume(Effect.succeed({ isSwitched, from, to, seconds: (last - first) / 1000, megabytes, looks })))
+    return Effect.sync(() =>
+      child.kill("SIGKILL")
+    )
   })
 
-const residentOf = (pid: number | undefined): number => {
+/** Of a process that may have ended, in MB. */
+const memoryOf = (pid: number | undefined, field: "VmHWM" | "VmRSS"): number => {
   try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1000
+    const [, kilobytes = "0"] =
+      new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? []
+    return Number(kilobytes) * 1024 / 1e6
   } catch {
     return 0
   }
