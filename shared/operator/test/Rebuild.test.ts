@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Option, Result } from "effect"
-import * as Rebuild from "../src/Rebuild.ts"
-import * as RebuildSchema from "../src/RebuildSchema.ts"
-import * as RebuildSwitch from "../src/RebuildSwitch.ts"
+import { parsePlace } from "../src/rebuild/AsOf.ts"
+import { openingOf } from "../src/rebuild/Build.ts"
+import * as RebuildSchema from "../src/rebuild/Schema.ts"
+import * as RebuildSwitch from "../src/rebuild/Switch.ts"
 
 const release = "abc, migration 7"
 const marked = (mark: RebuildSchema.Mark) => Option.some<RebuildSchema.Found>({ mark: Option.some(mark) })
@@ -11,7 +12,7 @@ const building = (until: number | null, by = release) =>
 
 describe("a schema that is to be built in", () => {
   const opening = (found: Option.Option<RebuildSchema.Found>, until: number | null) =>
-    Rebuild.openingOf(found, { release, until })
+    openingOf(found, { release, until })
 
   it("is made where it is missing, or of another release, and gone on with where it is this build's", () => {
     for (const until of [null, 12]) {
@@ -71,16 +72,16 @@ it("a switch goes on, catches up, near or far, or is refused, as the two stand t
 })
 
 it("a place is a sequence or a time", () => {
-  assert.deepStrictEqual(Rebuild.parsePlace("1234"), Result.succeed({ sequence: 1234 }))
+  assert.deepStrictEqual(parsePlace("1234"), Result.succeed({ sequence: 1234 }))
   for (const text of ["2026-01-31T12:00:00Z", "2026-01-31T13:00:00+01:00", "2026-01-31T12:00:00"]) {
     assert.deepStrictEqual(
-      Rebuild.parsePlace(text),
+      parsePlace(text),
       Result.succeed({ time: DateTime.toUtc(DateTime.makeUnsafe("2026-01-31T12:00:00Z")) }),
       text
     )
   }
   for (const text of ["", "-1", "1.5", "yesterday", "2026-13-01", "12:00", "Jan 1 2026"]) {
-    const place = Rebuild.parsePlace(text)
+    const place = parsePlace(text)
     assert.isTrue(Result.isFailure(place), text)
     if (Result.isFailure(place)) assert.include(place.failure.message, "is no sequence and no time")
   }

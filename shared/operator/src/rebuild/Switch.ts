@@ -12,7 +12,7 @@ import * as Archive from "@akave-async/read-model/Archive"
 import { type Checkpoint, checkpoint } from "@akave-async/read-model/Checkpoint"
 import { DateTime, Effect, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { Before, beforeName, find, mark, migrationOf, tablesOf, validName } from "./RebuildSchema.ts"
+import { Before, beforeName, find, mark, migrationOf, tablesOf, validName } from "./Schema.ts"
 
 /** The two were not made from the same events. */
 export class HistoryDiffers extends Schema.TaggedError<HistoryDiffers>()("HistoryDiffers", {
