@@ -10,7 +10,7 @@ Object.assign(process.env, environment)
 
 /** System tests of what clients see: two of them at a time fit on two cores, as those that kill, load and measure don't. */
 const ofClients =
-  "test/system/{Accounts,Attacks,Client,CommandLine,DeadLetters,Deletion,Examples,Exposure,Fuzz,Isolation,Webhooks}.test.ts"
+  "test/system/{Accounts,Attacks,Client,CommandLine,DeadLetters,Deletion,Examples,Exposure,Fuzz,Isolation,Upgrade,Webhooks}.test.ts"
 
 export default defineConfig({
   test: {

@@ -97,6 +97,17 @@ describe("the example of", () => {
       assert.match(stdout, new RegExp(`^${name} is 0x[0-9a-f]{64}, in block \\d+\\n`))
     }))
 
+  it.live("the log, read by a NATS client", () =>
+    Effect.gen(function*() {
+      const name = freshName()
+      yield* request(`${stack.gatewayUrl}/buckets`, { method: "POST", body: JSON.stringify({ name }) })
+      const { stdout } = yield* run("replay-with-nats.ts", ["1"], {
+        env: { NATS_URL: stack.natsUrl },
+        onOutput: (output, kill) => new RegExp(`BucketCreated.*${name}`).test(output) && kill("SIGTERM")
+      })
+      assert.match(stdout, /^\d+ akave\.BucketRequested\.v1 akave\.events\.bucket\.0x/)
+    }))
+
   const page = join(folder, "page.html")
   const isDone = /accepted: page-\d+[^]*completed[^]*transaction 0x[0-9a-f]{64}/
   it.live("a page, by its script", () =>

@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs"
 import { isIPv6 } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as CheckpointKeyFile from "./CheckpointKeyFile.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as Environment from "./Environment.mjs"
 import * as MasterSecretFile from "./MasterSecretFile.ts"
@@ -140,6 +141,8 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
   const gatewaySecrets = Environment.forServices(options.shell ?? {}, { settings: ofGateways, hasOwnPostgres: true })
   // What gateways are given, notifiers get too: they derive the same secrets.
   const masterSecrets = MasterSecretFile.settings(dataDir, { ...gatewaySecrets, ...env.gateway })
+  // A stack of tests signs what it is told to.
+  const checkpointKey = options.shell === undefined ? {} : CheckpointKeyFile.settings(dataDir, options.shell)
   // What is here is for this machine, and so is where it may send.
   const webhooks = { WEBHOOK_ALLOW_PRIVATE: shell["WEBHOOK_ALLOW_PRIVATE"] ?? "true" }
   const portOf = (name: keyof typeof ports) => {
@@ -231,7 +234,9 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
   const count = (kind: keyof NonNullable<Options["counts"]>) =>
     Array.from({ length: options.counts?.[kind] ?? (kind === "notifier" ? 0 : 1) }).keys()
 
-  for (const index of count("projector")) yield* service("projector", index, "", ["nats", "postgres"], shared)
+  for (const index of count("projector")) {
+    yield* service("projector", index, "", ["nats", "postgres"], { ...shared, ...checkpointKey })
+  }
   // Over a WebSocket the embedded chain reports its blocks at once.
   const webSocket = rpcUrl === "" ? {} : { AKAVE_RPC_URL: rpcUrl.replace("http:", "ws:") }
   for (const index of count("executor")) {
@@ -333,7 +338,8 @@ const handedOn = ({ natsUrl }: Options): ReadonlySet<string> => {
   return new Set([...documented].filter((name) => !own.has(name)))
 }
 
-const ownSettings = new Set([
+const ownSettings = new Set<string>([
+  ...CheckpointKeyFile.names,
   "AKAVE_NODE_ADDRESS",
   "AKAVE_OWNER_ADDRESS",
   "AKAVE_PRIVATE_KEY",

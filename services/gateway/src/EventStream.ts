@@ -63,14 +63,15 @@ export const answer = (
     })
     return Stream.paginate(undefined, () => next)
   })
-  return HttpServerResponse.stream(
-    Stream.make(opening).pipe(
-      Stream.concat(Stream.unwrap(events)),
-      Stream.catchTag(["CutOff", "LogUnavailable"], () => Stream.empty)
-    ),
-    {
-      contentType: "text/event-stream",
-      headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
-    }
-  )
+  return respond(Stream.catchTag(Stream.unwrap(events), ["CutOff", "LogUnavailable"], () => Stream.empty))
 }
+
+/** Answers with these events, which are the last ones. */
+export const ended = (events: ReadonlyArray<StoredEvent>): HttpServerResponse.HttpServerResponse =>
+  respond(Stream.fromIterable(events.map(frameOf)))
+
+const respond = (frames: Stream.Stream<Uint8Array>): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.stream(Stream.concat(Stream.make(opening), frames), {
+    contentType: "text/event-stream",
+    headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
+  })

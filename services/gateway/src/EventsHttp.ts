@@ -6,14 +6,17 @@ import * as Webhook from "@akave-async/domain/Webhook"
 import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
 import * as CloudEventJson from "@akave-async/eventing/CloudEventJson"
 import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
+import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { ofOwner } from "@akave-async/eventing/Recent"
 import { Tail } from "@akave-async/eventing/Tail"
+import type * as Archive from "@akave-async/read-model/Archive"
 import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as EventStream from "./EventStream.ts"
 import type { Jobs } from "./Jobs.ts"
 import { findJob } from "./JobsHttp.ts"
+import * as Past from "./Past.ts"
 import { eventsUnavailable } from "./Unavailable.ts"
 
 interface Asked {
@@ -64,7 +67,13 @@ export const EventsHttp = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const log = yield* EventLog
     const tail = yield* Tail
-    const context = yield* Effect.context<Jobs>()
+    const context = yield* Effect.context<Jobs | Archive.Database>()
+    /** The events on the subject of a job; of one that is old those of the job, which may be in the archive alone. */
+    const eventsOf = Effect.fnUntraced(function*({ job, revision }: Current, isOld: boolean) {
+      const { events } = yield* log.read(subjectOf(job))
+      const isThere = events.some(({ headers }) => headers["ce-correlationid"] === job.id)
+      return isThere || !isOld ? events : yield* Effect.provideContext(Past.ofJob(job.id, revision), context)
+    })
 
     return handlers.handleAll({
       list: Effect.fnUntraced(function*(request) {
@@ -92,14 +101,17 @@ export const EventsHttp = HttpApiBuilder.group(
         const current = yield* Effect.provideContext(findJob(request.params.job_id), context)
         const { job: { id, status }, revision } = current
         const last = lastSeen(request) ?? 0
-        if (isLive(request)) {
-          // A client that has the last event would come back for ever.
-          if (Job.isTerminal(status) && last >= revision) return HttpServerResponse.empty({ status: 204 })
-          return EventStream.answer(tail, yield* Caller, subjectOf(current.job), last + 1, ofJob(current))
+        // A client that has the last event would come back for ever.
+        if (isLive(request) && Job.isTerminal(status) && last >= revision) {
+          return HttpServerResponse.empty({ status: 204 })
         }
-        const { events } = yield* log.read(subjectOf(current.job))
+        const isOld = Job.isTerminal(status) && revision <= (yield* LogEvents.archivedUpTo(log))
+        const events = isOld || !isLive(request) ? yield* eventsOf(current, isOld) : []
         const wanted = events.filter(({ headers, sequence }) => headers["ce-correlationid"] === id && sequence > last)
-        return upTo(wanted, request.query.limit)
+        if (!isLive(request)) return upTo(wanted, request.query.limit)
+        return isOld
+          ? EventStream.ended(wanted)
+          : EventStream.answer(tail, yield* Caller, subjectOf(current.job), last + 1, ofJob(current))
       }, Effect.catchTags({ LogUnavailable: eventsUnavailable }))
     })
   })

@@ -23,6 +23,7 @@ import { Jobs } from "./Jobs.ts"
 import { JobsInFlight } from "./JobsInFlight.ts"
 import { Jwt } from "./Jwt.ts"
 import * as Methods from "./Methods.ts"
+import * as Past from "./Past.ts"
 import * as RateLimits from "./RateLimits.ts"
 import { queryPatience, ReadModel } from "./ReadModel.ts"
 import { ReadModelState } from "./ReadModelState.ts"
@@ -79,6 +80,7 @@ Service.main(
       Layer.provide([ReadModel.layer, ReadModelState.layer, IdempotencyKeys.layer]),
       Layer.provide(Tail.layer),
       Layer.provide(Failpoint.layerConfig),
+      Layer.provide(Past.layer),
       Layer.provide([
         EventLogJetStream.layerConfig,
         Postgres.layerConfig(queryPatience),

@@ -7,8 +7,10 @@ import { readModelMigration } from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
 import * as Checkpoint from "@akave-async/read-model/Checkpoint"
 import { migrate } from "@akave-async/read-model/Migrations"
+import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
+import * as Checkpoints from "./Checkpoints.ts"
 import * as Log from "./Log.ts"
 import * as Projector from "./Projector.ts"
 
@@ -21,6 +23,7 @@ const Projection = Layer.effectDiscard(Effect.gen(function*() {
   // Creates the log if it is to be created, so that whoever waits for this projector finds it.
   yield* Effect.ignore(log.lastSequence)
   yield* Effect.forkScoped(Projector.run)
+  yield* Effect.provide(Checkpoints.keepSigning, NodeServices.layer)
   yield* Service.ready({})
 }))
 

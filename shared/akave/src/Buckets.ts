@@ -1,9 +1,10 @@
 // oxlint-disable max-lines -- all that can be done with buckets, with its types
 /** Buckets of the storage network: created and deleted by transactions, read from the node or from the chain itself. */
 import { Context, DateTime, Effect, Layer, Option, Schedule, Semaphore } from "effect"
-import { concat, getBytes, isAddress, keccak256, toUtf8Bytes, ZeroHash } from "ethers"
+import { isAddress, toUtf8Bytes, ZeroHash } from "ethers"
 import { createBucketTopic, deleteBucketTopic, type ErrorName, storage } from "./Abi.ts"
 import { AkaveNode, type BucketEntry, type BucketView } from "./AkaveNode.ts"
+import { bucketId } from "./BucketId.ts"
 import { Chain, type Receipt } from "./Chain.ts"
 import type { SettleTimeout, TransactionReverted } from "./Errors.ts"
 import {
@@ -20,12 +21,7 @@ import { type Prepared, Wallet } from "./Wallet.ts"
 
 export type { SettleOptions } from "./Sender.ts"
 
-/**
- * The id that the Storage contract gives a bucket: keccak256 of the name's UTF-8 bytes followed by the owner's 20 bytes,
- * as 0x and 64 lower-case hex digits. So it is known before the bucket exists.
- */
-export const bucketId = (name: string, owner: string): string =>
-  keccak256(concat([toUtf8Bytes(name), getBytes(owner.toLowerCase())]))
+export { bucketId } from "./BucketId.ts"
 
 /** A bucket as the Storage contract has it. */
 export interface OnChainBucket extends BucketView {

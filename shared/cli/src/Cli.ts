@@ -1,11 +1,14 @@
 /** The whole command line. */
 import { Layer } from "effect"
 import { Command } from "effect/cli"
+import { audit } from "./commands/Audit.ts"
 import { bucket } from "./commands/Bucket.ts"
+import { checkpoint } from "./commands/Checkpoint.ts"
 import { doctor, services } from "./commands/Doctor.ts"
 import { job, watch } from "./commands/Job.ts"
 import { accounts, deadLetter, keys } from "./commands/Operator.ts"
 import { rebuild } from "./commands/Rebuild.ts"
+import { replay } from "./commands/Replay.ts"
 import { completions, stats, submit, whoami } from "./commands/System.ts"
 import { webhook } from "./commands/Webhook.ts"
 import * as Flags from "./Flags.ts"
@@ -29,6 +32,9 @@ export const cli = Command.make("akave-async").pipe(
     accounts,
     keys,
     rebuild,
+    replay,
+    audit,
+    checkpoint,
     completions((): Command.Command.Any => cli)
   ]),
   Command.provide((flags) => Layer.merge(Gateway.layer(flags), Output.layer(flags)))

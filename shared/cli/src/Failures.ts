@@ -11,8 +11,21 @@ export class SomeFailed extends Data.TaggedError("SomeFailed")<{ readonly failed
   override readonly message = `${this.failed} of ${this.of} did not come out well`
 }
 
+/** What was audited or verified is not as it should be; each finding was reported. */
+export class NotAsItShould extends Data.TaggedError("NotAsItShould")<{ readonly findings: number }> {
+  override readonly message = `${this.findings} finding${this.findings === 1 ? "" : "s"}`
+}
+
 /** The codes that the process ends with. */
-export const exitCodes = { general: 1, arguments: 2, authentication: 3, api: 4, timeout: 5, interrupted: 130 } as const
+export const exitCodes = {
+  general: 1,
+  arguments: 2,
+  authentication: 3,
+  api: 4,
+  timeout: 5,
+  findings: 6,
+  interrupted: 130
+} as const
 
 export const exitCodeOf = (error: unknown): number => {
   if (CliError.isCliError(error)) {
@@ -32,6 +45,7 @@ export const exitCodeOf = (error: unknown): number => {
   if (error instanceof Client.Problem) {
     return error.status === 401 || error.status === 403 ? exitCodes.authentication : exitCodes.api
   }
+  if (error instanceof NotAsItShould) return exitCodes.findings
   if (error instanceof Client.JobFailed || error instanceof SomeFailed) return exitCodes.api
   return exitCodes.general
 }

@@ -2,11 +2,11 @@
 import { Option, Stream } from "effect"
 import { Argument, Flag } from "effect/cli"
 
-const factors: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+const factors: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** A time such as 500ms, 30s, 5m or 1h, in milliseconds; a number alone is seconds. */
+/** A time such as 500ms, 30s, 5m, 1h or 90d, in milliseconds; a number alone is seconds. */
 export const millisOf = (text: string): Option.Option<number> => {
-  const [, number, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim()) ?? []
+  const [, number, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text.trim()) ?? []
   return number === undefined ? Option.none() : Option.some(Number(number) * (factors[unit] ?? 0))
 }
 

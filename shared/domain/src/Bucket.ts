@@ -78,6 +78,10 @@ export const evolve = (state: State, event: Event): State => {
   }
 }
 
+/** Whether there is no such bucket, and none is asked for: the next request is decided as the first one was. */
+export const hasEnded = ({ bucket, job }: State): boolean =>
+  bucket === undefined && job !== undefined && Job.isTerminal(job.status)
+
 const tenantOf = (job: { readonly tenant?: string } | undefined) =>
   job?.tenant === undefined ? {} : { tenant: job.tenant }
 

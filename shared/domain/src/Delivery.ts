@@ -80,6 +80,9 @@ export const evolve = (state: State, event: Event): State => {
   }
 }
 
+/** Whether no attempt follows on those that were made, unless it is asked for. */
+export const hasEnded = (state: State): boolean => state !== undefined && state.outcome !== "retrying"
+
 /** How failed attempts are followed by others. */
 export interface Policy {
   /** The pause after the first one; each further one is twice as long, up to the longest. */

@@ -83,8 +83,13 @@ export const recordRestoration = (
   return Result.succeed([LogRestored.make({ ...restored, restoration: before + 1, occurredAt })])
 }
 
-/** Records that events were taken out of the stream. */
+/** Records that events are taken out of the stream; once for a file. */
 export const recordArchival = (
   archived: Omit<typeof EventsArchived.Type, "_tag" | "occurredAt">
 ): Decision<typeof EventsArchived.Type> =>
-(_, occurredAt) => Result.succeed([EventsArchived.make({ ...archived, occurredAt })])
+(state, occurredAt) =>
+  Result.succeed(
+    state?._tag === "EventsArchived" && state.sha256 === archived.sha256
+      ? []
+      : [EventsArchived.make({ ...archived, occurredAt })]
+  )

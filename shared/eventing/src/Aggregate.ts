@@ -16,6 +16,11 @@ export interface Aggregate<State, Event> {
   readonly jobIdOf: (event: Event) => string | undefined
   /** The account that an event belongs to, given the state that it follows on; nobody's where this is not given. */
   readonly accountOf?: (event: Event, before: State) => string | undefined
+  /**
+   * Whether it is as if it had never been: whatever is asked of it from now on is decided as on the initial state. Its events may then
+   * be taken out of the log's stream. None ever is where this is not given.
+   */
+  readonly hasEnded?: (state: State) => boolean
 }
 
 export interface Loaded<State> {

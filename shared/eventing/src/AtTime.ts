@@ -12,20 +12,23 @@ const disorder = 1_000
 export const firstSince = Effect.fnUntraced(
   function*(log: EventLogShape, time: DateTime.Utc): Effect.fn.Return<Sequence, LogUnavailable> {
     const wanted = DateTime.toEpochMillis(time)
-    const timeOf = (sequence: Sequence) =>
+    /** The first event from a sequence on that the log has, and its time. */
+    const next = (sequence: Sequence) =>
       Effect.map(
-        log.get(sequence),
-        Option.match({ onNone: () => Number.NaN, onSome: ({ headers }) => Date.parse(headers["ce-time"] ?? "") })
+        log.nextUnder("*", sequence),
+        Option.match({
+          onNone: () => ({ found: Infinity, happened: Number.NaN }),
+          onSome: ({ headers, sequence }) => ({ found: sequence, happened: Date.parse(headers["ce-time"] ?? "") })
+        })
       )
     // Before `low` all are earlier, and from `high` on none is.
     let [low, high] = [1, (yield* log.lastSequence) + 1]
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      let looked = middle
-      let happened = yield* timeOf(looked)
+      let { found, happened } = yield* next(middle)
       // One without a time says nothing: the next one that has a time does.
-      while (Number.isNaN(happened) && ++looked < high) happened = yield* timeOf(looked)
-      if (happened < wanted) low = looked + 1
+      while (Number.isNaN(happened) && found + 1 < high) ({ found, happened } = yield* next(found + 1))
+      if (found < high && happened < wanted) low = found + 1
       else high = middle
     }
     const from = Math.max(1, low - disorder)

@@ -115,7 +115,8 @@ export const create = (connection: NatsConnection, options: CreateOptions): Effe
       num_replicas: options.replicas,
       duplicate_window: nanos(Duration.toMillis(options.dedupWindow)),
       deny_delete: true,
-      deny_purge: true,
+      // Events of aggregates that have ended are taken out by their subjects, once the archive has them (docs/operations/audit-and-recovery.md).
+      deny_purge: false,
       allow_direct: true,
       ...(compresses(connection) ? { compression: StoreCompression.S2 } : {})
     })
@@ -251,8 +252,10 @@ export const attach = Effect.fnUntraced(function*(
     if (info === undefined) return yield* lose("look", `There is no event log ${stream}`)
     const { config, created, state: { last_seq: last } } = info
     isReplicated = config.num_replicas > 1
-    const mark = seen?.mark ?? (last === 0 ? undefined : yield* markAt(last))
+    // The mark moves with the log, though this process may see nothing of it: old events may be taken out.
+    const mark = last > (seen?.mark?.sequence ?? 0) ? yield* markAt(last) : seen?.mark
     seen = { created, lastSequence: Math.max(last, seen?.lastSequence ?? 0), mark: seen?.mark ?? mark }
+    if (mark !== undefined) remember(mark)
     knownAt = at
     return last
   })

@@ -36,6 +36,11 @@ export interface Kind<Event extends AnyEvent = AnyEvent> {
   readonly steps: ReadonlyMap<string, Job.StepName>
   /** The state of an aggregate after these events, which are all that it has; those that can't be read are passed over. */
   readonly fold: (stored: ReadonlyArray<StoredEvent>) => unknown
+  /**
+   * Whether an aggregate has ended whose events these are, so that they may be taken out of the log's stream; undefined where those of
+   * this kind never do. One with an event that can't be read has not.
+   */
+  readonly hasEnded: ((stored: ReadonlyArray<StoredEvent>) => boolean) | undefined
   readonly jobs: JobsOf | undefined
 }
 
@@ -121,10 +126,12 @@ export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob ex
 const build = <State, Event extends AnyEvent>(
   name: string,
   tokens: ReadonlyArray<string>,
-  { codec, evolve, initial }: Aggregate.Aggregate<State, Event>,
+  { codec, evolve, hasEnded, initial }: Aggregate.Aggregate<State, Event>,
   stepOf: (event: Event) => Job.Step | undefined,
   jobs: JobsOf | undefined
 ): Kind<Event> => {
+  const fold = (stored: ReadonlyArray<StoredEvent>): State =>
+    stored.map(codec.decode).filter(Result.isSuccess).map(({ success }) => success).reduce(evolve, initial)
   const kind: Kind<Event> = {
     name,
     tokens,
@@ -136,8 +143,9 @@ const build = <State, Event extends AnyEvent>(
       return step === undefined ? [] : [[type, step] as const]
     })),
     jobs,
-    fold: (stored) =>
-      stored.map(codec.decode).filter(Result.isSuccess).map(({ success }) => success).reduce(evolve, initial),
+    fold,
+    hasEnded: hasEnded &&
+      ((stored) => stored.length > 0 && stored.map(codec.decode).every(Result.isSuccess) && hasEnded(fold(stored))),
     read: (stored) =>
       Result.map(codec.decode(stored), (event) => ({
         _tag: "Known",

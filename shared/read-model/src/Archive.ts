@@ -1,6 +1,6 @@
 /** The archive: every event that the read model has applied, in segments. */
 import * as Segment from "@akave-async/eventing/Segment"
-import { readModelTable } from "@akave-async/platform/Postgres"
+import { type Database, readModelTable } from "@akave-async/platform/Postgres"
 import { Effect, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 
@@ -14,6 +14,8 @@ export class SegmentUnreadable extends Schema.TaggedError<SegmentUnreadable>()("
       this.cause instanceof Error ? this.cause.message : this.cause
     }`
 }
+
+export type { Database }
 
 /** A segment as it stands in its table. */
 export interface Row {
@@ -41,6 +43,16 @@ export const segments = (from = 1, to: number = Number.MAX_SAFE_INTEGER) =>
         (rows) => [rows, Option.fromUndefinedOr(rows.at(-1)?.firstSequence)] as const
       ))
   }))
+
+/** The segment that holds an event or, where none does, the last one before it. */
+export const segmentBefore = Effect.fnUntraced(function*(sequence: number) {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  const [row] = yield* sql<Row>`
+    select first_sequence as "firstSequence", last_sequence as "lastSequence", events
+    from ${table("event_segments")} where first_sequence <= ${sequence} order by first_sequence desc limit 1`
+  return Option.fromUndefinedOr(row)
+})
 
 /** The events of a segment; fails where it can't be read. */
 export const unpack = ({ events, firstSequence, lastSequence }: Row) =>

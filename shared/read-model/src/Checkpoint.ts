@@ -1,6 +1,7 @@
 /** How far the log is in the read model, and whether it is the log that the read model was made from. */
 import { EventLog, lost } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
+import * as LogEvents from "@akave-async/eventing/LogEvents"
 import * as Segment from "@akave-async/eventing/Segment"
 import { readModelTable } from "@akave-async/platform/Postgres"
 import { Effect, Option } from "effect"
@@ -45,17 +46,28 @@ export const verified = Effect.gen(function*() {
       `The event log ends at event ${last}, and the read model has applied ${sequence} events: ${remedy}`
     )
   }
+  const archived = yield* LogEvents.archivedUpTo(log)
+  if (archived > sequence) {
+    return yield* lost(
+      "compare",
+      `Events up to ${archived} were taken out of the event log, and the read model has applied ${sequence}:`
+        + " nothing is applied until the read model is rebuilt from the files that have them"
+    )
+  }
   if (sequence === 0) return standing
   // The read model may go on meanwhile.
-  const archived = yield* lastArchived
-  const stored = archived === undefined ? Option.none() : yield* log.get(archived.sequence)
-  const isSame = archived !== undefined
-    && Option.exists(stored, (event) => HashChain.encode(event).equals(HashChain.encode(archived)))
+  const applied = yield* lastArchived
+  // What was taken out can't be compared.
+  const isTakenOut = applied !== undefined && applied.sequence <= archived
+  const stored = applied === undefined ? Option.none() : yield* log.get(applied.sequence)
+  const isSame = applied !== undefined
+    && (Option.exists(stored, (event) => HashChain.encode(event).equals(HashChain.encode(applied)))
+      || (isTakenOut && Option.isNone(stored)))
   if (!isSame) {
     return yield* lost(
       "compare",
       `Event ${
-        archived?.sequence ?? sequence
+        applied?.sequence ?? sequence
       } of the event log is not the one that the read model has applied: ${remedy}`
     )
   }

@@ -2,7 +2,7 @@
  * The invariants of the product (docs/reliability.md), held against a {@link World}. It shares no code with the product: a
  * rule that both understood wrongly would otherwise hold for both.
  */
-import { createHash } from "node:crypto"
+import { createHash, createPublicKey, verify } from "node:crypto"
 import { isDeepStrictEqual } from "node:util"
 import { type Event, fold, type Folded, isTerminal, type Job, keyOf } from "./Fold.ts"
 import * as Lanes from "./Lanes.ts"
@@ -441,6 +441,8 @@ const repeatedIds = (log: ReadonlyArray<Message>): ReadonlyArray<string> => {
 const checkHashChain = ({ log, readModel }: World): ReadonlyArray<Violation> => {
   const report = violation("hashChain")
   const archive = new Map(readModel.archive.map((row) => [row.sequence, row]))
+  const hashes = new Map<number, string>()
+  const unsigned: Array<string> = []
   let hash = Buffer.alloc(32)
   for (const { data, headers, sequence, subject } of log) {
     const pairs = headers.map(([name, value]) => [name.toLowerCase(), value] as const)
@@ -454,6 +456,11 @@ const checkHashChain = ({ log, readModel }: World): ReadonlyArray<Violation> => 
       digest.update(length).update(part)
     }
     hash = digest.digest()
+    hashes.set(sequence, hash.toString("hex"))
+    const checkpoint = headers.some(([name, value]) => name === "ce-type" && value === "akave.CheckpointSigned.v1")
+    if (checkpoint && !isTrueCheckpoint(JSON.parse(Buffer.from(data).toString()), hashes)) {
+      unsigned.push(`the checkpoint of event ${sequence} is not of this log, or not signed`)
+    }
     const row = archive.get(sequence)
     const wanted = { subject, headers: canonical, data: Buffer.from(data).toString("hex") }
     if (row === undefined) return [report(`event ${sequence} is not in the archive`)]
@@ -466,12 +473,30 @@ const checkHashChain = ({ log, readModel }: World): ReadonlyArray<Violation> => 
   }
   const { checkpoint } = readModel
   return [
+    ...unsigned,
     ...(readModel.archive.length <= log.length
       ? []
       : [`the archive has ${readModel.archive.length} events of ${log.length}`]),
     ...(archive.size === 0 ? [] : [`the archive has ${archive.size} events that the log has not`]),
     ...(checkpoint.hash === hash.toString("hex") ? [] : [`the checkpoint's hash is ${checkpoint.hash}`])
   ].map(report)
+}
+
+/** Whether a checkpoint states what the hash chain was, and its key has signed that (RFC 8032). */
+const isTrueCheckpoint = (
+  { hash, occurredAt, publicKey, sequence, signature }: {
+    readonly sequence: number
+    readonly hash: string
+    readonly occurredAt: string
+    readonly publicKey: string
+    readonly signature: string
+  },
+  hashes: ReadonlyMap<number, string>
+): boolean => {
+  const text = ["akave-async checkpoint v1", sequence, hash, occurredAt].map((line) => `${line}\n`).join("")
+  const x = Buffer.from(publicKey, "base64").toString("base64url")
+  const key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" })
+  return hashes.get(sequence) === hash && verify(null, Buffer.from(text), key, Buffer.from(signature, "base64"))
 }
 
 const checkSecrets = ({ ledger, log, notes, secrets, texts }: World): ReadonlyArray<Violation> => {

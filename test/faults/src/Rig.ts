@@ -5,6 +5,7 @@ import * as Stack from "@akave-async/local/Stack"
 import * as Receiver from "@akave-async/notifier/test/Receiver"
 import { Effect, Random, Redacted, Schedule, type Scope } from "effect"
 import { JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers"
+import { generateKeyPairSync } from "node:crypto"
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Accounts from "../../support/Accounts.ts"
@@ -112,6 +113,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
   // Known to nobody else, so wherever they turn up they were leaked.
   const key = Wallet.createRandom()
   const masterSecret = Accounts.newMasterSecret()
+  const checkpointKey = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString()
   const password = Wallet.createRandom().address.slice(2)
   const nats = (pair: Pair) => ({ NATS_URL: `nats://${Ports.host}:${links[pair].port}` })
   const postgres = (pair: Pair) => ({
@@ -130,7 +132,13 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
     natsMaxFileStore: profile.natsMaxFileStore,
     env: {
       devnet: { ...profile.env?.devnet },
-      projector: { ...nats("projector-nats"), ...postgres("projector-postgres"), ...profile.env?.projector },
+      projector: {
+        ...nats("projector-nats"),
+        ...postgres("projector-postgres"),
+        CHECKPOINT_KEY: checkpointKey,
+        CHECKPOINT_INTERVAL: "5 seconds",
+        ...profile.env?.projector
+      },
       executor: {
         ...preload,
         ...nats("executor-nats"),
@@ -184,6 +192,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
       { name: "the private key", value: key.privateKey.slice(2) },
       { name: "the database's password", value: password },
       { name: "the master secret", value: masterSecret },
+      { name: "the key of checkpoints", value: checkpointKey.split("\n")[1] ?? "" },
       ...accounts.map(({ id, secret }) => ({ name: `the key of account ${id}`, value: secret })),
       ...webhooks.map(({ secret, webhookId }) => ({ name: `the secret of webhook ${webhookId}`, value: secret }))
     ],

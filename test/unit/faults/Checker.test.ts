@@ -2,6 +2,7 @@
 import * as HashChain from "@akave-async/eventing/HashChain"
 import { assert, describe, it } from "@effect/vitest"
 import { Struct } from "effect"
+import { generateKeyPairSync, sign } from "node:crypto"
 import { check, type Rule } from "../../faults/src/Checker.ts"
 import { fold } from "../../faults/src/Fold.ts"
 import type { Message, Note, World } from "../../faults/src/World.ts"
@@ -379,6 +380,26 @@ const withEvent = (fact: Partial<Fact>) =>
   withLog([...facts, { type: "BucketStarted", name: "aaa", jobId: "job-a", ...fact }])
 const withEntry = (type: string, fields: Readonly<Record<string, unknown>>): Partial<World> => ({
   ledger: [...sound.ledger, entryOf(type, fields, claims.length)]
+})
+
+const signer = generateKeyPairSync("ed25519")
+/** A record of a checkpoint behind all events of the log, which states this hash of them. */
+const checkpointOf = (hash: string, sign: (text: Buffer) => Buffer): Message => {
+  const [sequence, occurredAt] = [sound.log.length, at(sound.log.length)]
+  const text = Buffer.from(`akave-async checkpoint v1\n${sequence}\n${hash}\n${occurredAt}\n`)
+  const publicKey = Buffer.from(signer.publicKey.export({ format: "jwk" }).x ?? "", "base64url").toString("base64")
+  const fields = { sequence, hash, occurredAt, publicKey, signature: sign(text).toString("base64") }
+  return { ...entryOf("CheckpointSigned", fields, sequence), subject: "log.checkpoints" }
+}
+
+const withRecord = (record: Message) => {
+  const log = [...sound.log, record]
+  return { log, readModel: readModelOf(log) }
+}
+
+it("a checkpoint of the log that its key has signed is as it must be", () => {
+  const record = checkpointOf(checkpoint.hash, (text) => sign(null, text, signer.privateKey))
+  assert.deepStrictEqual(check({ ...sound, ...withRecord(record) }), [])
 })
 
 const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: RegExp, change: Partial<World>]> = [
@@ -783,6 +804,18 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
         archive: [...archive, ...archive.slice(0, 1).map((row) => ({ ...row, sequence: 99 }))]
       }
     }
+  ],
+  [
+    "a signed checkpoint of another log",
+    "hashChain",
+    /the checkpoint of event \d+ is not of this log, or not signed/,
+    withRecord(checkpointOf("0".repeat(64), (text) => sign(null, text, signer.privateKey)))
+  ],
+  [
+    "a checkpoint that its key has not signed",
+    "hashChain",
+    /the checkpoint of event \d+ is not of this log, or not signed/,
+    withRecord(checkpointOf(checkpoint.hash, () => Buffer.alloc(64)))
   ],
   [
     "a checkpoint with another hash",
