@@ -40,7 +40,10 @@ export interface Run {
 interface Open {
   readonly batches: Array<Batch.Batch>
   readonly folded: Projections.Folded & { readonly events: Array<Batch.Placed> }
+  /** Jobs that the read model has. */
   readonly known: Set<string>
+  /** Jobs that the run has the request of: the read model has them only if they were asked for twice. */
+  readonly asked: Set<string>
   readonly changes: Array<Jobs.Change>
 }
 
@@ -50,6 +53,7 @@ const opened = (): Open => {
     batches: [],
     folded: { events: [], jobs: new Map(), changed: new Map(), isNew: (id) => !known.has(id) },
     known,
+    asked: new Set(),
     changes: []
   }
 }
@@ -79,45 +83,49 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const add = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEvent>) {
-    const { batches, changes, folded, known } = open
+    const { asked, batches, changes, folded, known } = open
     const batch = Batch.read(registry, last, stored)
     last = batch.lastHash
-    const unknown: Array<string> = []
+    const unknown = new Set<string>()
     const find = (jobs: Jobs.Folded) => {
       folded.jobs.set(jobs.job.id, jobs)
       known.add(jobs.job.id)
     }
-    for (const id of Jobs.idsIn(batch.events)) {
-      if (folded.jobs.has(id)) continue
-      const job = remembered.get(id)
-      if (job === undefined) unknown.push(id)
-      else find(job)
+    for (const { step } of batch.events) {
+      if (step === undefined || folded.jobs.has(step.jobId) || asked.has(step.jobId)) continue
+      const job = remembered.get(step.jobId)
+      if (job !== undefined) find(job)
+      // A request makes a job what it is, whatever was there before.
+      else if (step.step === "requested" && !unknown.has(step.jobId)) asked.add(step.jobId)
+      else unknown.add(step.jobId)
     }
-    for (const job of yield* Jobs.find(unknown)) find(job)
+    for (const job of yield* Jobs.find([...unknown])) find(job)
     Jobs.fold(folded, batch.events, hasChanges ? (change) => changes.push(change) : undefined)
     for (const event of batch.events) if (Projections.concernsKinds(event)) folded.events.push(event)
     batches.push({ ...batch, events: [] })
   })
 
   /** The run that was read; there must be one. */
-  const close = Effect.suspend(() => {
-    const { batches, changes, folded } = open
+  const close = Effect.gen(function*() {
+    const { asked, batches, changes, folded, known } = open
     open = opened()
     remember(folded.jobs.values())
-    return Effect.map(
+    const [segment, found] = yield* Effect.all([
       Effect.promise(() => Segment.pack(batches.map(({ encoded }) => encoded))),
-      (segment): Run => ({
-        firstSequence: batches[0]?.firstSequence ?? 0,
-        lastSequence: batches.at(-1)?.lastSequence ?? 0,
-        lastHash: last,
-        occurredAt: batches.findLast(({ occurredAt }) => occurredAt !== undefined)?.occurredAt,
-        unreadable: batches.flatMap(({ unreadable }) => unreadable),
-        newer: batches.flatMap(({ newer }) => newer),
-        segment,
-        folded,
-        changes
-      })
-    )
+      Jobs.existing([...asked])
+    ], { concurrency: 2 })
+    for (const id of found) known.add(id)
+    return {
+      firstSequence: batches[0]?.firstSequence ?? 0,
+      lastSequence: batches.at(-1)?.lastSequence ?? 0,
+      lastHash: last,
+      occurredAt: batches.findLast(({ occurredAt }) => occurredAt !== undefined)?.occurredAt,
+      unreadable: batches.flatMap(({ unreadable }) => unreadable),
+      newer: batches.flatMap(({ newer }) => newer),
+      segment,
+      folded,
+      changes
+    } satisfies Run
   })
 
   return { add, close }

@@ -24,10 +24,6 @@ export interface Change {
 /** Jobs by their ids. */
 export type Jobs = ReadonlyMap<string, Folded>
 
-/** The ids of the jobs that these events speak of. */
-export const idsIn = (events: ReadonlyArray<Placed>): ReadonlySet<string> =>
-  new Set(events.flatMap(({ step }) => step === undefined ? [] : [step.jobId]))
-
 /** Jobs while events are folded into them. */
 export interface Folding {
   readonly jobs: Map<string, Folded>
@@ -82,6 +78,15 @@ export const find = Effect.fnUntraced(function*(ids: ReadonlyArray<string>) {
     select job, revision from ${table("bucket_jobs")} where id = any(${ids}::uuid[])`
   const jobs = yield* Effect.orDie(readJobs(found.map(({ job }) => job)))
   return jobs.map((job, n): Folded => ({ job, revision: found[n]?.revision ?? 0 }))
+})
+
+/** Which of these ids are ids of jobs that the read model has. */
+export const existing = Effect.fnUntraced(function*(ids: ReadonlyArray<string>) {
+  if (ids.length === 0) return []
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  const found = yield* sql<{ id: string }>`select id from ${table("bucket_jobs")} where id = any(${ids}::uuid[])`
+  return found.map(({ id }) => id)
 })
 
 /** Jobs that the read model has not are copied in, which takes it a quarter of the time; what it has is written over. */
