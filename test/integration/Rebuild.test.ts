@@ -1,4 +1,9 @@
 /** The read model rebuilt while a projector runs and events come, and the state as of an event. */
+import * as Bucket from "@akave-async/domain/Bucket"
+import { BucketName } from "@akave-async/domain/BucketName"
+import { Address, BucketId } from "@akave-async/domain/Ethereum"
+import * as Job from "@akave-async/domain/Job"
+import * as BucketEvents from "@akave-async/eventing/BucketEvents"
 import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
@@ -421,6 +426,49 @@ describe("the state as of an event", () => {
       )
     }).pipe(Effect.scoped))
 })
+
+test(
+  "runs that are cut anywhere give the same, also of jobs that were asked for twice and buckets that were made twice",
+  0,
+  (mine) =>
+    Effect.gen(function*() {
+      const { log, schema } = mine
+      const sql = yield* SqlClient.SqlClient
+      const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
+      const name = BucketName.make("twice")
+      const bucketId = BucketId.make(`0x${"ab".repeat(32)}`)
+      const subject = Bucket.subject(owner, name)
+      const [first, second] = [1, 2].map((n) => Job.Id.make(`019845e1-682f-7b02-a706-00000000000${n}`))
+      if (first === undefined || second === undefined) return
+      const life = (jobId: Job.Id): ReadonlyArray<Bucket.Event> => {
+        const common = { jobId, occurredAt: DateTime.makeUnsafe("2026-01-01T00:00:00Z") }
+        return [
+          Bucket.BucketRequested.make({ ...common, name, owner }),
+          Bucket.Event.cases.BucketStarted.make({ ...common, attempt: 1 }),
+          Bucket.Event.cases.BucketCreated.make({ ...common, adopted: true, bucketId })
+        ]
+      }
+      // The second job finds the bucket that the first one has made; then the first one's request is there once more.
+      const events = [...life(first), ...life(second), ...life(first).slice(0, 1)]
+      for (const [n, event] of events.entries()) {
+        const metadata = { id: `event-${n}`, source: "/test", subject, time: event.occurredAt }
+        yield* log.append(subject, { revision: n }, yield* BucketEvents.codec.encode(event, metadata))
+      }
+      const digests = []
+      for (const size of [1, 2, 3, 7]) {
+        yield* projected(`${schema}_by_${size}`, 7, size)
+        digests.push(yield* digestOf(`${schema}_by_${size}`))
+      }
+      yield* run()
+      digests.push(yield* digestOf(schema))
+      assert.lengthOf(new Set(digests.map(({ sha256 }) => sha256)), 1)
+      assert.deepStrictEqual(yield* sql`select id, status from ${sql(`${schema}.bucket_jobs`)} order by id`, [
+        { id: first, status: "queued" },
+        { id: second, status: "completed" }
+      ])
+      assert.deepStrictEqual(yield* sql`select job_id from ${sql(`${schema}.buckets`)}`, [{ job_id: first }])
+    })
+)
 
 describe("the canonical dump", () => {
   test(
