@@ -1,8 +1,9 @@
 /** What a service announces, asked as `nats micro` asks, and what is made of the answers. */
 import * as ServiceReports from "@akave-async/eventing/ServiceReports"
+import { InstanceId } from "@akave-async/platform/InstanceId"
 import { Nats } from "@akave-async/platform/Nats"
 import { assert, describe, it } from "@effect/vitest"
-import { errors, type NatsConnection } from "@nats-io/transport-node"
+import { errors, type NatsConnection, nuid } from "@nats-io/transport-node"
 import { ConfigProvider, DateTime, Effect, Layer, Schedule, type Scope } from "effect"
 import * as NatsSupport from "../support/Nats.ts"
 
@@ -23,6 +24,8 @@ const announced = (url: string, settings: Readonly<Record<string, string>> = {},
       known: Effect.succeed({ migration: 6, wallets: [{ owner: "0xA", balance: 2n ** 70n, price: null }] }),
       metadata: Effect.succeed({ lanes })
     }).pipe(
+      // Each is a process of its own.
+      Layer.provide(Layer.sync(InstanceId, () => nuid.next())),
       Layer.provide(Nats.layerConfig("test")),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
         NATS_URL: url,

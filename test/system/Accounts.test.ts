@@ -109,6 +109,7 @@ describe("once the command has opened an account", () => {
         assert.strictEqual((yield* request(`${gatewayOf(1)}${path}`)).status, 200, path)
       }
       assert.strictEqual((yield* admin(`/jobs/${local}`)).status, 404)
+      assert.strictEqual((yield* admin(`/jobs/${local}/explanation`)).body.code, "job_not_found")
       const own = Accounts.withKey(gatewayOf(0), yield* open("local"))
       assert.strictEqual((yield* own(`/jobs/${local}`)).body.job_id, local)
       assert.deepStrictEqual((yield* admin("/capabilities")).body.signing_schemes, ["hmac-sha256"])

@@ -91,6 +91,13 @@ describe("a new user's way", () => {
       assert.strictEqual(waited.code, 0)
       const events = yield* akave(`job events ${jobId} --json`, mine)
       assert.lengthOf(lines(events.stdout), 4)
+      const explained = yield* akave(`job explain ${jobId}`, mine)
+      assert.match(explained.stdout, /^[\d:.]{12} +\+\d+ ms {2}started {9}attempt 1 begun \(executor \w+\)$/m)
+      assert.match(explained.stdout, /^fee {2}\d+ wei \(0\.\d+ ether\): \d+ gas units for [\d.]+ gwei each$/m)
+      const [explanation] = lines((yield* akave(`job explain ${jobId} --json`, mine)).stdout)
+      assert.include(explanation, { job_id: jobId, status: "completed", waiting: null })
+      // It is another account's.
+      assert.strictEqual((yield* akave(`job explain ${jobId}`)).code, 4)
       const listed = yield* akave("bucket list", mine)
       assert.include(listed.stdout, name)
     }))
@@ -117,6 +124,8 @@ describe("a new user's way", () => {
       assert.include(late.stderr, `akave-async job wait ${id}`)
       const queued = yield* akave("job list --status queued --json", mine)
       assert.deepStrictEqual(lines(queued.stdout).map(({ job_id }) => job_id), [id])
+      const explained = yield* akave(`job explain ${id}`, mine)
+      assert.match(explained.stdout, /^waiting now: {2}no executor answers \(executors_away\)$/m)
       const interrupted = yield* akave(`job wait ${id}`, {
         ...mine,
         env: { ...mine.env, AKAVE_ASYNC_DEBUG: "1" },

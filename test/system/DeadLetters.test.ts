@@ -130,6 +130,26 @@ describe("a dead letter", () => {
       const transactions = yield* Effect.promise(() => ChainView.transactionsOf(stack.rpcUrl, stack.ownerAddress))
       assert.lengthOf(transactions.filter(({ bucketName }) => bucketName === name), 1)
     }).pipe(Effect.scoped))
+
+  it.live("is what a job waits for whose request it is, until it is redriven", () =>
+    Effect.gen(function*() {
+      yield* stack.executor(0).kill("SIGSTOP")
+      const name = freshName()
+      const { body: { job_id } } = yield* createBucket(gateway, name)
+      const log = yield* Log.open(stack.natsUrl)
+      const { events: [requested] } = yield* log.read(subjectOf(name))
+      if (requested === undefined) throw new Error("a job has a first event")
+      yield* Reaction.setAside(log, "/test", requested, "a step died", 10)
+      const explanation = () => request(`${gateway}/jobs/${job_id}/explanation`)
+      const { body: { summary, waiting } } = yield* explanation()
+      assert.deepInclude(waiting, { reason: "dead_letter", executor: null, deadline: null })
+      assert.include(waiting.advice, `GET /dead-letters/${requested.sequence}`)
+      assert.include(summary, "is queued: its request, event ")
+      assert.strictEqual((yield* redrive(requested.sequence)).status, 202)
+      assert.strictEqual((yield* explanation()).body.waiting.reason, "executors_away")
+      yield* stack.executor(0).kill("SIGCONT")
+      assert.strictEqual((yield* ended(gateway, job_id)).body.status, "completed")
+    }).pipe(Effect.ensuring(stack.executor(0).kill("SIGCONT")), Effect.scoped))
 })
 
 describe("a request that is not valid", () => {

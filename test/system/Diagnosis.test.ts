@@ -1,4 +1,5 @@
 /** What services report of themselves, and what the gateway makes of it while things are wrong. */
+import type { JobExplanation } from "@akave-async/client"
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address } from "@akave-async/domain/Ethereum"
@@ -73,6 +74,21 @@ const wrongIn = ({ body }: Answer): ReadonlyArray<Found> =>
 const isWell = (answer: Answer) => answer.status === 200 && wrongIn(answer).length === 0
 const untilWell = Effect.suspend(() => eventually(diagnosis, isWell))
 
+const explanation = (jobId: string): Effect.Effect<JobExplanation> =>
+  Effect.map(tryRequest(`${stack.gatewayUrl}/jobs/${jobId}/explanation`), ({ body, status }) => {
+    assert.strictEqual(status, 200, JSON.stringify(body))
+    return body
+  })
+const untilWaiting = (jobId: string, reason: string) =>
+  Effect.map(
+    eventually(
+      tryRequest(`${stack.gatewayUrl}/jobs/${jobId}/explanation`),
+      ({ body }) => body.waiting?.reason === reason
+    ),
+    ({ body }): NonNullable<JobExplanation["waiting"]> => body.waiting
+  )
+const nonceOf = ({ timeline }: JobExplanation) => timeline.find(({ step }) => step === "submitted")?.nonce ?? -1
+
 /** Waits until a check has found this, and gives all that is wrong then. */
 const untilFound = (check: string, status: string, message: RegExp) =>
   Effect.map(
@@ -131,7 +147,18 @@ describe("while it lasts, and no longer,", () => {
       yield* untilFound("wallets", "warning", new RegExp(`${wallet.address} holds 10000000000000000 wei`))
       yield* setBalance("0")
       yield* untilFound("wallets", "failed", new RegExp(`${wallet.address} holds 0 wei`))
+      const { body: { job_id } } = yield* createBucket(stack.gatewayUrl, freshName())
+      const waiting = yield* untilWaiting(job_id, "funds")
+      assert.match(
+        waiting.detail,
+        new RegExp(`^the wallet ${wallet.address} holds 0 wei, and \\d+ wei are needed; its`)
+      )
       yield* setBalance("1")
+      yield* ended(stack.gatewayUrl, job_id)
+      const { timeline } = yield* explanation(job_id)
+      const failed = timeline.findIndex(({ step }) => step === "attempt_failed")
+      assert.deepInclude(timeline[failed]?.error, { category: "insufficient_funds" })
+      assert.deepInclude(timeline[failed + 1], { step: "started", attempt: 2, waited_for: "funds" })
       yield* untilWell
     }))
 
@@ -194,10 +221,65 @@ describe("while it lasts, and no longer,", () => {
       const { body: { job_id } } = yield* createBucket(stack.gatewayUrl, freshName())
       const wrong = yield* untilFound("lanes", "failed", new RegExp(`key of ${wallet.address}, and 1 of its jobs`))
       assert.includeMembers(wrong.map(({ check }) => check), ["services", "readiness", "lanes"])
+      assert.deepInclude(yield* untilWaiting(job_id, "executors_away"), { executor: null, deadline: null })
       yield* stack.executor(0).start
       assert.strictEqual((yield* ended(stack.gatewayUrl, job_id)).body.status, "completed")
       yield* untilWell
+      const { fees, timeline, waiting } = yield* explanation(job_id)
+      assert.isNull(waiting)
+      const { body } = yield* services
+      const executor = body.services.find(({ name }: { readonly name: string }) => name === "akave-executor")
+      assert.deepStrictEqual(timeline.map(({ executor }) => executor), [null, executor.id, executor.id, executor.id])
+      assert.deepStrictEqual(
+        timeline.map(({ waited_for }) => waited_for),
+        [null, "executor", "preparation", "chain"]
+      )
+      const receipt = yield* Effect.promise(() => chain.getTransactionReceipt(timeline[3]?.tx_hash ?? ""))
+      assert.deepInclude(fees, {
+        paid_wei: `${receipt?.fee}`,
+        gas_used: Number(receipt?.gasUsed),
+        effective_gas_price: `${receipt?.gasPrice}`
+      })
     }))
+
+  it.live("a job says which nonces are before its own where the chain makes no blocks, and that the chain or the event log is away", () =>
+    Effect.gen(function*() {
+      const pid = (yield* stack.devnet.pid) ?? assert.fail("the devnet runs")
+      // What makes the blocks is stopped, and the chain still answers.
+      process.kill(pid, "SIGSTOP")
+      const jobs = [
+        yield* createBucket(stack.gatewayUrl, freshName()),
+        yield* createBucket(stack.gatewayUrl, freshName())
+      ]
+      const submitted = yield* Effect.forEach(
+        jobs,
+        ({ body: { job_id } }) =>
+          eventually(tryRequest(`${stack.gatewayUrl}/jobs/${job_id}`), ({ body }) => body.tx_hash !== null)
+      )
+      const ids: ReadonlyArray<string> = submitted.map(({ body }) => body.job_id)
+      const explained = (yield* Effect.forEach(ids, explanation)).toSorted((a, b) => nonceOf(a) - nonceOf(b))
+      assert.deepStrictEqual(explained.map(({ waiting }) => waiting?.reason), ["mining", "earlier_nonce"])
+      const [first, second] = explained
+      assert(first !== undefined && second !== undefined)
+      const detail = `the chain has not mined nonce ${nonceOf(first)}, the wallet's next, for `
+      assert.include(first.waiting?.detail, detail)
+      assert.include(
+        second.waiting?.detail,
+        `is ${nonceOf(first)}: 1 transaction is to be mined before it; its deadline is in`
+      )
+      assert.isString(first.waiting?.executor)
+      yield* stack.devnet.kill("SIGSTOP")
+      assert.match((yield* untilWaiting(first.job_id, "chain_away")).detail, /^the chain does not answer the executor/)
+      yield* stack.nats.kill("SIGSTOP")
+      assert.match((yield* untilWaiting(first.job_id, "event_log_away")).detail, /^the event log does not answer/)
+      // What the gateway remembers is shown.
+      const { timeline } = yield* explanation(first.job_id)
+      assert.deepStrictEqual(timeline.map(({ step }) => step), ["requested", "started", "submitted"])
+      yield* stack.nats.kill("SIGCONT")
+      yield* stack.devnet.kill("SIGCONT")
+      for (const id of ids) assert.strictEqual((yield* ended(stack.gatewayUrl, id)).body.status, "completed")
+      yield* untilWell
+    }).pipe(Effect.ensuring(Effect.andThen(stack.nats.kill("SIGCONT"), stack.devnet.kill("SIGCONT")))))
 
   it.live("a projector that is away is found, and how far the read model is behind", () =>
     Effect.gen(function*() {

@@ -27,7 +27,9 @@ const blocks = (text: string, language: string) =>
 const masked = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value, (key, field) =>
-      ["job_id", "created_at", "updated_at", "tx_hash", "block_number", "gas_used"].includes(key) && field !== null
+      ["job_id", "created_at", "updated_at", "tx_hash", "block_number", "gas_used", "effective_gas_price"].includes(
+          key
+        ) && field !== null
         ? typeof field
         : field)
   )

@@ -7,8 +7,10 @@ import * as CommandLine from "../support/CommandLine.ts"
 import { createBucket, deleteBucket, ended, eventually, request } from "../support/Gateway.ts"
 
 /** A job as it was answered, without what later releases may add. */
-const known = (job: Readonly<Record<string, unknown>>, now: Readonly<Record<string, unknown>>) =>
-  Object.fromEntries(Object.keys(job).map((name) => [name, now[name]]))
+const known = (job: unknown, now: unknown): unknown =>
+  typeof job === "object" && job !== null && typeof now === "object" && now !== null
+    ? Object.fromEntries(Object.entries(job).map(([name, value]) => [name, known(value, Reflect.get(now, name))]))
+    : now
 
 it.live.each(Release.names())(
   "the data of %s is taken over: nothing is lost, and work goes on",
@@ -29,6 +31,15 @@ it.live.each(Release.names())(
         assert.strictEqual(status, 200)
         if (job["status"] !== "queued") assert.deepStrictEqual(known(job, body), job)
       }
+      // Its events say neither which executor did it nor what was paid.
+      const done = jobs.find(({ result, tx_hash }) =>
+        Object(result)["tx_hash"] === tx_hash && Object(result)["gas_used"] > 0
+      )
+      const { body: { fees, timeline } } = yield* request(`${gateway}/jobs/${done?.["job_id"]}/explanation`)
+      assert.isAtLeast(timeline.length, 4)
+      for (const { executor } of timeline) assert.isNull(executor)
+      assert.strictEqual(fees.paid_wei, null)
+      assert.strictEqual(BigInt(fees.at_most_wei), BigInt(fees.gas_used) * BigInt(fees.max_fee_per_gas))
       const waiting = jobs.filter(({ status }) => status === "queued")
       assert.isNotEmpty(waiting)
       for (const job of waiting) {

@@ -17,6 +17,7 @@ import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Lane, waitsFor } from "./Lane.ts"
 import { Ledger } from "./Ledger.ts"
 import { Operations } from "./Operations.ts"
+import { source } from "./Source.ts"
 import { Steps } from "./Steps.ts"
 
 /** Works on the lane's jobs until it is interrupted; then takes no more, ends what is under way, and lets go of the rest. */
@@ -41,11 +42,12 @@ export const run = Effect.gen(function*() {
     return Effect.as(waitsFor(`waits for an executor that knows ${step.operation}`), again(Reaction.delays.newer))
   }
   const reaction = {
-    source: "/akave/executor",
+    source: yield* source,
     ackWait,
     maxAckPending: maxInFlight,
     wants: ({ step }: Known) => step?.step === "requested" && step.owner.toLowerCase() === owner,
-    handle: ({ isFirst, known, stored }: Reaction.Wanted) => lane.work(stored.sequence, work(stored, known, isFirst))
+    handle: ({ isFirst, known, stored }: Reaction.Wanted) =>
+      lane.work({ sequence: stored.sequence, jobId: known.step?.jobId }, work(stored, known, isFirst))
   }
 
   yield* Effect.all([

@@ -13,6 +13,7 @@ import { Chain } from "@akave-async/sdk/Chain"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import * as Executor from "./Executor.ts"
+import * as JobReport from "./JobReport.ts"
 import * as Keeper from "./Keeper.ts"
 import { Lane } from "./Lane.ts"
 import * as LaneMetrics from "./LaneMetrics.ts"
@@ -41,7 +42,7 @@ const lane = Layer.effectDiscard(Effect.gen(function*() {
   const lanes = yield* Lanes
   const { report } = yield* Lane
   const { signer } = yield* Ledger
-  yield* LaneReports.answer(report)
+  yield* LaneReports.answer(yield* JobReport.make)
   yield* Effect.forkScoped(Executor.run)
   yield* Effect.forkScoped(Keeper.run)
   yield* lanes.opened({ owner: signer, report, ledger: yield* LedgerLog, measure: yield* LaneMetrics.make })

@@ -2,6 +2,8 @@
  * Whether the wallet's lane gets on. A lane that has work and has finished no step for a time is stalled, and says so with
  * its reason: in the log every half a minute, and at `/health/ready` of its executor and of the gateways.
  */
+import type * as Job from "@akave-async/domain/Job"
+import type { Claim } from "@akave-async/domain/Wallet"
 import type { LaneReport } from "@akave-async/eventing/LaneReports"
 import type { Outcome } from "@akave-async/eventing/Outcome"
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
@@ -12,10 +14,26 @@ import { ExecutorConfig } from "./ExecutorConfig.ts"
 /** How often the lane looks whether it is stalled. */
 const interval = Duration.seconds(5)
 
+/** What a step waits for, beside the words for it. */
+interface Awaited {
+  /** The claim whose nonce the chain has not used. */
+  readonly claim?: Claim
+  /** What the wallet must hold for the step to go on, in wei. */
+  readonly needed?: bigint
+}
+
+/** A job that the lane has, and what it waits for. */
+export interface Held extends Awaited {
+  readonly heldMillis: number
+  readonly waitsFor: string
+}
+
 /** An event whose step is under way, or is to be taken again. Times are of the monotonic clock, in milliseconds. */
 interface Work {
+  readonly jobId: Job.Id | undefined
   /** What it waits for, or why its last try came to nothing. */
   waitsFor: string
+  awaited: Awaited
   readonly since: number
   /** When it last got on since it was begun; 0 for never. */
   progressedAt: number
@@ -25,7 +43,12 @@ interface Work {
 
 export class Lane extends Context.Service<Lane, {
   /** Runs the work on the job that the event at this sequence asks for; it is the lane's until the outcome is `Done`. */
-  work<E, R>(sequence: number, work: Effect.Effect<Outcome, E, R>): Effect.Effect<Outcome, E, R>
+  work<E, R>(
+    event: { readonly sequence: number; readonly jobId: Job.Id | undefined },
+    work: Effect.Effect<Outcome, E, R>
+  ): Effect.Effect<Outcome, E, R>
+  /** How the lane gets on with a job; undefined where it does not have it. */
+  held(jobId: string): Effect.Effect<Held | undefined>
   /** How the lane gets on, as far as this executor serves it. */
   readonly report: Effect.Effect<LaneReport>
 }>()("@akave-async/executor/Lane") {
@@ -34,13 +57,14 @@ export class Lane extends Context.Service<Lane, {
 
 /** The work that the present fiber is at. */
 const Current = Context.Reference<Work>("@akave-async/executor/Lane/Current", {
-  defaultValue: () => ({ waitsFor: "", since: 0, progressedAt: 0, keptUntil: 0 })
+  defaultValue: () => ({ jobId: undefined, waitsFor: "", awaited: {}, since: 0, progressedAt: 0, keptUntil: 0 })
 })
 
-/** Notes what the present step waits for: a clause such as "waits for the chain to use nonce 7". */
-export const waitsFor = (what: string): Effect.Effect<void> =>
+/** Notes what the present step waits for: a clause such as "waits for the chain to use nonce 7", and what that is about. */
+export const waitsFor = (what: string, awaited: Awaited = {}): Effect.Effect<void> =>
   Effect.map(Current, (work) => {
     work.waitsFor = what
+    work.awaited = awaited
   })
 
 /** Notes that the present job has come nearer to its end. */
@@ -70,13 +94,13 @@ const make = Effect.gen(function*() {
     if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) {
       const error = Cause.squash(exit.cause)
       work.waitsFor = `failed: ${error instanceof Error ? error.message : String(error)}`
+      work.awaited = {}
     }
   })
 
-  const work: Lane["Service"]["work"] = Effect.fnUntraced(function*(sequence, work) {
-    const before = works.get(sequence)
-    const now = yield* monotonicMillis
-    const begun: Work = { waitsFor: "has just begun", since: now, progressedAt: 0, ...before, keptUntil: Infinity }
+  const work: Lane["Service"]["work"] = Effect.fnUntraced(function*({ jobId, sequence }, work) {
+    const before = works.get(sequence) ?? { waitsFor: "has just begun", awaited: {}, since: yield* monotonicMillis }
+    const begun: Work = { progressedAt: 0, ...before, jobId, keptUntil: Infinity }
     works.set(sequence, begun)
     return yield* work.pipe(
       Effect.provideService(Current, begun),
@@ -84,8 +108,20 @@ const make = Effect.gen(function*() {
     )
   })
 
-  const report = Effect.map(monotonicMillis, (now): LaneReport => {
+  /** Forgets what another executor may have taken over. */
+  const forget = (now: number) => {
     for (const [sequence, { keptUntil }] of works) if (keptUntil < now) works.delete(sequence)
+  }
+
+  const held = (jobId: string) =>
+    Effect.map(monotonicMillis, (now): Held | undefined => {
+      forget(now)
+      const work = Array.from(works.values()).find((work) => work.jobId === jobId)
+      return work && { heldMillis: now - work.since, waitsFor: work.waitsFor, ...work.awaited }
+    })
+
+  const report = Effect.map(monotonicMillis, (now): LaneReport => {
+    forget(now)
     const [first] = Array.from(works.values()).toSorted((a, b) => a.since - b.since)
     if (first === undefined) return { owner, steps: 0, isStalled: false }
     const progressedAt = Array.from(works.values()).reduce((last, work) => Math.max(last, work.progressedAt), 0)
@@ -103,5 +139,5 @@ const make = Effect.gen(function*() {
     wasStalled = isStalled
   }).pipe(Effect.repeat(Schedule.spaced(interval)), Effect.forkScoped)
 
-  return Lane.of({ work, report })
+  return Lane.of({ work, held, report })
 })

@@ -37,6 +37,7 @@ import {
   Schema
 } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
+import * as Source from "./Source.ts"
 
 export type LedgerError = LogUnavailable | RpcError
 
@@ -123,7 +124,6 @@ const transferGas = 21_000n
 const readAtOnce = 200
 
 const codec = CloudEvent.make(Wallet.Event)
-const source = "/akave/executor"
 
 interface Request {
   readonly purpose: Purpose
@@ -153,6 +153,7 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const wallet = yield* Signer
   const { maxFeePerGas: cap } = yield* ExecutorConfig
   const signer = Address.make(wallet.address)
+  const source = yield* Source.source
   const requests = yield* Queue.bounded<Request>(groupSize * 16)
 
   const market = yield* Effect.cachedWithTTL(chain.fees, (exit) => Exit.isSuccess(exit) ? feesTtl : 0)

@@ -13,6 +13,7 @@ import { progressed, waitsFor } from "./Lane.ts"
 import * as LaneMetrics from "./LaneMetrics.ts"
 import { Ledger } from "./Ledger.ts"
 import type { ResultOf } from "./Operation.ts"
+import { source } from "./Source.ts"
 import { jobOf, type Known, type Task } from "./Task.ts"
 
 /** What the contract refuses only for a moment is tried again after this. */
@@ -23,6 +24,7 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
   const log = yield* EventLog
   const ledger = yield* Ledger
   const { retries, retryDelay } = yield* ExecutorConfig
+  const origin = yield* source
 
   /** Records a step as what follows from the latest transaction of the job, or from its request. */
   const record = <Name extends Job.StepName, Rejection>(
@@ -32,7 +34,7 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
   ) => {
     const transaction = known.state.job?.id === jobId ? Job.transactionOf(known.state.job) : undefined
     return kind.execute(log, cause.subject, known, decide, {
-      source: "/akave/executor",
+      source: origin,
       causationId: transaction === undefined ? cause.headers["ce-id"] : idOfSubmission(jobId, transaction),
       traceparent: cause.headers["traceparent"]
     })
@@ -53,12 +55,13 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
   }
 
   const complete = (task: Task, known: Known, result: ResultOf<Job.Job>) => {
-    const { adopted, blockNumber, gasUsed, transactionHash, ...own } = result
+    const { adopted, blockNumber, effectiveGasPrice, gasUsed, transactionHash, ...own } = result
     const receipt = {
       adopted,
       ...(transactionHash === undefined ? {} : { transactionHash }),
       ...(blockNumber === undefined ? {} : { blockNumber }),
-      ...(gasUsed === undefined ? {} : { gasUsed })
+      ...(gasUsed === undefined ? {} : { gasUsed }),
+      ...(effectiveGasPrice === undefined ? {} : { effectiveGasPrice })
     }
     return Effect.as(record(task, known, Job.complete({ jobId: task.jobId, ...receipt, own })), done)
   }
@@ -118,7 +121,10 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
     yield* Effect.logWarning(failure.message).pipe(
       Effect.annotateLogs({ jobId: task.jobId, attempt, code: failure.code })
     )
-    yield* waitsFor(`failed: ${failure.message}`)
+    yield* waitsFor(
+      `failed: ${failure.message}`,
+      error._tag === "InsufficientFunds" ? { needed: error.needed } : {}
+    )
     const isRefusal = error._tag === "ContractError" || error._tag === "UnknownRevert"
     const isShort = isRefusal && task.operation.isTemporary(error)
     // Funds are waited for, and what passes by itself, as long as the job has time.

@@ -23,7 +23,7 @@ import { Ledger } from "./Ledger.ts"
 import { type Action, next, nothing, type Seen, type Situation } from "./Next.ts"
 import type { Operation } from "./Operation.ts"
 import * as Records from "./Records.ts"
-import { Shortages } from "./Shortages.ts"
+import { costOf, Shortages } from "./Shortages.ts"
 import { jobOf, type Known, type Task } from "./Task.ts"
 import * as Watch from "./Watch.ts"
 
@@ -83,7 +83,8 @@ const make = Effect.gen(function*() {
     const { cause, claim } = error
     const job = jobOf(known)
     yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: job.id }))
-    yield* waitsFor(`failed: ${error.message}`)
+    const needed = cause._tag === "InsufficientFunds" ? cause.needed : costOf(claim)
+    yield* waitsFor(`failed: ${error.message}`, { claim, needed })
     const isWithdrawn = claim.withdrawn !== undefined
     if (!isWithdrawn && (yield* deadline.isOver(job))) return yield* withdraw(claim)
     if (cause._tag === "RpcError") return again(shortDelay)
@@ -125,7 +126,7 @@ const make = Effect.gen(function*() {
   })
 
   const awaitChain = Effect.fnUntraced(function*(known: Known, claim: Wallet.Claim) {
-    yield* waitsFor(`waits for the chain to use nonce ${claim.nonce}`)
+    yield* waitsFor(`waits for the chain to use nonce ${claim.nonce}`, { claim, needed: costOf(claim) })
     const seen: Seen = yield* watch.first(jobOf(known), claim)
     if (seen._tag === "Mined") {
       yield* LaneMetrics.paid(ledger.signer, jobOf(known), seen.receipt)

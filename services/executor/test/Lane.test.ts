@@ -1,3 +1,4 @@
+import * as Job from "@akave-async/domain/Job"
 import { again, done, type Outcome } from "@akave-async/eventing/Outcome"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import { assert, it } from "@effect/vitest"
@@ -5,6 +6,7 @@ import { ConfigProvider, Context, Deferred, Duration, Effect, Fiber, Layer, Logg
 import { TestClock } from "effect/testing"
 import { Lane, progressed, waitsFor } from "../src/Lane.ts"
 
+const jobId = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aec")
 const owner = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 
 const bench = Effect.gen(function*() {
@@ -31,7 +33,7 @@ it.effect("a lane that finishes no step reports itself stalled, with what its ol
     const { lane, said } = yield* bench
     const first = yield* Deferred.make<Outcome>()
     const begin = (sequence: number, what: string, end: Effect.Effect<Outcome>) =>
-      Effect.forkChild(lane.work(sequence, Effect.andThen(waitsFor(what), end)), { startImmediately: true })
+      Effect.forkChild(lane.work({ sequence, jobId }, Effect.andThen(waitsFor(what), end)), { startImmediately: true })
     yield* begin(1, "waits for the chain to use nonce 7", Deferred.await(first))
     yield* TestClock.adjust("20 seconds")
     yield* begin(2, "waits for the chain to use nonce 8", Effect.never)
@@ -59,9 +61,9 @@ it.effect("a step that is wanted again is work still, unless another executor ta
   Effect.gen(function*() {
     const { lane } = yield* bench
     for (let n = 0; n < 4; n++) {
-      yield* lane.work(1, Effect.succeed(again(Duration.seconds(10))))
+      yield* lane.work({ sequence: 1, jobId }, Effect.succeed(again(Duration.seconds(10))))
       yield* TestClock.adjust("10 seconds")
-      yield* Effect.exit(lane.work(1, Effect.fail(new Error("the ledger is full"))))
+      yield* Effect.exit(lane.work({ sequence: 1, jobId }, Effect.fail(new Error("the ledger is full"))))
     }
     assert.deepInclude(yield* lane.report, { steps: 1, isStalled: true, waitsFor: "failed: the ledger is full" })
     yield* TestClock.adjust("31 seconds")
@@ -71,9 +73,12 @@ it.effect("a step that is wanted again is work still, unless another executor ta
 it.effect("a step that was interrupted keeps its reason", () =>
   Effect.gen(function*() {
     const { lane } = yield* bench
-    const fiber = yield* Effect.forkChild(lane.work(1, Effect.andThen(waitsFor("waits for funds"), Effect.never)), {
-      startImmediately: true
-    })
+    const fiber = yield* Effect.forkChild(
+      lane.work({ sequence: 1, jobId }, Effect.andThen(waitsFor("waits for funds"), Effect.never)),
+      {
+        startImmediately: true
+      }
+    )
     yield* Fiber.interrupt(fiber)
     assert.deepInclude(yield* lane.report, { steps: 1, waitsFor: "waits for funds" })
   }))
@@ -82,7 +87,28 @@ it.effect("a job that comes nearer to its end is not stalled, however long it ta
   Effect.gen(function*() {
     const { lane } = yield* bench
     const steps = Effect.forever(Effect.andThen(progressed, Effect.sleep("20 seconds")))
-    yield* Effect.forkChild(lane.work(1, steps), { startImmediately: true })
+    yield* Effect.forkChild(lane.work({ sequence: 1, jobId }, steps), { startImmediately: true })
     yield* TestClock.adjust("10 minutes")
     assert.deepInclude(yield* lane.report, { steps: 1, isStalled: false })
+  }))
+
+it.effect("a job is known as long as the lane has it, with what it waits for and since when", () =>
+  Effect.gen(function*() {
+    const { lane } = yield* bench
+    const other = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aed")
+    const end = yield* Deferred.make<Outcome>()
+    const steps = Effect.andThen(waitsFor("waits for funds", { needed: 7n }), Deferred.await(end))
+    yield* Effect.forkChild(lane.work({ sequence: 1, jobId }, steps), { startImmediately: true })
+    yield* TestClock.adjust("3 seconds")
+    assert.deepStrictEqual(yield* lane.held(jobId), { heldMillis: 3_000, waitsFor: "waits for funds", needed: 7n })
+    assert.isUndefined(yield* lane.held(other))
+    // What is wanted again is still held, as long as no other executor can have taken it over.
+    yield* Deferred.succeed(end, again(Duration.seconds(10)))
+    yield* TestClock.adjust("10 seconds")
+    yield* Effect.exit(lane.work({ sequence: 1, jobId }, Effect.fail(new Error("the ledger is full"))))
+    assert.deepStrictEqual(yield* lane.held(jobId), { heldMillis: 13_000, waitsFor: "failed: the ledger is full" })
+    yield* TestClock.adjust("31 seconds")
+    assert.isUndefined(yield* lane.held(jobId))
+    yield* lane.work({ sequence: 1, jobId }, Effect.succeed(done))
+    assert.isUndefined(yield* lane.held(jobId))
   }))

@@ -109,6 +109,7 @@ const receiptOf = (hash: string, status: Receipt["status"]): Receipt => ({
   blockHash: `0x${"0b".repeat(32)}`,
   status,
   gasUsed: 21_000,
+  effectiveGasPrice: 1_000_000_007n,
   from: owner,
   to: prepared.to,
   logs: []
@@ -338,6 +339,7 @@ describe("a job that meets no trouble", () => {
           transactionHash: claim.transactionHash,
           blockNumber: 9,
           gasUsed: 21_000,
+          effectiveGasPrice: 1_000_000_007n,
           adopted: false,
           occurredAt: DateTime.makeUnsafe(0)
         })

@@ -3,14 +3,26 @@ import { Api } from "@akave-async/api/Api"
 import { Caller } from "@akave-async/api/Caller"
 import * as Problems from "@akave-async/api/Problems"
 import { jobResource } from "@akave-async/api/Resources"
-import type * as Job from "@akave-async/domain/Job"
-import { Effect, Option } from "effect"
+import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import * as Job from "@akave-async/domain/Job"
+import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
+import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
+import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
+import * as LaneReports from "@akave-async/eventing/LaneReports"
+import * as LogEvents from "@akave-async/eventing/LogEvents"
+import { Tail } from "@akave-async/eventing/Tail"
+import type { Nats } from "@akave-async/platform/Nats"
+import type * as Archive from "@akave-async/read-model/Archive"
+import { DateTime, Effect, Option, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Answers from "./Answers.ts"
 import { Buckets } from "./Buckets.ts"
+import { explain } from "./Explanation.ts"
+import { Health } from "./Health.ts"
 import { Jobs } from "./Jobs.ts"
+import * as Past from "./Past.ts"
 import { ReadModel } from "./ReadModel.ts"
-import { logUnavailable, lookupFailures } from "./Unavailable.ts"
+import { eventsUnavailable, logUnavailable, lookupFailures } from "./Unavailable.ts"
 
 /** A job of the caller. */
 export const findJob = Effect.fn(
@@ -44,12 +56,65 @@ export const getJob = Effect.fn(function*({ headers, params, query }: GetJob) {
   return Answers.isKnown(tag, latest) ? Answers.notModified(latest) : Answers.job(latest)
 })
 
+/** An answer to a part of the question; none where it does not come. */
+const orUndefined = <A, E, R>(question: Effect.Effect<A, E, R>) => question.pipe(Effect.catch(() => Effect.undefined))
+
+/** Of a job that has ended. */
+const notAsked = { lanes: undefined, readiness: undefined, deadLetter: undefined }
+
+/** The events of a job in the order of the log; those of an old one may be in the archive alone. */
+const eventsOf = Effect.fnUntraced(function*({ job, revision }: Current) {
+  const log = yield* EventLog
+  const own = ofJob(job, (yield* log.read(subjectOf(job))).events)
+  const isOld = own.length === 0 && Job.isTerminal(job.status) && revision <= (yield* LogEvents.archivedUpTo(log))
+  return isOld ? yield* Past.ofJob(job.id, revision) : own
+})
+const ofJob = (job: Current["job"], events: ReadonlyArray<StoredEvent>) =>
+  events.filter(({ headers, subject }) => subject === subjectOf(job) && headers["ce-correlationid"] === job.id)
+
+/**
+ * How a job got where it is. While the event log is away, a job that has not ended is explained by what this gateway
+ * remembers: that the log is away is why it waits.
+ */
+const explainJob = Effect.fn(
+  function*(id: Job.Id) {
+    const log = yield* EventLog
+    const tail = yield* Tail
+    const health = yield* Health
+    const found = yield* findJob(id)
+    const stored = yield* Effect.result(eventsOf(found))
+    if (Result.isFailure(stored) && Job.isTerminal(found.job.status)) return yield* eventsUnavailable(stored.failure)
+    const isLogAway = Result.isFailure(stored)
+    const events = isLogAway ? ofJob(found.job, tail.recent(id)) : stored.success
+    // The log may be ahead of what was found.
+    const current = evolveJob(id, found, events) ?? found
+    const known = { job: current.job, events, isLogAway, now: yield* DateTime.now }
+    if (Job.isTerminal(current.job.status)) return explain({ ...known, ...notAsked })
+    const request = isLogAway ? undefined : events[0]?.sequence
+    const { dead, lanes, readiness } = yield* Effect.all({
+      lanes: orUndefined(LaneReports.askAbout(id)),
+      readiness: health.readiness,
+      dead: request === undefined ? Effect.undefined : orUndefined(
+        DeadLetterEvents.load(log, DeadLetter.subject(DeadLetter.Sequence.make(request)))
+      )
+    }, { concurrency: "unbounded" })
+    // Executors that were asked while it ended don't have it any more.
+    const since = ofJob(found.job, tail.recent(id)).filter(({ sequence }) => sequence > current.revision)
+    const after = evolveJob(id, current, since) ?? current
+    if (Job.isTerminal(after.job.status)) {
+      return explain({ ...known, job: after.job, events: [...events, ...since], ...notAsked })
+    }
+    const deadLetter = dead?.state?.status === "dead" ? request : undefined
+    return explain({ ...known, lanes, readiness, deadLetter })
+  }
+)
+
 export const JobsHttp = HttpApiBuilder.group(
   Api,
   "jobs",
   Effect.fnUntraced(function*(handlers) {
     const buckets = yield* Buckets
-    const context = yield* Effect.context<Jobs>()
+    const context = yield* Effect.context<Jobs | EventLog | Tail | Health | Nats | Archive.Database>()
 
     const readModel = yield* ReadModel
 
@@ -59,6 +124,7 @@ export const JobsHttp = HttpApiBuilder.group(
         return { jobs: page.map(jobResource), next: page.length < query.limit ? null : page.at(-1)?.id ?? null }
       }, Effect.catchTags({ SqlError: lookupFailures.SqlError })),
       get: (request) => Effect.provideContext(getJob(request), context),
+      explain: ({ params }) => Effect.provideContext(explainJob(params.job_id), context),
       cancel: Effect.fnUntraced(
         function*({ params }) {
           const { job } = yield* Effect.provideContext(findJob(params.job_id), context)

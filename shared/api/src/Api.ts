@@ -10,6 +10,7 @@ import { bodyErrors, etag, jobErrors, jobParams, maxWait, notModified, page, Val
 import { DeadLettersGroup } from "./DeadLettersApi.ts"
 import * as Document from "./Document.ts"
 import { EventsGroup } from "./EventsApi.ts"
+import { JobExplanation } from "./Explanation.ts"
 import { OperationsGroup } from "./OperationsApi.ts"
 import * as Problems from "./Problems.ts"
 import {
@@ -144,6 +145,15 @@ export class JobsGroup extends HttpApiGroup.make("jobs").add(
     .annotate(
       OpenApi.Description,
       "At once, or with `wait` as soon as it is not as `If-None-Match` names it, or else after that time."
+    ),
+  HttpApiEndpoint.get("explain", "/jobs/:job_id/explanation", {
+    params: jobParams,
+    success: JobExplanation,
+    error: jobErrors
+  }).annotate(OpenApi.Summary, "How a job got where it is, and what it waits for")
+    .annotate(
+      OpenApi.Description,
+      "Its events as a timeline with what it waited for between them, what its transaction has cost and, while it has not ended, why: executors are asked for that, which takes a second."
     ),
   HttpApiEndpoint.delete("cancel", "/jobs/:job_id", {
     params: jobParams,

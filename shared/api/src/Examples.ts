@@ -51,6 +51,7 @@ const result = {
   tx_hash: transaction,
   block_number: 27,
   gas_used: 149_000,
+  effective_gas_price: 1_000_000_007n,
   adopted: false
 }
 const completed: JobResource = {

@@ -2,7 +2,7 @@
 import type * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
+import { Address, BucketId, TransactionHash, Wei } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import { Effect, Schema, Struct } from "effect"
 import * as Problems from "./Problems.ts"
@@ -27,6 +27,8 @@ const resultOf = <Of extends Name>(operation: Of) =>
     tx_hash: Schema.NullOr(TransactionHash),
     block_number: Schema.NullOr(Schema.Natural),
     gas_used: Schema.NullOr(Schema.Natural),
+    /** Of a gas unit, in wei; null where it was not recorded, as it was not by earlier releases. */
+    effective_gas_price: Schema.NullOr(Wei),
     adopted: Schema.Boolean
   })
 
@@ -61,6 +63,7 @@ export const jobResource = (job: Bucket.BucketJob): JobResource => ({
     tx_hash: job.result.transactionHash ?? null,
     block_number: job.result.blockNumber ?? null,
     gas_used: job.result.gasUsed ?? null,
+    effective_gas_price: job.result.effectiveGasPrice ?? null,
     adopted: job.result.adopted
   },
   error: Job.errorOf(job) ?? null,

@@ -397,6 +397,7 @@ export interface Job {
     readonly tx_hash: string | null
     readonly block_number: number | null
     readonly gas_used: number | null
+    readonly effective_gas_price: string | null
     readonly adopted: boolean
   } | {
     readonly operation: "bucket.delete"
@@ -404,6 +405,7 @@ export interface Job {
     readonly tx_hash: string | null
     readonly block_number: number | null
     readonly gas_used: number | null
+    readonly effective_gas_price: string | null
     readonly adopted: boolean
   } | null
   readonly error: {
@@ -422,6 +424,88 @@ export interface Job {
   readonly attempts: number
   readonly created_at: string
   readonly updated_at: string
+}
+
+/** A job's life, and what it waits for */
+export interface JobExplanation {
+  readonly job_id: string
+  readonly operation: "bucket.create" | "bucket.delete"
+  readonly bucket_name: string
+  readonly owner: string
+  readonly status: "queued" | "processing" | "completed" | "failed" | "cancelled"
+  readonly summary: string
+  readonly timeline: ReadonlyArray<TimelineEntry>
+  readonly waiting: Waiting | null
+  readonly fees: JobFees
+}
+
+export interface JobFees {
+  readonly gas_used: number | null
+  readonly effective_gas_price: string | null
+  readonly max_fee_per_gas: string | null
+  readonly paid_wei: string | null
+  readonly at_most_wei: string | null
+}
+
+export interface Waiting {
+  readonly reason:
+    | "event_log_away"
+    | "executors_away"
+    | "executor_without_key"
+    | "lane_stalled"
+    | "dead_letter"
+    | "chain_away"
+    | "funds"
+    | "fee_cap"
+    | "earlier_nonce"
+    | "mining"
+    | "confirmations"
+    | "withdrawal"
+    | "next_attempt"
+    | "turn"
+    | "handover"
+    | "in_progress"
+    | "unknown"
+  readonly detail: string
+  readonly advice: string | null
+  readonly executor: string | null
+  readonly deadline: string | null
+}
+
+export interface TimelineEntry {
+  /** A place in the event log: 0 is before the first event */
+  readonly sequence: number
+  readonly time: string
+  readonly step:
+    | "requested"
+    | "started"
+    | "submitted"
+    | "attempt_failed"
+    | "completed"
+    | "failed"
+    | "cancelled"
+    | "other"
+  readonly message: string
+  readonly attempt: number | null
+  readonly tx_hash: string | null
+  readonly nonce: number | null
+  readonly max_fee_per_gas: string | null
+  readonly error: {
+    readonly category:
+      | "invalid_request"
+      | "conflict"
+      | "insufficient_funds"
+      | "chain_timeout"
+      | "network"
+      | "reverted"
+      | "cancelled"
+      | "internal"
+    readonly code: string
+    readonly message: string
+  } | null
+  readonly executor: string | null
+  readonly waited_ms: number | null
+  readonly waited_for: "executor" | "preparation" | "chain" | "funds" | "next_attempt" | null
 }
 
 export interface JobPage {
@@ -587,6 +671,8 @@ export interface Methods {
     }, options?: CallOptions): AsyncIterable<JobPage["jobs"][number]>
     /** Cancel a job that is still queued */
     cancel(job_id: string, options?: CallOptions): Promise<Job>
+    /** How a job got where it is, and what it waits for */
+    explain(job_id: string, options?: CallOptions): Promise<JobExplanation>
   }
   readonly operations: {
     /** The gateways, executors and projectors that answer now */
@@ -671,7 +757,8 @@ export const routes: { readonly [Group in keyof Methods]: { readonly [Name in ke
   },
   jobs: {
     list: { method: "GET", path: "/jobs", params: [], hasQuery: true, items: "jobs" },
-    cancel: { method: "DELETE", path: "/jobs/{job_id}", params: ["job_id"] }
+    cancel: { method: "DELETE", path: "/jobs/{job_id}", params: ["job_id"] },
+    explain: { method: "GET", path: "/jobs/{job_id}/explanation", params: ["job_id"] }
   },
   operations: {
     services: { method: "GET", path: "/services", params: [] },

@@ -58,6 +58,8 @@ const receipt = {
   blockNumber: Schema.optionalKey(Schema.Natural),
   /** Gas units that the transaction used. */
   gasUsed: Schema.optionalKey(Schema.Natural),
+  /** What a gas unit was paid with; absent in events of before it was recorded, and where no transaction of this job did it. */
+  effectiveGasPrice: Schema.optionalKey(Wei),
   /** True where what the job asks for was so already, and no transaction of this job did it. */
   adopted: Schema.Boolean
 }

@@ -28,7 +28,7 @@ export interface NewEvent {
 export interface Metadata {
   /** Derived from what happened (a job, a step, an attempt), so that a repeated step finds its first try. */
   readonly id: string
-  /** The writer, as a URI reference: `/akave/gateway`. */
+  /** The writer, as a URI reference: `/akave/gateway`, or `/akave/executor/` and the id of the instance. */
   readonly source: string
   readonly time: DateTime.Utc
   /** What the event is about, within its source. */

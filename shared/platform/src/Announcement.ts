@@ -3,9 +3,10 @@
  * each also with its name, and with name and id, behind it. `nats micro ls`, `info` and `stats` ask so. Nothing is stored, and
  * nothing is sent before somebody asks.
  */
-import { type Msg, nuid } from "@nats-io/transport-node"
+import type { Msg } from "@nats-io/transport-node"
 import { DateTime, Effect, Layer, Stream } from "effect"
 import manifest from "../package.json" with { type: "json" }
+import { InstanceId } from "./InstanceId.ts"
 import { Nats } from "./Nats.ts"
 
 export interface Options<R> {
@@ -29,7 +30,7 @@ const typeOf = (verb: Verb) => `io.nats.micro.v1.${verb.toLowerCase()}_response`
 /** The answers to each question, as the protocol has them. The one endpoint is the question for this instance's own statistics. */
 const answersOf = Effect.fnUntraced(function*<R>({ data, description, metadata, name }: Options<R>) {
   const started = DateTime.formatIso(yield* DateTime.now)
-  const identity = { name, id: nuid.next(), version: manifest.version }
+  const identity = { name, id: yield* InstanceId, version: manifest.version }
   const endpoint = { name: "status", subject: `$SRV.STATS.${name}.${identity.id}`, queue_group: "" }
   let [answered, failed, millis] = [0, 0, 0]
 

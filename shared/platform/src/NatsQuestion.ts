@@ -8,13 +8,13 @@ export interface Answer {
   readonly receivedAt: DateTime.Utc
 }
 
-/** The answers that come in time; none where nobody answers there. Fails with what the connection says. */
+/** The answers to a body that come in time; none where nobody answers there. Fails with what the connection says. */
 export const answersTo = Effect.fnUntraced(
-  function*(subject: string, options: RequestManyOptions) {
+  function*(subject: string, options: RequestManyOptions, body = "") {
     const connection = yield* Nats
     const answers = yield* Effect.tryPromise({
       // The library writes into the options.
-      try: () => connection.requestMany(subject, "", { ...options }),
+      try: () => connection.requestMany(subject, body, { ...options }),
       catch: (cause) => cause
     })
     return yield* Stream.fromAsyncIterable(answers, (cause) => cause).pipe(

@@ -66,6 +66,7 @@ const result = (job: Bucket.BucketJob, receipt: Receipt) => ({
   transactionHash: TransactionHash.make(receipt.transactionHash),
   blockNumber: receipt.blockNumber,
   gasUsed: receipt.gasUsed,
+  ...(receipt.effectiveGasPrice === undefined ? {} : { effectiveGasPrice: receipt.effectiveGasPrice }),
   adopted: false
 })
 

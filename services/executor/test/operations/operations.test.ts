@@ -89,6 +89,8 @@ describe.each(Struct.keys(Bucket.operations))("%s", (kind) => {
         gasUsed: 96_866,
         adopted: false
       })
+      const paid = { ...receipt, effectiveGasPrice: 1_000_000_007n }
+      assert.deepInclude((yield* operation()).result(job, paid), { gasUsed: 96_866, effectiveGasPrice: 1_000_000_007n })
     }))
 
   it.effect("adopts what a transaction from elsewhere has done", () =>

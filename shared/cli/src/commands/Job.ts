@@ -6,6 +6,7 @@ import { given, jobId, limit, upTo } from "../Flags.ts"
 import * as Gateway from "../Gateway.ts"
 import { Output } from "../Output.ts"
 import { paint, plain, type Style } from "../Style.ts"
+import { lines } from "../Timeline.ts"
 import { ended } from "./Ending.ts"
 import { show } from "./Showing.ts"
 
@@ -77,6 +78,18 @@ const events = Command.make(
     )
 ).pipe(Command.withDescription("Show the events of a job, as they come, until its last one"))
 
+const explain = Command.make(
+  "explain",
+  { jobId },
+  ({ jobId }) =>
+    Gateway.use((client) =>
+      Effect.flatMap(
+        client.jobs.explain(jobId),
+        (explanation) => Output.use(({ line, look }) => line(lines(explanation, look).join("\n"), explanation))
+      )
+    )
+).pipe(Command.withDescription("Show how a job got where it is, what it has cost, and why it waits"))
+
 const watch = Command.make("watch", {
   after: Flag.Int("after").pipe(
     Flag.withDescription("Begin after the event of this sequence: 0 for all there are"),
@@ -94,6 +107,6 @@ const watch = Command.make("watch", {
 
 export const job = Command.make("job").pipe(
   Command.withDescription("Accepted requests, and how far they have come"),
-  Command.withSubcommands([get, list, wait, cancel, events])
+  Command.withSubcommands([get, explain, list, wait, cancel, events])
 )
 export { watch }
