@@ -3,10 +3,12 @@ import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
+import * as Log from "@akave-async/domain/Log"
 import * as BucketEvents from "@akave-async/eventing/BucketEvents"
 import { EventLog, type EventLogShape } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
+import * as LogEvents from "@akave-async/eventing/LogEvents"
 import * as Rebuild from "@akave-async/operator/Rebuild"
 import * as Postgres from "@akave-async/platform/Postgres"
 import * as Projector from "@akave-async/projector/Projector"
@@ -390,8 +392,7 @@ describe("the state as of an event", () => {
   it.live("is none of a place that the history has not", () =>
     Effect.gen(function*() {
       const mine = yield* made(1)
-      const sequenceOf = (place: Rebuild.Place) =>
-        Rebuild.sequenceOf(place).pipe(Effect.provideService(EventLog, mine.log))
+      const sequenceOf = (place: Rebuild.Place) => onDatabase(mine.schema, mine.log, Rebuild.sequenceOf(place))
       const problem = (place: Rebuild.Place) => Effect.map(Effect.flip(sequenceOf(place)), String)
       assert.match(yield* problem({ sequence: 0 }), /There is no event 0: the log has the events 1 to 4/)
       assert.match(yield* problem({ sequence: 5 }), /There is no event 5/)
@@ -400,6 +401,40 @@ describe("the state as of an event", () => {
       assert.match(yield* problem({ time: DateTime.subtract(now, { days: 1 }) }), /No event had happened at/)
       assert.strictEqual(yield* sequenceOf({ time: now }), 4)
       assert.strictEqual(yield* sequenceOf({ sequence: 3 }), 3)
+    }).pipe(Effect.scoped))
+
+  it.live("at a time is found in what was taken out of the log too, and made of it", () =>
+    Effect.gen(function*() {
+      const { connection, log, schema, stream } = yield* made(3)
+      yield* onDatabase(
+        schema,
+        log,
+        Effect.gen(function*() {
+          const between = yield* DateTime.now
+          yield* Effect.sleep("5 millis")
+          yield* History.publish(connection, stream, 3, 12)
+          yield* run()
+          yield* LogEvents.execute(
+            log,
+            Log.subject("EventsArchived"),
+            { state: undefined, revision: 0 },
+            Log.recordArchival({ upTo: 20, aggregates: 5, events: 20, file: "a", sha256: "ab".repeat(32) }),
+            { source: "/test" }
+          )
+          // As a log that has the others only.
+          const lacking: EventLogShape = {
+            ...log,
+            get: (sequence) => sequence > 20 ? log.get(sequence) : Effect.succeedNone,
+            nextUnder: (tokens, from) => log.nextUnder(tokens, Math.max(21, from))
+          }
+          const until = yield* Effect.provideService(Rebuild.sequenceOf({ time: between }), EventLog, lacking)
+          assert.strictEqual(until, 12)
+          const onArchive = { ...lacking, subscribe: (from: number) => log.subscribe(Math.max(21, from)) }
+          yield* Effect.provideService(asOf(22), EventLog, onArchive)
+          yield* projected(`${schema}_model`, 22, 22)
+          assert.deepStrictEqual(yield* digestOf(`${schema}_as_of_22`), yield* digestOf(`${schema}_model`))
+        })
+      )
     }).pipe(Effect.scoped))
 
   it.live("is none of a history with a gap", () =>

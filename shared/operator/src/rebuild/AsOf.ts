@@ -1,9 +1,9 @@
 /** The state as of an event or a time, in a schema of its own. */
-import * as AtTime from "@akave-async/eventing/AtTime"
 import { EventLog, type Sequence } from "@akave-async/eventing/EventLog"
 import { ReadModelSchema } from "@akave-async/platform/Postgres"
 import { checkpoint } from "@akave-async/read-model/Checkpoint"
 import { DateTime, Effect, Option, Result, Schema } from "effect"
+import * as History from "../History.ts"
 import * as Build from "./Build.ts"
 import { AsOf, asOfName, complete, mark, validName } from "./Schema.ts"
 
@@ -43,7 +43,7 @@ export const sequenceOf = Effect.fnUntraced(function*(place: Place) {
   if (DateTime.isGreaterThan(place.time, yield* DateTime.now)) {
     return yield* new PlaceUnknown({ problem: `${time} is yet to come` })
   }
-  const sequence = (yield* AtTime.firstSince(log, DateTime.add(place.time, { milliseconds: 1 }))) - 1
+  const sequence = (yield* History.firstSince(DateTime.add(place.time, { milliseconds: 1 }))) - 1
   if (sequence >= 1) return sequence
   return yield* new PlaceUnknown({ problem: `No event had happened at ${time}` })
 })
