@@ -16,6 +16,7 @@ import * as Drain from "./parts/Drain.ts"
 import * as Idle from "./parts/Idle.ts"
 import * as Memory from "./parts/Memory.ts"
 import * as Projection from "./parts/Projection.ts"
+import * as Rebuild from "./parts/Rebuild.ts"
 import * as Table from "./Table.ts"
 
 type Run = (options: Options) => Effect.Effect<Table.Table, unknown, Scope.Scope>
@@ -24,6 +25,7 @@ const parts = {
   drain: Drain.run,
   delivery: Delivery.run,
   projection: Projection.run,
+  rebuild: Rebuild.run,
   memory: Memory.run,
   idle: Idle.run
 } satisfies Readonly<Record<string, Run>>

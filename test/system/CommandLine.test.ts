@@ -203,9 +203,10 @@ describe("the command", () => {
 it.live("every command of the guide runs", () =>
   Effect.gen(function*() {
     const guide = readFileSync(join(Stack.repository, "docs/command-line.md"), "utf8")
-    const [, block = ""] = /```sh\n([^]*?)```/.exec(guide) ?? []
-    for (const line of block.trim().split("\n")) {
-      const ran = yield* akave(line.replace("akave-async ", ""))
+    const blocks = Array.from(guide.matchAll(/```sh\n([^]*?)```/g), ([, block = ""]) => block.trim().split("\n"))
+    const env = { NATS_URL: stack.natsUrl, DATABASE_URL: stack.databaseUrl }
+    for (const line of blocks.flat()) {
+      const ran = yield* akave(line.replace("akave-async ", ""), { env })
       assert.strictEqual(ran.code, 0, line + ran.stdout + ran.stderr)
     }
   }))

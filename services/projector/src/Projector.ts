@@ -4,7 +4,6 @@ import * as Measure from "@akave-async/platform/Measure"
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
 import * as Trace from "@akave-async/platform/Trace"
-import type * as Batch from "@akave-async/read-model/Batch"
 import * as Checkpoint from "@akave-async/read-model/Checkpoint"
 import * as Reader from "@akave-async/read-model/Reader"
 import * as ReadModel from "@akave-async/read-model/ReadModel"
@@ -18,7 +17,7 @@ const newerEvents = Measure.counter(
 const warnOfNewer = RepeatedWarning.make()
 
 /** Reports what is archived and not projected. */
-const report = Effect.fnUntraced(function*({ newer, unreadable }: Batch.Batch) {
+const report = Effect.fnUntraced(function*({ newer, unreadable }: Reader.Run) {
   yield* Effect.forEach(unreadable, (message) => Effect.logError(message), { discard: true })
   if (newer.length === 0) return
   yield* Metric.update(newerEvents, newer.length)
@@ -35,8 +34,8 @@ export const apply = Effect.fn("Projector.apply")(function*(stored: ReadonlyArra
   const begun = yield* Clock.currentTimeNanos
   const run = yield* ReadModel.apply(stored, ahead)
   if (run === undefined) return 0
-  yield* report(run.batch)
-  yield* JobMetrics.report(run.jobs.changes)
+  yield* report(run)
+  yield* JobMetrics.report(run.changes)
   yield* Trace.processed("project", run.stored, begun)
   return run.stored.length
 })
@@ -55,7 +54,7 @@ export const run = Effect.suspend(() => {
     const log = yield* EventLog
     const { hash, sequence } = yield* Checkpoint.verified
     yield* Effect.logInfo("projecting").pipe(Effect.annotateLogs({ from: sequence + 1 }))
-    const read = yield* Reader.make(hash)
+    const reader = yield* Reader.make(hash, { hasChanges: true })
     // Gives all that has come since it was last asked, up to the log's read-ahead.
     const take = yield* Stream.toPull(log.subscribe(sequence + 1))
     const end = yield* log.lastSequence
@@ -67,12 +66,13 @@ export const run = Effect.suspend(() => {
       do events.push(...(yield* take))
       while (events.length < Reader.runSize && (events.at(-1)?.sequence ?? end) < end)
       pause = Math.min(longestPause, pausePerEvent * (events.length - 1))
-      return yield* read(events)
+      yield* reader.add(events)
+      return { stored: events, run: yield* reader.close }
     })
     // While one run is written, the next one is read.
     yield* Stream.fromEffectRepeat(next).pipe(
       Stream.buffer({ capacity: 1 }),
-      Stream.runForEach((run) => apply(run.stored, run))
+      Stream.runForEach(({ run, stored }) => apply(stored, run))
     )
   }).pipe(
     Effect.scoped,

@@ -7,6 +7,7 @@ import { checkpoint } from "./commands/Checkpoint.ts"
 import { doctor, services } from "./commands/Doctor.ts"
 import { job, watch } from "./commands/Job.ts"
 import { accounts, deadLetter, keys } from "./commands/Operator.ts"
+import { rebuild } from "./commands/Rebuild.ts"
 import { replay } from "./commands/Replay.ts"
 import { completions, stats, submit, whoami } from "./commands/System.ts"
 import { webhook } from "./commands/Webhook.ts"
@@ -30,6 +31,7 @@ export const cli = Command.make("akave-async").pipe(
     deadLetter,
     accounts,
     keys,
+    rebuild,
     replay,
     audit,
     checkpoint,

@@ -10,7 +10,10 @@ const disorder = 1_000
  * of the log, and their times about so: as far apart as the writers' clocks, and as what they append at once.
  */
 export const firstSince = Effect.fnUntraced(
-  function*(log: EventLogShape, time: DateTime.Utc): Effect.fn.Return<Sequence, LogUnavailable> {
+  function*(
+    log: Pick<EventLogShape, "lastSequence" | "nextUnder" | "page">,
+    time: DateTime.Utc
+  ): Effect.fn.Return<Sequence, LogUnavailable> {
     const wanted = DateTime.toEpochMillis(time)
     /** The first event from a sequence on that the log has, and its time. */
     const next = (sequence: Sequence) =>

@@ -130,7 +130,7 @@ export const make = <Event extends { readonly _tag: string }>(
     const decoder = decoders.get(type)
     if (type === "") return fail("it has no type")
     if (decoder === undefined) return fail("this release does not know the type; a newer one does", true)
-    return Result.try(() => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(stored.data))).pipe(
+    return Result.try(() => JSON.parse(utf8.decode(stored.data))).pipe(
       Result.flatMap(decoder),
       Result.match({ onFailure: (error) => fail(String(error)), onSuccess: (event) => Result.succeed(event) })
     )
@@ -147,6 +147,8 @@ export const make = <Event extends { readonly _tag: string }>(
     }))
   }
 }
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /** The tag of the events of a type, whichever its version. */
 export const tagOf = (type: string): string => /^akave\.(\w+)\.v\d+$/.exec(type)?.[1] ?? ""

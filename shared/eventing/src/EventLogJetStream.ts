@@ -10,7 +10,6 @@ import {
   type ConsumerInfo,
   type ConsumerMessages,
   DeliverPolicy,
-  DirectMsgHeaders,
   DiscardPolicy,
   jetstream,
   JetStreamApiError,
@@ -21,7 +20,7 @@ import {
   StoreCompression,
   type StoredMsg
 } from "@nats-io/jetstream"
-import { headers as makeHeaders, type MsgHdrs, nanos, type NatsConnection } from "@nats-io/nats-core"
+import { headers as makeHeaders, nanos, type NatsConnection } from "@nats-io/nats-core"
 import { Config, Duration, Effect, Latch, Layer, Option, Schedule, Schema, Semaphore, Stream } from "effect"
 import * as Continuity from "./Continuity.ts"
 import {
@@ -35,6 +34,7 @@ import {
   type StoredEvent,
   WrongRevision
 } from "./EventLog.ts"
+import * as JetStreamHeaders from "./JetStreamHeaders.ts"
 import * as JetStreamReader from "./JetStreamReader.ts"
 import { prefetch, request, requestTimeout } from "./JetStreamRequest.ts"
 import * as Watchdog from "./Watchdog.ts"
@@ -88,9 +88,6 @@ const isApiError = (error: unknown, code: number): boolean => error instanceof J
 const orUndefined = (code: number) => (error: unknown): undefined => {
   if (!isApiError(error, code)) throw error
 }
-
-/** What the server adds to the headers of an event that is asked of it directly. */
-const directHeaders = new Set(Object.values(DirectMsgHeaders).map((name) => name.toLowerCase()))
 
 /** Events of one subject that are asked for one by one, before a consumer is made for the rest. */
 const singleReads = 8
@@ -282,21 +279,15 @@ export const attach = Effect.fnUntraced(function*(
   const toStored = (
     sequence: number,
     subject: string,
-    headers: MsgHdrs | undefined,
+    headers: StoredEvent["headers"],
     data: Uint8Array
-  ): StoredEvent => ({
-    sequence,
-    subject: subject.slice(prefix.length + 1),
-    headers: Object.fromEntries(
-      Array.from(headers ?? [], ([name, values]) => [name.toLowerCase(), values.join(",")] as const)
-        .filter(([name]) => !directHeaders.has(name))
-    ),
-    data
-  })
+  ): StoredEvent => ({ sequence, subject: subject.slice(prefix.length + 1), headers, data })
+  const fromJsMsg = (message: JsMsg) =>
+    toStored(message.seq, message.subject, JetStreamHeaders.of(message), message.data)
   const fromStoredMsg = (message: StoredMsg | null | undefined): Option.Option<StoredEvent> =>
     message === null || message === undefined
       ? Option.none()
-      : Option.some(toStored(message.seq, message.subject, message.header, message.data))
+      : Option.some(toStored(message.seq, message.subject, JetStreamHeaders.ofLibrary(message.header), message.data))
   const find = (query: { seq: number } | { seq: number; next_by_subj: string }) =>
     known("read", request("read", () => manager.direct.getMessage(stream, query))).pipe(Effect.map(fromStoredMsg))
 
@@ -381,9 +372,9 @@ export const attach = Effect.fnUntraced(function*(
             max_messages: Math.min(prefetch, limit - before),
             expires: Duration.toMillis(requestTimeout)
           })
-          for await (const { data, headers, seq, subject } of batch) {
-            events.push(toStored(seq, subject, headers, data))
-            if (seq >= last.seq) break
+          for await (const message of batch) {
+            events.push(fromJsMsg(message))
+            if (message.seq >= last.seq) break
           }
           if (events.length === before) throw new Error("the server handed out nothing")
         }
@@ -440,7 +431,7 @@ export const attach = Effect.fnUntraced(function*(
         interval: lookInterval
       }).pipe(
         Stream.map((message) => {
-          const event = toStored(message.seq, message.subject, message.headers, message.data)
+          const event = fromJsMsg(message)
           next = event.sequence + 1
           delivered++
           remember({ sequence: event.sequence, id: event.headers["nats-msg-id"] ?? "" })
@@ -451,7 +442,7 @@ export const attach = Effect.fnUntraced(function*(
     })
 
   const toDelivery = (message: JsMsg): Delivery => ({
-    event: toStored(message.seq, message.subject, message.headers, message.data),
+    event: fromJsMsg(message),
     deliveryCount: message.info.deliveryCount,
     ack: request("ack", () => message.ackAck()).pipe(Effect.asVoid),
     nak: (delay) => request("nak", async () => message.nak(Duration.toMillis(delay))),

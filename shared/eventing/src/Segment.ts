@@ -8,7 +8,7 @@ const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 const options = { params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 } }
 
-/** @param encoded Events as {@link HashChain.encode} writes them. */
+/** @param encoded Events as {@link HashChain.encode} writes them, each by itself or some behind each other. */
 export const pack = (encoded: ReadonlyArray<Uint8Array>): Promise<Buffer> => compress(Buffer.concat(encoded), options)
 
 /** The events of a segment, in order. Rejects what is no segment. */

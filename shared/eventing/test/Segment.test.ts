@@ -28,8 +28,24 @@ it.effect.prop(
       const unpacked = await Segment.unpack(await Segment.pack(events.map(HashChain.encode)))
       assert.deepStrictEqual(unpacked.map((event) => ({ ...event, data: Uint8Array.from(event.data) })), events)
       assert.deepEqual(HashChain.over(unpacked), HashChain.over(events))
+      const past = HashChain.over(events.slice(0, 1))
+      const { encoded, hash } = HashChain.encodeAll(past, events)
+      assert.deepEqual(Buffer.from(encoded), Buffer.concat(events.map(HashChain.encode)))
+      assert.deepEqual(hash, HashChain.over(events, past))
     })
 )
+
+it("holds events of any size", () => {
+  const events = [1, 100_000, 2, 1_000_000].map((size, n): StoredEvent => ({
+    sequence: n + 1,
+    subject: "ü".repeat(n * 1_000),
+    headers: { name: "value" },
+    data: new Uint8Array(size).fill(n)
+  }))
+  const { encoded, hash } = HashChain.encodeAll(HashChain.genesis, events)
+  assert.isTrue(encoded.equals(Buffer.concat(events.map(HashChain.encode))))
+  assert.deepEqual(hash, HashChain.over(events))
+})
 
 it("is refused where a byte of it was changed, or some are missing", async () => {
   const event: StoredEvent = { sequence: 1, subject: "a", headers: { name: "value" }, data: Uint8Array.of(1, 2, 3) }

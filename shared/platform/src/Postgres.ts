@@ -5,13 +5,14 @@
  * Nothing here depends on what a session remembers, so that a pooler may give each transaction another session: no startup
  * parameter, no prepared statement, no `search_path`; what a transaction needs to be set it sets for itself.
  */
-import { Config, Context, Duration, Effect, Layer, Redacted, Schema, Stream } from "effect"
+import { Config, Context, Duration, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient, SqlError, Statement } from "effect/sql"
 import type { Connection } from "effect/sql/SqlConnection"
 import { type ClientConfig, DatabaseError, Pool, type PoolClient, type QueryResult, types as pgTypes } from "pg"
 import * as Measure from "./Measure.ts"
 import { cancel } from "./PostgresCancel.ts"
+import * as PostgresCopy from "./PostgresCopy.ts"
 import { databaseUrl } from "./PostgresSettings.ts"
 
 export interface Options {
@@ -153,10 +154,10 @@ const isGivenUp = new WeakSet<PoolClient>()
 type ToSqlError = (operation: "connect" | "query", cause: unknown) => SqlError.SqlError
 
 const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlError: ToSqlError): Connection => {
-  const query = (text: string, values: ReadonlyArray<unknown>, rowMode?: "array") =>
-    Effect.callback<QueryResult, SqlError.SqlError>((resume) => {
+  const asked = <A>(text: string, ask: () => Promise<A>) =>
+    Effect.callback<A, SqlError.SqlError>((resume) => {
       if (isGivenUp.has(client)) return resume(Effect.fail(toSqlError("query", new NoAnswer())))
-      const settle = (outcome: Effect.Effect<QueryResult, SqlError.SqlError>) => {
+      const settle = (outcome: Effect.Effect<A, SqlError.SqlError>) => {
         clearTimeout(timer)
         resume(outcome)
       }
@@ -166,7 +167,7 @@ const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlErro
       }
       // A timer of its own: a transaction's end can't be interrupted, and must not wait for ever either.
       const timer = setTimeout(giveUp, Duration.toMillis(patience))
-      client.query({ text, values: [...values], ...(rowMode === undefined ? {} : { rowMode }) }).then(
+      ask().then(
         (result) => settle(Effect.succeed(result)),
         (cause) => {
           const error = toSqlError("query", cause)
@@ -176,6 +177,11 @@ const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlErro
       )
       return Effect.sync(giveUp)
     }).pipe(Measure.timed((exit) => calls(operationOf(text), exit._tag === "Success" ? "ok" : "error")))
+  const query = (text: string, values: ReadonlyArray<unknown>, rowMode?: "array") =>
+    asked<QueryResult>(
+      text,
+      () => client.query({ text, values: [...values], ...(rowMode === undefined ? {} : { rowMode }) })
+    )
   const execute: Connection["execute"] = (sql, params, transformRows) =>
     Effect.map(query(sql, params), ({ rows }) => transformRows === undefined ? rows : transformRows(rows))
   const executeValues: Connection["executeValues"] = (sql, params) =>
@@ -187,7 +193,7 @@ const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlErro
       ({ reason }) => reason._tag === "ConnectionError" && /^(ROLLBACK|RELEASE)\b/.test(sql),
       () => Effect.succeed([])
     )
-  return {
+  const connection: Connection = {
     execute,
     executeUnprepared,
     executeRaw: query,
@@ -196,7 +202,24 @@ const connectionOf = (client: PoolClient, patience: Duration.Duration, toSqlErro
     executeValues,
     executeValuesUnprepared: executeValues
   }
+  copies.set(connection, (text, rows) => asked(text, () => PostgresCopy.copyIn(client, text, rows)))
+  return connection
 }
+
+/** How rows are copied in over a connection. */
+const copies = new WeakMap<Connection, (text: string, rows: string) => Effect.Effect<void, SqlError.SqlError>>()
+
+/**
+ * Runs `COPY … FROM STDIN` in the transaction that is under way, which must be one of this client.
+ * @param rows In COPY's text format.
+ */
+export const copyIn = Effect.fnUntraced(function*(statement: Statement.Statement<unknown>, rows: string) {
+  const sql = yield* SqlClient.SqlClient
+  const transaction = yield* Effect.serviceOption(sql.transactionService)
+  const copy = Option.getOrUndefined(Option.map(transaction, ([connection]) => copies.get(connection)))
+  if (copy === undefined) return yield* Effect.die(new Error("rows are copied in a transaction only"))
+  yield* copy(statement.compile()[0], rows)
+})
 
 const calls = Measure.labelled(
   Measure.seconds("db.client.operation.duration", "From a statement to its answer; CONNECT waits for a connection"),

@@ -11,8 +11,8 @@ export interface Placed extends Known {
 }
 
 export interface Batch {
-  /** All events, as they are archived. */
-  readonly encoded: ReadonlyArray<Uint8Array>
+  /** All events, as they are archived, one behind the other. */
+  readonly encoded: Uint8Array
   readonly events: ReadonlyArray<Placed>
   /** Why events of known kinds can't be read. */
   readonly unreadable: ReadonlyArray<string>
@@ -30,15 +30,11 @@ export const read = (
   previousHash: Uint8Array,
   stored: ReadonlyArray<StoredEvent>
 ): Batch => {
-  let lastHash = previousHash
-  const encoded: Array<Uint8Array> = []
+  const { encoded, hash: lastHash } = HashChain.encodeAll(previousHash, stored)
   const events: Array<Placed> = []
   const unreadable: Array<string> = []
   const newer: Array<string> = []
   for (const one of stored) {
-    const bytes = HashChain.encode(one)
-    lastHash = HashChain.next(lastHash, bytes)
-    encoded.push(bytes)
     const found = registry.read(one)
     if (found._tag === "Known") events.push({ ...found, sequence: one.sequence })
     if (found._tag === "Unreadable") unreadable.push(found.error.message)

@@ -214,8 +214,8 @@ export const migrations = {
   "0007_webhooks": webhooks
 }
 
-/** Creates or updates the read model's tables. Several projectors may start at once: the losers of that race try again. */
-export const migrate = Effect.gen(function*() {
+/** Creates or updates the read model's tables. Within a transaction it may be done once only: what fails ends the transaction. */
+export const migrateOnce = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* ReadModelSchema
   // Asked for first: a role that may use the schema need not be one that may create others.
@@ -230,7 +230,10 @@ export const migrate = Effect.gen(function*() {
     ),
     table: `${schema}.${migrationsTable}`
   })
-}).pipe(
+})
+
+/** The same. Several projectors may start at once: the losers of that race try again. */
+export const migrate = migrateOnce.pipe(
   Effect.retry(Retry.times(5, "500 millis")),
   Effect.mapError((cause) => new MigrationFailed({ cause }))
 )

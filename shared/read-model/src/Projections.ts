@@ -9,10 +9,21 @@ import * as Webhooks from "./projections/Webhooks.ts"
 /** Tables of one kind each. They are given all events of a batch, and the jobs that these speak of as they are after it. */
 const ofKinds = [Buckets, DeadLetters, Webhooks]
 
+/** Events, and what they have made of the jobs that they speak of. */
+export interface Folded extends Jobs.Folding {
+  /** Those that tables of kinds follow from: of the steps of jobs, only their completions. */
+  readonly events: ReadonlyArray<Placed>
+  /** Whether the read model has no job of this id so far. */
+  readonly isNew: (id: string) => boolean
+}
+
+/** Whether tables of kinds may follow from an event. */
+export const concernsKinds = ({ step }: Placed): boolean => step === undefined || step.step === "completed"
+
 /** Writes what follows from these events, which come after all that was applied before. */
 export const apply = Effect.fnUntraced(
-  function*(events: ReadonlyArray<Placed>, { jobRows, jobs }: ReturnType<typeof Jobs.rows>) {
-    yield* Jobs.write(jobRows)
+  function*({ changed, events, isNew, jobs }: Folded) {
+    yield* Jobs.write(Jobs.rowsOf({ changed, jobs }), isNew)
     for (const projection of ofKinds) yield* projection.apply(events, jobs)
   }
 )

@@ -5,8 +5,10 @@
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
 import { Registry } from "@akave-async/eventing/Registry"
 import * as Segment from "@akave-async/eventing/Segment"
+import type { DateTime } from "effect"
 import { Effect } from "effect"
 import * as Batch from "./Batch.ts"
+import * as Projections from "./Projections.ts"
 import * as Jobs from "./projections/Jobs.ts"
 
 /** A run is closed once it has so many events; the log hands over some at a time, so that it may have a few more. */
@@ -18,44 +20,113 @@ export const runSize = 10_000
 const keep = 4 * runSize
 
 export interface Run {
-  readonly stored: ReadonlyArray<StoredEvent>
-  readonly batch: Batch.Batch
-  /** The batch as it is archived. */
+  readonly firstSequence: number
+  readonly lastSequence: number
+  readonly lastHash: Uint8Array
+  /** When the last event that was projected had happened. */
+  readonly occurredAt: DateTime.Utc | undefined
+  /** Why events of known kinds can't be read. */
+  readonly unreadable: ReadonlyArray<string>
+  /** The types of events that only a newer release knows. */
+  readonly newer: ReadonlyArray<string>
+  /** All events, as they are archived. */
   readonly segment: Uint8Array
-  readonly jobs: ReturnType<typeof Jobs.rows>
+  readonly folded: Projections.Folded
+  /** How each event has changed its job, where that was asked for. */
+  readonly changes: ReadonlyArray<Jobs.Change>
 }
 
-/** Begins behind the checkpoint with this hash. Each run that it is given follows on the one before. */
-export const make = Effect.fnUntraced(function*(hash: Uint8Array) {
+/** What is read of a run that is not closed yet. */
+interface Open {
+  readonly batches: Array<Batch.Batch>
+  readonly folded: Projections.Folded & { readonly events: Array<Batch.Placed> }
+  /** Jobs that the read model has. */
+  readonly known: Set<string>
+  /** Jobs that the run has the request of: the read model has them only if they were asked for twice. */
+  readonly asked: Set<string>
+  readonly changes: Array<Jobs.Change>
+}
+
+const opened = (): Open => {
+  const known = new Set<string>()
+  return {
+    batches: [],
+    folded: { events: [], jobs: new Map(), changed: new Map(), isNew: (id) => !known.has(id) },
+    known,
+    asked: new Set(),
+    changes: []
+  }
+}
+
+/**
+ * Begins behind the checkpoint with this hash. A run is read bit by bit, each of which follows on the one before, and then closed:
+ * nothing is held of events that nothing more follows from.
+ */
+export const make = Effect.fnUntraced(function*(
+  hash: Uint8Array,
+  { hasChanges = false }: { readonly hasChanges?: boolean } = {}
+) {
   const registry = yield* Registry
   let last = hash
-  const known = new Map<string, Jobs.Folded>()
+  const remembered = new Map<string, Jobs.Folded>()
+  let open = opened()
 
   const remember = (jobs: Iterable<Jobs.Folded>) => {
     for (const folded of jobs) {
-      known.delete(folded.job.id)
-      known.set(folded.job.id, folded)
+      remembered.delete(folded.job.id)
+      remembered.set(folded.job.id, folded)
     }
-    for (const id of known.keys()) {
-      if (known.size <= keep) return
-      known.delete(id)
+    for (const id of remembered.keys()) {
+      if (remembered.size <= keep) return
+      remembered.delete(id)
     }
   }
 
-  return Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEvent>) {
+  const add = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEvent>) {
+    const { asked, batches, changes, folded, known } = open
     const batch = Batch.read(registry, last, stored)
     last = batch.lastHash
-    const before = new Map<string, Jobs.Folded>()
-    const unknown: Array<string> = []
-    for (const id of Jobs.idsIn(batch.events)) {
-      const folded = known.get(id)
-      if (folded === undefined) unknown.push(id)
-      else before.set(id, folded)
+    const unknown = new Set<string>()
+    const find = (jobs: Jobs.Folded) => {
+      folded.jobs.set(jobs.job.id, jobs)
+      known.add(jobs.job.id)
     }
-    for (const folded of yield* Jobs.find(unknown)) before.set(folded.job.id, folded)
-    const jobs = Jobs.rows(before, batch.events)
-    remember(jobs.jobs.values())
-    const segment = yield* Effect.promise(() => Segment.pack(batch.encoded))
-    return { stored, batch, segment, jobs } satisfies Run
+    for (const { step } of batch.events) {
+      if (step === undefined || folded.jobs.has(step.jobId) || asked.has(step.jobId)) continue
+      const job = remembered.get(step.jobId)
+      if (job !== undefined) find(job)
+      // A request makes a job what it is, whatever was there before.
+      else if (step.step === "requested" && !unknown.has(step.jobId)) asked.add(step.jobId)
+      else unknown.add(step.jobId)
+    }
+    for (const job of yield* Jobs.find([...unknown])) find(job)
+    Jobs.fold(folded, batch.events, hasChanges ? (change) => changes.push(change) : undefined)
+    for (const event of batch.events) if (Projections.concernsKinds(event)) folded.events.push(event)
+    batches.push({ ...batch, events: [] })
   })
+
+  /** The run that was read; there must be one. */
+  const close = Effect.gen(function*() {
+    const { asked, batches, changes, folded, known } = open
+    open = opened()
+    remember(folded.jobs.values())
+    const [segment, found] = yield* Effect.all([
+      Effect.promise(() => Segment.pack(batches.map(({ encoded }) => encoded))),
+      Jobs.existing([...asked])
+    ], { concurrency: 2 })
+    for (const id of found) known.add(id)
+    return {
+      firstSequence: batches[0]?.firstSequence ?? 0,
+      lastSequence: batches.at(-1)?.lastSequence ?? 0,
+      lastHash: last,
+      occurredAt: batches.findLast(({ occurredAt }) => occurredAt !== undefined)?.occurredAt,
+      unreadable: batches.flatMap(({ unreadable }) => unreadable),
+      newer: batches.flatMap(({ newer }) => newer),
+      segment,
+      folded,
+      changes
+    } satisfies Run
+  })
+
+  return { add, close }
 })

@@ -34,7 +34,14 @@ const garbage = (n: number): StoredEvent => ({
 
 /** What of the log a batch archives. */
 const archived = ({ encoded }: Batch.Batch) =>
-  HashChain.decode(Buffer.concat(encoded)).map((event) => ({ ...event, data: Uint8Array.from(event.data) }))
+  HashChain.decode(Buffer.from(encoded)).map((event) => ({ ...event, data: Uint8Array.from(event.data) }))
+
+/** The rows of the jobs that these events speak of, given the jobs as they were before; and the jobs after them. */
+const rowsOf = (before: ReadonlyMap<string, Jobs.Folded>, events: ReadonlyArray<Batch.Placed>) => {
+  const folding = { jobs: new Map(before), changed: new Map() }
+  Jobs.fold(folding, events)
+  return { jobs: folding.jobs, jobRows: Jobs.rowsOf(folding) }
+}
 
 /** Cut into parts of these sizes, again and again. */
 const split = <A>(all: ReadonlyArray<A>, sizes: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<A>> => {
@@ -87,7 +94,7 @@ it.effect.prop(
         const batch = Batch.read(registry, hash, part)
         assert.deepStrictEqual(batch.unreadable, [])
         assert.strictEqual(batch.lastSequence, part.at(-1)?.sequence)
-        const rows = Jobs.rows(jobs, batch.events)
+        const rows = rowsOf(jobs, batch.events)
         for (const row of rows.jobRows) {
           const [job] = yield* registry.readJobs([row.job])
           assert.isDefined(job)
@@ -96,7 +103,7 @@ it.effect.prop(
           jobs.set(job.id, { job, revision: row.revision })
         }
         // What is read again changes nothing.
-        assert.deepStrictEqual(Jobs.rows(rows.jobs, batch.events).jobRows, [])
+        assert.deepStrictEqual(rowsOf(rows.jobs, batch.events).jobRows, [])
         hash = batch.lastHash
       }
 
@@ -129,7 +136,7 @@ it.effect("archives what it can't read, reports it, and reads the rest", () =>
 it("knows no time for a batch in which it can read nothing", () => {
   const batch = Batch.read(registry, genesis, [garbage(0)])
   assert.isUndefined(batch.occurredAt)
-  assert.deepStrictEqual(Jobs.rows(new Map(), batch.events), { jobs: new Map(), jobRows: [], changes: [] })
+  assert.deepStrictEqual(rowsOf(new Map(), batch.events), { jobs: new Map(), jobRows: [] })
   assert.deepStrictEqual(Buckets.rows(new Map(), batch.events), { deletedBuckets: [], buckets: [] })
 })
 
@@ -148,7 +155,7 @@ it("goes on with a job as it was before the batch, and makes none of an event th
       occurredAt
     })
   const events = [submitted(known), submitted(unknown)].map(placed)
-  const { jobRows, jobs } = Jobs.rows(new Map([[known, { job: before, revision: 0 }]]), events)
+  const { jobRows, jobs } = rowsOf(new Map([[known, { job: before, revision: 0 }]]), events)
   assert.deepStrictEqual(jobRows.map(({ id, revision }) => ({ id, revision })), [{ id: known, revision: 1 }])
   assert.deepInclude(jobs.get(known)?.job, { transactionHash })
 })

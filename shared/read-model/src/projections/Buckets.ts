@@ -5,7 +5,7 @@ import { readModelTable } from "@akave-async/platform/Postgres"
 import { DateTime, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Placed } from "../Batch.ts"
-import { toJson } from "../Rows.ts"
+import { copyInto, toJson } from "../Rows.ts"
 import type { Jobs } from "./Jobs.ts"
 
 /**
@@ -51,6 +51,19 @@ export const apply = Effect.fn("Buckets.apply")(function*(events: ReadonlyArray<
       where bucket.bucket_id = row.bucket_id and bucket.revision < row.revision`
   }
   if (buckets.length === 0) return
+  // Nearly all are new: copied in, they take a third of the time.
+  const added = buckets.map((row) => columns.map((name) => row[name]))
+  yield* sql.withTransaction(copyInto(table("buckets"), columns, added)).pipe(
+    Effect.catchReason("SqlError", "UniqueViolation", () => addMissing(buckets))
+  )
+})
+
+const columns = ["owner", "name", "bucket_id", "tx_hash", "job_id", "created_at", "revision"] as const
+
+/** Adds those that are not there, one by one. */
+const addMissing = Effect.fnUntraced(function*(buckets: ReturnType<typeof rows>["buckets"]) {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
   yield* sql`
     insert into ${table("buckets")} (owner, name, bucket_id, tx_hash, job_id, created_at, revision)
     select owner, name, bucket_id, tx_hash, job_id, created_at, revision

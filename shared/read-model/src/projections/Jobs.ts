@@ -6,7 +6,7 @@ import { readModelTable } from "@akave-async/platform/Postgres"
 import { DateTime, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Placed } from "../Batch.ts"
-import { toJson } from "../Rows.ts"
+import { copyInto, toJson } from "../Rows.ts"
 
 /** A job, and the sequence of its last event. */
 export interface Folded {
@@ -24,29 +24,34 @@ export interface Change {
 /** Jobs by their ids. */
 export type Jobs = ReadonlyMap<string, Folded>
 
-/** The ids of the jobs that these events speak of. */
-export const idsIn = (events: ReadonlyArray<Placed>): ReadonlySet<string> =>
-  new Set(events.flatMap(({ step }) => step === undefined ? [] : [step.jobId]))
+/** Jobs while events are folded into them. */
+export interface Folding {
+  readonly jobs: Map<string, Folded>
+  /** Those that the events have changed, and their kinds. */
+  readonly changed: Map<string, JobsOf>
+}
 
-/**
- * Rows to write for these events, the jobs after them, and how each event has changed its job; given the jobs that they speak of as
- * they were before. What a job has seen of these events is passed over.
- */
-export const rows = (before: Jobs, events: ReadonlyArray<Placed>) => {
-  const jobs = new Map(before)
-  const changed = new Map<string, JobsOf>()
-  const changes: Array<Change> = []
+/** Folds events into the jobs that they speak of, as these were before. What a job has seen of these events is passed over. */
+export const fold = (
+  { changed, jobs }: Folding,
+  events: ReadonlyArray<Placed>,
+  onChange: (change: Change) => void = () => {}
+): void => {
   for (const { kind, sequence, step } of events) {
     if (step === undefined || kind.jobs === undefined) continue
     const known = jobs.get(step.jobId)
     if (known !== undefined && known.revision >= sequence) continue
     const job = Job.evolve(known?.job, step)
     if (job === undefined) continue
-    changes.push({ before: known?.job, after: job, step })
+    onChange({ before: known?.job, after: job, step })
     jobs.set(step.jobId, { job, revision: sequence })
     changed.set(step.jobId, kind.jobs)
   }
-  const jobRows = Array.from(changed, ([id, kind]) => {
+}
+
+/** Rows to write for the jobs that were changed. */
+export const rowsOf = ({ changed, jobs }: Folding) =>
+  Array.from(changed, ([id, kind]) => {
     const { job, revision } = jobs.get(id) as Folded
     return {
       id,
@@ -61,8 +66,7 @@ export const rows = (before: Jobs, events: ReadonlyArray<Placed>) => {
       job: kind.toJson(job)
     }
   })
-  return { jobs, jobRows, changes }
-}
+export type Row = ReturnType<typeof rowsOf>[number]
 
 /** The jobs of these ids as the read model has them. */
 export const find = Effect.fnUntraced(function*(ids: ReadonlyArray<string>) {
@@ -76,17 +80,48 @@ export const find = Effect.fnUntraced(function*(ids: ReadonlyArray<string>) {
   return jobs.map((job, n): Folded => ({ job, revision: found[n]?.revision ?? 0 }))
 })
 
-export const write = Effect.fn("Jobs.write")(function*(jobRows: ReturnType<typeof rows>["jobRows"]) {
-  if (jobRows.length === 0) return
+/** Which of these ids are ids of jobs that the read model has. */
+export const existing = Effect.fnUntraced(function*(ids: ReadonlyArray<string>) {
+  if (ids.length === 0) return []
   const sql = yield* SqlClient.SqlClient
   const table = yield* readModelTable
+  const found = yield* sql<{ id: string }>`select id from ${table("bucket_jobs")} where id = any(${ids}::uuid[])`
+  return found.map(({ id }) => id)
+})
+
+/** Jobs that the read model has not are copied in, which takes it a quarter of the time; what it has is written over. */
+export const write = Effect.fn("Jobs.write")(function*(rows: ReadonlyArray<Row>, isNew: (id: string) => boolean) {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  const [added, changed] = [rows.filter(({ id }) => isNew(id)), rows.filter(({ id }) => !isNew(id))]
+  if (added.length > 0) {
+    yield* copyInto(
+      table("bucket_jobs"),
+      columns,
+      added.map((row) => columns.map((name) => row[name]))
+    )
+  }
+  if (changed.length === 0) return
   yield* sql`
     insert into ${table("bucket_jobs")}
       (id, operation, bucket_name, owner, tenant, status, created_at, updated_at, revision, job)
     select id, operation, bucket_name, owner, tenant, status, created_at, updated_at, revision, job
-    from json_to_recordset(${toJson(jobRows)}::json) as row(
+    from json_to_recordset(${toJson(changed)}::json) as row(
       id uuid, operation text, bucket_name text, owner text, tenant text, status text,
       created_at timestamptz, updated_at timestamptz, revision bigint, job jsonb)
     on conflict (id) do update set status = excluded.status, updated_at = excluded.updated_at,
       revision = excluded.revision, job = excluded.job`
 })
+
+const columns = [
+  "id",
+  "operation",
+  "bucket_name",
+  "owner",
+  "tenant",
+  "status",
+  "created_at",
+  "updated_at",
+  "revision",
+  "job"
+] as const satisfies ReadonlyArray<keyof Row>
