@@ -1,6 +1,7 @@
 /** The whole command line. */
 import { Layer } from "effect"
 import { Command } from "effect/cli"
+import { backup, ledger, restore } from "./commands/Backup.ts"
 import { bucket } from "./commands/Bucket.ts"
 import { doctor, services } from "./commands/Doctor.ts"
 import { job, watch } from "./commands/Job.ts"
@@ -27,6 +28,9 @@ export const cli = Command.make("akave-async").pipe(
     deadLetter,
     accounts,
     keys,
+    backup,
+    restore,
+    ledger,
     completions((): Command.Command.Any => cli)
   ]),
   Command.provide((flags) => Layer.merge(Gateway.layer(flags), Output.layer(flags)))

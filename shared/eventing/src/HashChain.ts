@@ -58,6 +58,9 @@ export const decode = (bytes: Buffer): ReadonlyArray<StoredEvent> => {
 export const next = (previous: Uint8Array, encoded: Uint8Array): Buffer =>
   hash("sha256", Buffer.concat([previous, encoded]), "buffer")
 
+/** The chain's hash after an event. */
+export const after = (previous: Uint8Array, event: StoredEvent): Uint8Array => next(previous, encode(event))
+
 /** The chain's hash after these events. */
 export const over = (events: Iterable<StoredEvent>, previous: Uint8Array = genesis): Uint8Array => {
   let last = previous
