@@ -14,17 +14,15 @@ import { HttpApiBuilder } from "effect/http-api"
 import * as EventStream from "./EventStream.ts"
 import type { Jobs } from "./Jobs.ts"
 import { findJob } from "./JobsHttp.ts"
+import * as Restorations from "./Restorations.ts"
 import { eventsUnavailable } from "./Unavailable.ts"
 
 interface Asked {
   readonly query: { readonly after?: number; readonly limit: number }
-  readonly headers: { readonly accept?: string; readonly "last-event-id"?: number }
+  readonly headers: { readonly accept?: string; readonly "last-event-id"?: string }
 }
 
 const isLive = ({ headers }: Asked) => headers.accept?.toLowerCase().includes("text/event-stream") === true
-
-/** The last event that the client has, if it says so. */
-const lastSeen = ({ headers, query }: Asked) => headers["last-event-id"] ?? query.after
 
 /** Those of a caller are looked for in so many pages of its wallet's events, of so many each, before a page is answered. */
 const maxPages = 10
@@ -64,16 +62,25 @@ export const EventsHttp = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const log = yield* EventLog
     const tail = yield* Tail
+    const restorations = yield* Restorations.make
     const context = yield* Effect.context<Jobs>()
+    /** The last event that the client has, if it says so. */
+    const lastSeen = ({ headers, query }: Asked) => {
+      const id = headers["last-event-id"] ?? query.after
+      return id === undefined ? Effect.as(restorations.ready, undefined) : restorations.seenAt(`${id}`)
+    }
+
+    const streams = { tail, idOf: restorations.idOf }
 
     return handlers.handleAll({
       list: Effect.fnUntraced(function*(request) {
         const caller = yield* Caller
         const filter = ofOwner(caller.owner)
-        const last = lastSeen(request)
+        const last = yield* lastSeen(request)
         if (isLive(request)) {
           const select: EventStream.Select = (events) => ({ events: events.filter(isOf(caller)), isEnd: false })
-          return EventStream.answer(tail, caller, filter, last === undefined ? yield* tail.next : last + 1, select)
+          const from = last === undefined ? yield* tail.next : last + 1
+          return EventStream.answer(streams, caller, filter, from, select)
         }
         const { limit } = request.query
         const found: Array<StoredEvent> = []
@@ -91,11 +98,11 @@ export const EventsHttp = HttpApiBuilder.group(
       ofJob: Effect.fnUntraced(function*(request) {
         const current = yield* Effect.provideContext(findJob(request.params.job_id), context)
         const { job: { id, status }, revision } = current
-        const last = lastSeen(request) ?? 0
+        const last = (yield* lastSeen(request)) ?? 0
         if (isLive(request)) {
           // A client that has the last event would come back for ever.
           if (Job.isTerminal(status) && last >= revision) return HttpServerResponse.empty({ status: 204 })
-          return EventStream.answer(tail, yield* Caller, subjectOf(current.job), last + 1, ofJob(current))
+          return EventStream.answer(streams, yield* Caller, subjectOf(current.job), last + 1, ofJob(current))
         }
         const { events } = yield* log.read(subjectOf(current.job))
         const wanted = events.filter(({ headers, sequence }) => headers["ce-correlationid"] === id && sequence > last)
