@@ -487,20 +487,19 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
     })
   })
 
-  const untilSo = (question: Effect.Effect<boolean, RpcError>) =>
-    Effect.repeat(question, { until: (isSo) => isSo, schedule: Schedule.spaced(settlingInterval) })
   let isSettled = false
   const settled = Effect.gen(function*() {
     const opened = isSettled ? "not" : yield* renewal
     if (opened === "not") return
-    const isUsed = Effect.map(chain.transactionCount(signer, "latest"), (used) => used >= opened.nextNonce)
-    while (!isSettled) {
-      yield* untilSo(isUsed)
-      const final = (yield* chain.blockNumber) + confirmations - 1
-      yield* untilSo(Effect.map(chain.blockNumber, (head) => head >= final))
-      // A reorganisation may have taken back what was used.
-      isSettled = yield* isUsed
-    }
+    const isUsed = Effect.gen(function*() {
+      // What a reorganisation may take back is not used yet.
+      const final = Math.max(0, (yield* chain.blockNumber) - confirmations + 1)
+      return (yield* chain.transactionCount(signer, final)) >= opened.nextNonce
+    })
+    isSettled = yield* Effect.repeat(isUsed, {
+      until: (isUsed) => isUsed,
+      schedule: Schedule.spaced(settlingInterval)
+    })
   })
 
   const mayHaveLost = (createdAt: DateTime.Utc) =>
