@@ -25,6 +25,7 @@ const tasks = {
   "test:faults": script("test/faults/src/run.ts"),
   "test:packages": script("test/packages/run.ts"),
   "test:backlog": script("test/bench/backlog.ts"),
+  "test:recovery": script("test/recovery/run.ts"),
   "test:simulation": [
     join(root, "node_modules/.bin/vitest"),
     ["run", "--project", "unit", "services/executor/test/simulation"]
