@@ -20,6 +20,8 @@ export type Loss = "log" | "database" | "both"
 export interface Options {
   readonly rig: Rig
   readonly loss: Loss
+  /** What all clients of this stack have noted so far; the notes of this one are added. */
+  readonly notes: Array<Note>
   /** Buckets that are asked for in a second. */
   readonly rate: number
   /** The load goes on for so long before the loss, and again after the restoration, in milliseconds. */
@@ -95,9 +97,9 @@ interface Restored {
 }
 
 export const run = Effect.fnUntraced(
-  function*({ loss, margin, quietWithin, rate, report, rig }: Options): Effect.fn.Return<Outcome, unknown> {
+  function*({ loss, margin, notes, quietWithin, rate, report, rig }: Options): Effect.fn.Return<Outcome, unknown> {
     const { stack } = rig
-    const notes: Array<Note> = []
+    const before = notes.length
     let isOver = false
     const client = LoadClient.make({
       gatewayUrls: stack.gatewayUrls,
@@ -173,7 +175,8 @@ export const run = Effect.fnUntraced(
         ...known.early.map(fault),
         ...(Option.isSome(quiet) ? [] : [fault(`not quiet within ${quietWithin / 1_000} s`)])
       ],
-      accepted: notes.filter(({ answer, request }) => request === "create" && answer?.status === 202).length,
+      accepted:
+        notes.slice(before).filter(({ answer, request }) => request === "create" && answer?.status === 202).length,
       lost: known.lost.filter(({ answer }) => answer?.status === 202).length,
       unexplained: expected,
       restoredMillis: restoredAt - lostAt,

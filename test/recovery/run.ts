@@ -29,21 +29,32 @@ if (wanted.length === 0 || !(rate > 0)) {
 
 const profile: Rig.Profile = { name: "recovery", env: { devnet: { DEVNET_BLOCK_TIME: "1" } } }
 
+/** Findings of a kind that are shown. */
+const shown = 10
+
 const one = (loss: Recovery.Loss, folder: string) =>
   Effect.gen(function*() {
     const dataDir = join(folder, loss)
     yield* Effect.sync(() => mkdirSync(dataDir))
     yield* Console.log(`\nloss of ${loss === "both" ? "log and database" : `the ${loss}`}, in ${dataDir}`)
     const rig = yield* Rig.start({ dataDir, profile, seed: `${values.seed} ${loss}` })
-    const outcome = yield* Recovery.run({ rig, loss, rate, margin: 8_000, quietWithin: 180_000, report: Console.log })
+    const outcome = yield* Recovery.run({
+      rig,
+      loss,
+      notes: [],
+      rate,
+      margin: 8_000,
+      quietWithin: 180_000,
+      report: Console.log
+    })
     const { accepted, completedAfter, lost, restoredMillis, unexplained, violations } = outcome
     yield* Console.log([
       `  ${accepted} accepted, ${lost} lost with the log; restored in ${
         (restoredMillis / 1_000).toFixed(1)
       } s, ${completedAfter} jobs completed since`,
       `  on chain, and explained by no job: ${unexplained.length}`,
-      ...unexplained.map((found) => `    ${found}`),
-      ...violations.slice(0, 20).map(({ evidence, rule }) => `  BROKEN ${rules[rule]}: ${evidence}`),
+      ...unexplained.slice(0, shown).map((found) => `    ${found}`),
+      ...violations.slice(0, shown).map(({ evidence, rule }) => `  BROKEN ${rules[rule]}: ${evidence}`),
       violations.length === 0 ? "  all that was promised holds" : `  ${violations.length} violations`
     ].join("\n"))
     return violations.length === 0
