@@ -4,14 +4,22 @@ import type { EventLogShape, StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as LogEvents from "@akave-async/eventing/LogEvents"
+import * as Ports from "@akave-async/local/Ports"
 import * as Backup from "@akave-async/operator/Backup"
 import * as Restore from "@akave-async/operator/Restore"
+import { ReadModelSchema } from "@akave-async/platform/Postgres"
+import { migrate } from "@akave-async/read-model/Migrations"
+import * as ReadModel from "@akave-async/read-model/ReadModel"
+import { onSchema } from "@akave-async/read-model/test/schema"
+import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { jetstreamManager } from "@nats-io/jetstream"
 import { ConfigProvider, Duration, Effect, Fiber, Result, Schedule, type Scope, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inject } from "vitest"
 import * as Nats from "../support/Nats.ts"
 
 const wallet = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
@@ -50,7 +58,10 @@ const bench = Effect.gen(function*() {
       names: ReadonlyArray<string>,
       options: Partial<typeof quiet> = {},
       more: Readonly<Record<string, string>> = {}
-    ) => Restore.run(names.map(inFile), { ...quiet, ...options }).pipe(Effect.provide(settings(more))),
+    ) =>
+      Restore.run(names.map(inFile), { ...quiet, ...options }).pipe(
+        Effect.provide([settings(more), NodeServices.layer])
+      ),
     open: (options: EventLogJetStream.CreateOptions) =>
       Effect.flatMap(Nats.connected(server.url), (connection) => EventLogJetStream.open(connection, options)),
     attach: Effect.fnUntraced(function*(options: EventLogJetStream.Options) {
@@ -255,5 +266,65 @@ test(
     const events = yield* contentsOf(log, written.events)
     assert.strictEqual(verified?.hash, Buffer.from(HashChain.over(events)).toString("hex"))
     assert.isTrue(Result.isSuccess(yield* Effect.result(backup("next", "grown"))))
+  })
+)
+
+onSchema(
+  "backup",
+  "a lost log comes back from the archive, or from a file that has no less; an archive that was changed restores nothing",
+  Effect.gen(function*() {
+    const { attach, backup, open, restore, server } = yield* bench
+    const sql = yield* SqlClient.SqlClient
+    const schema = yield* ReadModelSchema
+    const settings = { DATABASE_URL: inject("databaseUrl"), READ_MODEL_SCHEMA: schema }
+    const refused = (names: ReadonlyArray<string>, more = settings) =>
+      Effect.map(Effect.flip(restore(names, {}, more)), ({ message }) => message)
+    const [log, ledger] = [yield* open(logOptions), yield* open(ledgerOptions)]
+    yield* awkward(log, ledger)
+    yield* backup("older")
+    const later = { id: "later", headers: {}, data: Buffer.from("later") }
+    const { sequence: last } = yield* log.append("a.later", { revision: 0 }, later)
+    const before = yield* contentsOf(log)
+    yield* migrate
+    yield* ReadModel.apply(before.slice(0, 1_000))
+    yield* ReadModel.apply(before.slice(1_000))
+    yield* server.startEmpty
+
+    assert.strictEqual(
+      yield* refused(["older"]),
+      `The read model has applied ${last} events, and the files end with event ${
+        last - 1
+      }. Restore the log by akave-async `
+        + "restore --from-archive, which keeps all that was applied; to go on with the files all the same, give --lose-newer"
+    )
+    const away = `postgres://akave@127.0.0.1:${yield* Ports.free}/akave`
+    assert.match(
+      yield* refused(["older"], { ...settings, DATABASE_URL: away }),
+      /^The read model of DATABASE_URL can't be asked how far it is: .*give --lose-newer if it is lost as well$/s
+    )
+    yield* sql`update projection_checkpoint set hash = ${Buffer.alloc(32)}`
+    assert.match(yield* refused([]), /^The archive was changed: its hash chain does not end with the hash/)
+    yield* sql`update projection_checkpoint set hash = ${HashChain.over(before)}, sequence = sequence + 1`
+    assert.match(
+      yield* refused([]),
+      new RegExp(`^The archive ends at event ${last}, and the read model's checkpoint at event`)
+    )
+    yield* sql`update projection_checkpoint set sequence = sequence - 1`
+    assert.deepStrictEqual(yield* Nats.streamsOn(server.url), [])
+
+    const restored = yield* restore([], {}, settings)
+    assert.deepStrictEqual(restored.streams.map(({ events, stream }) => [stream, events]), [["AKAVE_EVENTS", last]])
+    const again = yield* attach(logOptions)
+    assert.deepStrictEqual(encoded(yield* contentsOf(again, last)), encoded(before))
+    const { state } = yield* LogEvents.load(again, Log.subject("LogRestored"))
+    assert.deepInclude(state, { lastSequence: last, from: "archive" })
+
+    yield* Nats.deleteStream(server.url, "AKAVE_EVENTS")
+    const { next, restoration } = yield* restore(["older"], { isOlderTaken: true }, settings)
+    assert.strictEqual(restoration, 1)
+    assert.include(
+      next.join("\n"),
+      `The read model has applied ${last} events, and the files end with event ${last - 1}: run akave-async rebuild`
+    )
   })
 )

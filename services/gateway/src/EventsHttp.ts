@@ -66,8 +66,8 @@ export const EventsHttp = HttpApiBuilder.group(
     const context = yield* Effect.context<Jobs>()
     /** The last event that the client has, if it says so. */
     const lastSeen = ({ headers, query }: Asked) => {
-      const id = headers["last-event-id"] ?? query.after
-      return id === undefined ? Effect.as(restorations.ready, undefined) : restorations.seenAt(`${id}`)
+      const last = headers["last-event-id"] ?? query.after
+      return last === undefined ? Effect.as(restorations.ready, undefined) : restorations.seenAt(last)
     }
 
     const streams = { tail, idOf: restorations.idOf }

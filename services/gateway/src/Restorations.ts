@@ -13,6 +13,10 @@ import { Effect, Result } from "effect"
 export const idOf = (sequence: Sequence, restorations: number): string =>
   restorations === 0 ? `${sequence}` : `${sequence}.${restorations}`
 
+/** Where a client goes on that has seen up to a sequence which the log does not have: nothing of what has come since is missed. */
+const within = (sequence: Sequence, ends: ReadonlyArray<Sequence>, last: Sequence): Sequence =>
+  sequence > last ? Math.min(last, ends.at(-1) ?? last) : sequence
+
 /**
  * The last event that a client has, given the id of the last that it has seen. Of what it has seen in a log that was lost it has what
  * was restored: what follows is new to it.
@@ -21,7 +25,7 @@ export const idOf = (sequence: Sequence, restorations: number): string =>
  */
 export const seenAt = (id: string, ends: ReadonlyArray<Sequence>, last: Sequence): Sequence => {
   const [sequence = "", restorations = "0"] = id.split(".", 2)
-  return Math.min(Number(sequence), last, ...ends.slice(Number(restorations)))
+  return within(Math.min(Number(sequence), ...ends.slice(Number(restorations))), ends, last)
 }
 
 /** What a gateway knows of the log's restorations, from the log as it grows. */
@@ -37,9 +41,12 @@ export const make = Effect.gen(function*() {
   return {
     /** The id of the event at a sequence, as the log is now. */
     idOf: (sequence: Sequence) => idOf(sequence, ends.length),
-    /** The last event that a client has that names this id. */
-    seenAt: (id: string): Effect.Effect<Sequence, LogUnavailable> =>
-      Effect.map(Effect.andThen(ready, log.lastSequence), (last) => seenAt(id, ends, last)),
+    /** The last event that a client has that names this id; or this sequence, which is one of the log as it is now. */
+    seenAt: (last: string | Sequence): Effect.Effect<Sequence, LogUnavailable> =>
+      Effect.map(
+        Effect.andThen(ready, log.lastSequence),
+        (end) => typeof last === "string" ? seenAt(last, ends, end) : within(last, ends, end)
+      ),
     ready
   }
 })

@@ -19,8 +19,8 @@ it("a client is sent what follows on what it has of the log as it is now", () =>
     ["10", [10], 12, 10],
     ["11", [10], 12, 10],
     ["11.1", [10], 12, 11],
-    ["99.1", [10], 12, 12],
-    ["99.7", [10], 12, 12],
+    ["99.1", [10], 12, 10],
+    ["99.7", [10], 12, 10],
     ["9", ends, 40, 9],
     ["15", ends, 40, 10],
     ["15.1", ends, 40, 15],
@@ -65,4 +65,7 @@ it.live("a gateway knows the restorations that the log holds, and those that com
     })
     assert.strictEqual(yield* restorations.seenAt("5.1"), 5)
     assert.strictEqual(yield* restorations.seenAt("7.1"), 6)
+    // Sequences, of the log as it is.
+    assert.strictEqual(yield* restorations.seenAt(5), 5)
+    assert.strictEqual(yield* restorations.seenAt(900), 6)
   }).pipe(Effect.scoped))

@@ -115,13 +115,18 @@ const checkSame = Effect.fnUntraced(function*(known: BackupFiles.Reached, now: F
   if (!isSame) return yield* other(`Event ${known.last} of ${known.name} is another than in ${file}`)
 })
 
+/** What is in it is as private as the log. */
+const ownerOnly = 0o600
+
 /** Brings the text into a file of this name, which is there once all of it is on the disk. */
 const write = Effect.fnUntraced(function*<E, R>(file: string, text: Stream.Stream<string, E, R>) {
   const begun = `${file}.${process.pid}.partial`
   const lines = yield* Stream.toAsyncIterableEffect(text)
   yield* Effect.tryPromise({
     try: async (signal) => {
-      await pipeline(lines, createGzip(), createWriteStream(begun, { flags: "wx", flush: true }), { signal })
+      await pipeline(lines, createGzip(), createWriteStream(begun, { flags: "wx", flush: true, mode: ownerOnly }), {
+        signal
+      })
       if (existsSync(file)) throw new Error("it has come to be meanwhile")
       await rename(begun, file)
       const folder = await open(dirname(file))

@@ -8,9 +8,13 @@ import * as HashChain from "@akave-async/eventing/HashChain"
 import { request } from "@akave-async/eventing/JetStreamRequest"
 import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { Nats } from "@akave-async/platform/Nats"
+import { ReadModelSchema } from "@akave-async/platform/Postgres"
+import * as SecretSetting from "@akave-async/platform/SecretSetting"
+import { sentenceOf } from "@akave-async/platform/Sentence"
 import * as Checkpoint from "@akave-async/read-model/Checkpoint"
 import { jetstreamManager } from "@nats-io/jetstream"
-import { Config, Effect, Option, Result, Stream } from "effect"
+import { Effect, Option, Result, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import { hexOf, type Part } from "./BackupFile.ts"
 import * as Ledgers from "./Ledgers.ts"
 import * as Republish from "./Republish.ts"
@@ -86,6 +90,7 @@ const foundIn = Effect.fnUntraced(function*<E, R>(source: Source<E, R>, wanted: 
     // A restore has recorded its end, and no more.
     if (record?.lastSequence === last && !there.isInUse) upTo = last
   }
+  if (kind === "events" && upTo === last && there.isInUse) return yield* refused("has all that would be restored")
   if (upTo > last) return yield* refused(`has ${there.last} events, more than the ${last} that would be restored`)
   let server = HashChain.genesis
   let next = 1
@@ -107,19 +112,33 @@ const foundIn = Effect.fnUntraced(function*<E, R>(source: Source<E, R>, wanted: 
 // ---------------------------------------------------------------------------------------------------------------------
 // The read model
 
+/** The checkpoint of the read model; undefined where there is no read model in the database. */
+const checkpoint = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* ReadModelSchema
+  const [found] = yield* sql<{ readonly table: string | null }>`
+    select to_regclass(${`${schema}.projection_checkpoint`})::text as "table"`
+  return found === undefined || found.table === null ? undefined : yield* Checkpoint.checkpoint()
+})
+
 /** How the read model of `DATABASE_URL` stands to what is restored; undefined where there is none. */
-const readModel = Effect.fnUntraced(function*<E, R>(source: Source<E, R>) {
-  const url = yield* Config.option(Config.Redacted("DATABASE_URL"))
-  if (Option.isNone(url) || source.from === "archive") return undefined
-  const found = yield* Effect.result(Effect.provide(Checkpoint.checkpoint(), Settings.database))
-  // It may be lost as well.
-  if (Result.isFailure(found)) return undefined
-  const { hash, sequence } = found.success
+const readModel = Effect.fnUntraced(function*<E, R>(source: Source<E, R>, isOlderTaken: boolean) {
+  const url = yield* SecretSetting.read("DATABASE_URL")
   const [log] = source.streams
-  if (log === undefined) return undefined
-  const { last } = log
-  const isSame = sequence <= last && hexOf(yield* hashAt(source, log.name, sequence)) === hexOf(hash)
-  return { sequence, last, isSame }
+  if (Option.isNone(url) || source.from === "archive" || log === undefined) return undefined
+  const found = yield* Effect.result(Effect.provide(checkpoint, Settings.database))
+  if (Result.isFailure(found)) {
+    if (isOlderTaken) return undefined
+    return yield* new RestoreRefused({
+      reason:
+        `The read model of DATABASE_URL can't be asked how far it is: ${sentenceOf(found.failure) ?? "no answer"}. `
+        + "It may keep more than the files: bring Postgres back, or give --lose-newer if it is lost as well"
+    })
+  }
+  if (found.success === undefined) return undefined
+  const { hash, sequence } = found.success
+  const isSame = sequence <= log.last && hexOf(yield* hashAt(source, log.name, sequence)) === hexOf(hash)
+  return { sequence, last: log.last, isSame }
 })
 
 const conflictOf = ({ last, sequence }: { readonly sequence: number; readonly last: number }): string =>
@@ -214,7 +233,7 @@ const restore = Effect.fnUntraced(function*<E, R>(source: Source<E, R>, { isOlde
         + "which each event names as its stream"
     })
   }
-  const model = yield* readModel(source)
+  const model = yield* readModel(source, isOlderTaken)
   if (model !== undefined && !model.isSame && !isOlderTaken) {
     return yield* new RestoreRefused({
       reason:
