@@ -120,14 +120,7 @@ export interface Renewed {
   readonly open_jobs: number
 }
 
-/**
- * Makes the ledger of a wallet that has lost it, or lets the one be used that was restored from a backup. Refused where there is
- * another one.
- */
-export const renew = Effect.fnUntraced(function*(address: string) {
-  if (!Schema.is(AddressSchema)(address)) {
-    return yield* new NotRenewed({ reason: `${JSON.stringify(address)} is no address: it has 0x and 40 hex digits` })
-  }
+const renewOf = Effect.fnUntraced(function*(address: Address) {
   const connection = yield* Nats
   const log = yield* EventLog
   const chain = yield* Chain
@@ -168,3 +161,12 @@ export const renew = Effect.fnUntraced(function*(address: string) {
     open_jobs: known.begun
   } satisfies Renewed
 }, Effect.provide([Settings.log, Settings.chain]))
+
+/**
+ * Makes the ledger of a wallet that has lost it, or lets the one be used that was restored from a backup. Refused where there is
+ * another one.
+ */
+export const renew = (address: string) =>
+  Schema.is(AddressSchema)(address)
+    ? renewOf(address)
+    : Effect.fail(new NotRenewed({ reason: `${JSON.stringify(address)} is no address: that is 0x and 40 hex digits` }))
