@@ -24,9 +24,12 @@ export class NotAsItWas extends Schema.TaggedError<NotAsItWas>()("NotAsItWas", {
     `Event ${this.sequence} was not stored in ${this.stream} as it was: ${this.reason}. Stop the services, delete the stream (nats stream rm ${this.stream}) and restore again`
 }
 
-/** The headers that the server acts on are known to it in one form only; the log has the names of all in lower case. */
-const nameOf = (name: string): string =>
-  name.startsWith("nats-") ? name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()) : name
+/**
+ * The server acts on headers whose names are written in its own way; the log has the names of all in lower case, in which they are
+ * only stored. It is to act on the id. What an event expected was so when it was stored first, and need not be so once more: of its
+ * subject something may have been taken out before.
+ */
+const nameOf = (name: string): string => name === "nats-msg-id" ? "Nats-Msg-Id" : name
 
 const idOf = ({ headers }: StoredEvent) => headers["nats-msg-id"]
 
