@@ -8,9 +8,6 @@ import { Registry } from "@akave-async/eventing/Registry"
 import * as Archive from "@akave-async/read-model/Archive"
 import { Effect, Layer, Option, Stream } from "effect"
 
-/** The archive is asked whether something was taken out of the log at most this often. */
-const seamFreshness = "10 seconds"
-
 const unavailable = (cause: unknown) => new LogUnavailable({ operation: "read archive", cause })
 
 /**
@@ -22,7 +19,6 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const log = yield* EventLog
     const context = yield* Effect.context<Archive.Database>()
-    const seam = yield* Effect.cachedWithTTL(LogEvents.archivedUpTo(log), seamFreshness)
 
     const archived = (filter: string, from: Sequence, to: Sequence, limit: number) =>
       Archive.events(from, to).pipe(
@@ -33,8 +29,10 @@ export const layer = Layer.effect(
         Effect.mapError(unavailable)
       )
     const page = Effect.fnUntraced(function*(filter: string, from: Sequence, limit: number) {
-      const to = yield* seam
-      if (from > to || !filter.startsWith("*.0x")) return yield* log.page(filter, from, limit)
+      const events = yield* log.page(filter, from, limit)
+      // Asked for afterwards: what is taken out while the page is read is recorded before.
+      const to = filter.startsWith("*.0x") ? yield* LogEvents.archivedUpTo(log) : 0
+      if (from > to) return events
       const past = yield* archived(filter, from, to, limit)
       return past.length < limit ? [...past, ...yield* log.page(filter, to + 1, limit - past.length)] : past
     })
