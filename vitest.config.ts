@@ -8,9 +8,35 @@ const environment = Environment.forTests(process.env, settings)
 for (const name of Object.keys(process.env)) if (!Object.hasOwn(environment, name)) delete process.env[name]
 Object.assign(process.env, environment)
 
-/** System tests of what clients see: two of them at a time fit on two cores, as those that kill, load and measure don't. */
-const ofClients =
-  "test/system/{Accounts,Attacks,Client,CommandLine,DeadLetters,Deletion,Examples,Exposure,Fuzz,Isolation,Upgrade,Webhooks}.test.ts"
+/** System tests that wait more than they work: two of them at a time fit on two cores, as those that load and measure don't. */
+const inPairs = `test/system/{${
+  [
+    "Accounts",
+    "Adoption",
+    "Api",
+    "Attacks",
+    "AuditAndRecovery",
+    "Client",
+    "CommandLine",
+    "DeadLetters",
+    "Deletion",
+    "Diagnosis",
+    "Examples",
+    "Exposure",
+    "Failures",
+    "Fuzz",
+    "IdempotencyKeys",
+    "Isolation",
+    "LiveUpdates",
+    "LostLog",
+    "Parts",
+    "Traces",
+    "Upgrade",
+    "Wallets",
+    "WebSocket",
+    "Webhooks"
+  ].join(",")
+}}.test.ts`
 
 export default defineConfig({
   test: {
@@ -41,8 +67,8 @@ export default defineConfig({
       },
       {
         test: {
-          name: "clients",
-          include: [ofClients],
+          name: "pairs",
+          include: [inPairs],
           maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 180_000
@@ -52,7 +78,7 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/system/**/*.test.ts"],
-          exclude: ["**/node_modules/**", ofClients],
+          exclude: ["**/node_modules/**", inPairs],
           testTimeout: 180_000,
           hookTimeout: 180_000,
           fileParallelism: false

@@ -7,6 +7,7 @@ import * as Faults from "../faults/src/Faults.ts"
 import * as Rig from "../faults/src/Rig.ts"
 import * as Suite from "../faults/src/Suite.ts"
 import type { Note } from "../faults/src/World.ts"
+import * as Recovery from "../recovery/Recovery.ts"
 
 const scope = Scope.makeUnsafe()
 const notes: Array<Note> = []
@@ -50,3 +51,19 @@ it.live.each([{ ids: ["4", "12"] }, { ids: ["8", "15"] }, { ids: ["13"] }])(
       assert.isDefined(outcome.recoveryMillis)
     })
 )
+
+it.live("no invariant is broken by the loss of the event log, once it is restored from the archive", () =>
+  Effect.gen(function*() {
+    const outcome = yield* Recovery.run({
+      rig,
+      loss: "log",
+      notes,
+      rate: 5,
+      margin: 2_000,
+      quietWithin: 60_000,
+      report: () => Effect.void
+    })
+    assert.deepStrictEqual(outcome.violations, [])
+    assert.isAtLeast(outcome.accepted, 10)
+    assert.isAtLeast(outcome.completedAfter, 5)
+  }))

@@ -3,6 +3,7 @@ import * as Ports from "@akave-async/local/Ports"
 import * as Stack from "@akave-async/local/Stack"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { JsonRpcProvider } from "ethers"
 import { spawn } from "node:child_process"
 import { readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
@@ -81,26 +82,21 @@ it.live("an emptied event log stops everything and is not made anew, and all goe
     }
   }).pipe(Effect.scoped))
 
-it.live("a lost ledger is made anew by the command that the guide shows, once no job is under way", () =>
+it.live("a lost ledger is made anew by the command that the guide shows, also while jobs are under way", () =>
   Effect.gen(function*() {
-    const stack = yield* TestStack.started({})
+    const stack = yield* TestStack.started({ counts: { executor: 2 } })
     const ledger = `AKAVE_WALLET_${stack.ownerAddress.toLowerCase()}`
     const complete = Effect.gen(function*() {
       const { body } = yield* createBucket(stack.gatewayUrl, freshName())
       assert.strictEqual((yield* ended(stack.gatewayUrl, body.job_id)).body.status, "completed")
     })
     const guide = readFileSync(join(Stack.repository, "docs/runbook.md"), "utf8")
-    const [, command = ""] = /^(node \S+renewLedger\.ts)$/m.exec(guide) ?? []
+    const [, line = ""] = /^akave-async (ledger renew 0x\S+)$/m.exec(guide) ?? []
     const run = Effect.promise(() =>
       new Promise<string>((resolve, reject) => {
-        const child = spawn("sh", ["-c", command], {
-          cwd: Stack.repository,
-          env: {
-            PATH: process.env["PATH"],
-            NATS_URL: stack.natsUrl,
-            AKAVE_NODE_ADDRESS: stack.nodeAddress,
-            AKAVE_PRIVATE_KEY: Stack.publicDevelopmentKey
-          }
+        const program = join(Stack.repository, "shared/cli/src/main.ts")
+        const child = spawn(process.execPath, [program, "--json", ...line.split(" ")], {
+          env: { PATH: process.env["PATH"], NATS_URL: stack.natsUrl, AKAVE_NODE_ADDRESS: stack.nodeAddress }
         })
         let output = ""
         for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output += chunk)
@@ -108,28 +104,44 @@ it.live("a lost ledger is made anew by the command that the guide shows, once no
         child.once("close", (code) => resolve(`${code} ${output}`))
       })
     )
+    const executors = [stack.executor(0), stack.executor(1)]
 
     yield* complete
     assert.match(yield* run, /^1 .*is there, and stays as it is/)
+    yield* Effect.forEach(executors, ({ stop }) => stop)
     yield* deleteStream(stack.natsUrl, ledger)
-    yield* stack.executor(0).stop
-    assert.match(yield* run, new RegExp(`^0 .*created the wallet's ledger ${ledger}; start the executors`))
-    yield* stack.executor(0).start
+    const first = yield* run
+    assert.match(first, new RegExp(`^0 .*"stream":"${ledger}"`))
+    assert.match(first, /"unsettled":0,"open_jobs":0/)
+    yield* Effect.forEach(executors, ({ start }) => start)
     yield* complete
 
-    // A job that has begun: of its claim a new ledger would know nothing.
-    yield* stack.devnet.kill("SIGSTOP")
-    const { body: begun } = yield* createBucket(stack.gatewayUrl, freshName())
-    yield* eventually(
-      tryRequest(`${stack.gatewayUrl}/jobs/${begun.job_id}`),
-      ({ body }) => body.status === "processing"
-    )
+    // Jobs that have begun: of their claims the new ledger knows nothing, and the chain does not mine them.
+    const chain = new JsonRpcProvider(stack.rpcUrl, undefined, { staticNetwork: true })
+    yield* Effect.addFinalizer(() => Effect.sync(() => chain.destroy()))
+    const rpc = (method: string, ...params: Array<unknown>) => Effect.promise(() => chain.send(method, params))
+    yield* rpc("evm_setIntervalMining", 0)
+    yield* rpc("evm_setAutomine", false)
+    const begun = yield* Effect.forEach([1, 2, 3, 4], () => createBucket(stack.gatewayUrl, freshName()))
+    for (const { body: { job_id } } of begun) {
+      yield* eventually(
+        tryRequest(`${stack.gatewayUrl}/jobs/${job_id}`),
+        ({ body }) => body.status === "processing" && body.tx_hash !== null
+      )
+    }
+    yield* Effect.forEach(executors, ({ kill }) => kill("SIGKILL"))
     yield* deleteStream(stack.natsUrl, ledger)
-    yield* stack.executor(0).kill("SIGKILL")
-    yield* stack.devnet.kill("SIGCONT")
-    assert.match(
-      yield* run,
-      new RegExp(`^1 .*1 jobs of the wallet have begun and have not ended \\(${begun.job_id}\\)`)
-    )
-    assert.notInclude(yield* streamsOn(stack.natsUrl), ledger)
+    // The chain's node has forgotten two of them.
+    const { transactions } = yield* rpc("eth_getBlockByNumber", "pending", false)
+    assert.lengthOf(transactions, 4)
+    for (const hash of transactions.slice(2)) yield* rpc("anvil_dropTransaction", hash)
+    assert.match(yield* run, /^0 .*"open_jobs":4/)
+    yield* rpc("evm_setIntervalMining", 1)
+    yield* Effect.forEach(executors, ({ start }) => start)
+    for (const { body: { job_id } } of begun) {
+      const { body } = yield* ended(stack.gatewayUrl, job_id)
+      assert.deepInclude(body, { status: "completed" })
+      assert.deepInclude(body.result, { adopted: false })
+    }
+    yield* complete
   }).pipe(Effect.scoped))

@@ -123,9 +123,9 @@ const format = check("format", "dprint", "check")
 const lint = check("lint", "oxlint", "--deny-warnings")
 
 const tasks: Readonly<Record<string, ReadonlyArray<Section>>> = {
-  test: [types, loadtestTypes, format, lint, tests("unit"), tests("integration"), tests("clients"), tests("system")],
+  test: [types, loadtestTypes, format, lint, tests("unit"), tests("integration"), tests("pairs"), tests("system")],
   verify: [types, loadtestTypes, format, lint, tests("unit", { SIMULATION_RUNS: "1000" })],
-  "test:integration": [tests("integration"), tests("clients"), tests("system")]
+  "test:integration": [tests("integration"), tests("pairs"), tests("system")]
 }
 
 const run = Effect.gen(function*() {

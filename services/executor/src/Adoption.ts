@@ -55,12 +55,12 @@ export const make = Effect.gen(function*() {
   })
 
   /** What the part asks for, if the contract refuses it because it is so already. */
-  const find = (task: Task, job: Job.Job, part: Job.Part) =>
+  const find = (task: Task, job: Job.Job, part: Job.Part, own: ReadonlyArray<TransactionHash>) =>
     task.operation.prepare(job, part).pipe(
       Effect.as(Option.none<ResultOf<Job.Job>>()),
       Effect.catchTag(
         ["ContractError", "UnknownRevert"],
-        (refusal) => Effect.map(adopt(task, job, part, refusal, []), Option.some)
+        (refusal) => Effect.map(adopt(task, job, part, refusal, own), Option.some)
       ),
       Effect.catchTag(["ContractError", "InvalidArgument", "UnknownRevert"], () => Effect.succeedNone)
     )

@@ -11,7 +11,7 @@ import { waitsFor } from "./Lane.ts"
 import { Ledger } from "./Ledger.ts"
 import { Receipts, receiptsFrom } from "./Receipts.ts"
 import { costOf } from "./Shortages.ts"
-import type { Task } from "./Task.ts"
+import { jobOf, type Known, type Task } from "./Task.ts"
 
 export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds) {
   const chain = yield* Chain
@@ -25,10 +25,11 @@ export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds
    */
   const claim = Effect.fnUntraced(function*(
     task: Task,
-    job: Job.Job,
+    known: Known,
     part: Job.Part,
     after: Wallet.Claim | undefined
   ) {
+    const job = jobOf(known)
     const claimed = (claim: Wallet.Claim) => ({ _tag: "Claimed", claim }) as const
     const prepared = yield* Effect.result(task.operation.prepare(job, part))
     if (Result.isSuccess(prepared)) {
@@ -45,7 +46,8 @@ export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds
     // What makes the contract refuse may be a transaction of this job, sent by another executor a moment ago.
     const rival = yield* ledger.find(job.id)
     if (Option.isSome(rival) && rival.value.transactionHash !== after?.transactionHash) return claimed(rival.value)
-    const own = after === undefined || Wallet.partOf(after) !== part ? [] : Wallet.hashes(after)
+    // A transaction that was recorded may be of a claim that was lost with its ledger.
+    const own = [...known.state.submitted, ...after === undefined ? [] : Wallet.hashes(after)]
     return { _tag: "Found", part, result: yield* adoption.adopt(task, job, part, refusal, own) } as const
   })
 

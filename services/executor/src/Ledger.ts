@@ -34,6 +34,7 @@ import {
   Option,
   Queue,
   Result,
+  Schedule,
   Schema
 } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
@@ -86,6 +87,13 @@ export class Ledger extends Context.Service<Ledger, {
   giveUp(jobId: Job.Id, after?: Wallet.Claim): Effect.Effect<Option.Option<Wallet.Claim>, LedgerError>
   /** What a new claim offers for its gas: what the chain asks for, as far as the cap allows. */
   readonly offer: Effect.Effect<Fees, RpcError>
+  /**
+   * Waits until the chain has used, for good, all nonces that a lost ledger of the wallet may have given out. Before that a job may
+   * have a transaction that is not known here.
+   */
+  readonly settled: Effect.Effect<void, LedgerError>
+  /** Whether a job that was asked for at this time may have had claims in a ledger that was lost. */
+  mayHaveLost(createdAt: DateTime.Utc): Effect.Effect<boolean, LogUnavailable>
   /** The next nonce to be given out. */
   readonly nextNonce: Effect.Effect<number, LedgerError>
   /** The claims from this nonce on, as they are now. */
@@ -120,6 +128,10 @@ const rivals = Retry.within("5 seconds", "20 millis")
 const feesTtl = Duration.millis(500)
 /** What a transfer of nothing to oneself needs, in gas units. */
 const transferGas = 21_000n
+/** How often it is seen whether the chain has used the nonces of a lost ledger. */
+const settlingInterval = Duration.seconds(1)
+/** The clocks of gateways and of whoever renews a ledger are not as far apart. */
+const clockSlack = Duration.hours(1)
 /** Events that are read together on the way back through the ledger. */
 const readAtOnce = 200
 
@@ -151,7 +163,7 @@ interface Draft {
 const make = Effect.fnUntraced(function*(log: EventLogShape) {
   const chain = yield* Chain
   const wallet = yield* Signer
-  const { maxFeePerGas: cap } = yield* ExecutorConfig
+  const { confirmations, maxFeePerGas: cap } = yield* ExecutorConfig
   const signer = Address.make(wallet.address)
   const source = yield* Source.source
   const requests = yield* Queue.bounded<Request>(groupSize * 16)
@@ -463,7 +475,55 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
 
   const nextNonce = Effect.map(catchUp, (tail) => tail.nextNonce)
 
-  return Ledger.of({ signer, find, claim, giveUp, offer, nextNonce, issued, replace, withdraw, fill })
+  let renewed: typeof Wallet.WalletOpened.Type | "not" | undefined
+  /** How the ledger was opened in the place of a lost one, if it was. That stays so: another one takes another process. */
+  const renewal = Effect.suspend(() => {
+    if (renewed !== undefined) return Effect.succeed(renewed)
+    return Effect.gen(function*() {
+      const stored = yield* log.last(Wallet.openingSubject)
+      if (Option.isNone(stored)) return "not" as const
+      const opened = yield* decode(stored.value)
+      renewed = opened._tag === "WalletOpened" && opened.isRenewed === true ? opened : "not"
+      return renewed
+    })
+  })
+
+  let isSettled = false
+  const settled = Effect.gen(function*() {
+    const opened = isSettled ? "not" : yield* renewal
+    if (opened === "not") return
+    const isUsed = Effect.gen(function*() {
+      // What a reorganisation may take back is not used yet.
+      const final = Math.max(0, (yield* chain.blockNumber) - confirmations + 1)
+      return (yield* chain.transactionCount(signer, final)) >= opened.nextNonce
+    })
+    isSettled = yield* Effect.repeat(isUsed, {
+      until: (isUsed) => isUsed,
+      schedule: Schedule.spaced(settlingInterval)
+    })
+  })
+
+  const mayHaveLost = (createdAt: DateTime.Utc) =>
+    Effect.map(
+      renewal,
+      (opened) =>
+        opened !== "not" && DateTime.isLessThan(createdAt, DateTime.addDuration(opened.occurredAt, clockSlack))
+    )
+
+  return Ledger.of({
+    settled,
+    mayHaveLost,
+    signer,
+    find,
+    claim,
+    giveUp,
+    offer,
+    nextNonce,
+    issued,
+    replace,
+    withdraw,
+    fill
+  })
 })
 
 const subjectOf = ({ jobId, nonce }: Pick<Wallet.Claim, "jobId" | "nonce">): string =>

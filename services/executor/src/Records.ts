@@ -129,7 +129,11 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
     const isShort = isRefusal && task.operation.isTemporary(error)
     // Funds are waited for, and what passes by itself, as long as the job has time.
     const isPatient = error._tag === "InsufficientFunds" || isShort
-    const isRetried = isPatient ? !(yield* deadline.isOver(job)) : error.isRetryable && attempt <= retries
+    // A job whose claim may be lost is done perhaps: as long as the chain does not say, it can't be called failed.
+    const isUnknown = error._tag === "RpcError" && after === undefined && (yield* ledger.mayHaveLost(job.createdAt))
+    const isRetried = isPatient
+      ? !(yield* deadline.isOver(job))
+      : isUnknown || (error.isRetryable && attempt <= retries)
     if (!isRetried) {
       const goesOn = yield* giveUp(task, after)
       return goesOn ?? (yield* end(task, known, failure))

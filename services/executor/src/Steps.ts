@@ -104,7 +104,7 @@ const make = Effect.gen(function*() {
 
   const claim = Effect.fnUntraced(
     function*(task: Task, known: Known, part: Job.Part, after: Wallet.Claim | undefined) {
-      const claimed = yield* Effect.result(claims.claim(task, jobOf(known), part, after))
+      const claimed = yield* Effect.result(claims.claim(task, known, part, after))
       if (Result.isSuccess(claimed)) {
         if (claimed.success._tag === "Found") return { seen: claimed.success }
         yield* failpoint.hit(pointOf("claimed", part))
@@ -144,7 +144,7 @@ const make = Effect.gen(function*() {
     { claim, receipt }: Extract<Action, { _tag: "Explain" }>
   ) {
     const part = Wallet.partOf(claim)
-    const own = Wallet.hashes(claim)
+    const own = [...known.state.submitted, ...Wallet.hashes(claim)]
     const adopted = yield* Effect.result(
       Effect.flatMap(chain.explainRevert(receipt), (refusal) => adoption.adopt(task, jobOf(known), part, refusal, own))
     )
@@ -161,7 +161,7 @@ const make = Effect.gen(function*() {
   const conclude = Effect.fnUntraced(function*(task: Task, known: Known) {
     const job = jobOf(known)
     const last = task.operation.parts(job).at(-1) ?? Job.whole
-    const found = yield* Effect.result(adoption.find(task, job, last))
+    const found = yield* Effect.result(adoption.find(task, job, last, known.state.submitted))
     if (Result.isFailure(found)) {
       return found.failure._tag === "LogUnavailable" ? yield* found.failure : again(retryDelay)
     }
@@ -236,6 +236,12 @@ const make = Effect.gen(function*() {
     function*(cause, { jobId }, kind, operation, isFirstDelivery) {
       yield* Effect.annotateCurrentSpan({ "job.id": jobId })
       const task: Task = { jobId, cause, kind, operation }
+      yield* waitsFor("waits for the chain to use the nonces of a ledger that was lost")
+      // What the chain's node does not answer now is asked again with the next delivery.
+      const settled = yield* Effect.result(ledger.settled)
+      if (Result.isFailure(settled)) {
+        return settled.failure._tag === "RpcError" ? again(shortDelay) : yield* settled.failure
+      }
       let state: State = isFirstDelivery
         ? { known: yield* Effect.orDie(Effect.fromResult(kind.since(cause))), claim: undefined, seen: nothing }
         : yield* found(kind, cause, jobId)

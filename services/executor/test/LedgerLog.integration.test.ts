@@ -2,9 +2,11 @@ import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
+import * as DomainLog from "@akave-async/domain/Log"
 import { codec, idOf } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type EventLogShape, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
+import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { Nats } from "@akave-async/platform/Nats"
 import { Wallet } from "@akave-async/sdk/Wallet"
 import { assert, it } from "@effect/vitest"
@@ -137,7 +139,7 @@ it.effect("is refused, and not created, for a wallet that has sent transactions"
     for (const question of [...questions, ...questions]) {
       assert.match(
         (yield* Effect.flip(question)).message,
-        /^The wallet's ledger LEDGER_LOG_\w+ is missing, and the event log has transactions of this wallet: restore it$/
+        /^The wallet's ledger LEDGER_LOG_\w+ is missing, and the event log has transactions of this wallet: restore it, or run akave-async ledger renew 0x\w{40}$/
       )
     }
   }))
@@ -149,4 +151,25 @@ it.effect("is not created while the event log can't be read", () =>
     assert.match((yield* Effect.flip(log.lastSequence)).message, /^The event log in memory is missing/)
     storage.events = []
     assert.strictEqual(yield* log.lastSequence, 0)
+  }))
+
+it.effect("is not created for a wallet of a restored log that had events of it, and is for one that comes later", () =>
+  Effect.gen(function*() {
+    const restoredWith = Effect.fnUntraced(function*(owner: Address) {
+      const log = yield* logOf(owner, [requested(owner)])
+      const known = { state: undefined, revision: 0 }
+      const decide = DomainLog.recordRestoration({ lastSequence: 1, from: "backup" })
+      yield* LogEvents.execute(log, DomainLog.subject("LogRestored"), known, decide, { source: "/test" })
+      return log
+    })
+    const refused = yield* ledgerLog(yield* restoredWith(signer))
+    assert.match(
+      (yield* Effect.flip(refused.lastSequence)).message,
+      /is missing, and the event log was restored: restore it, or run akave-async ledger renew/
+    )
+    const log = yield* restoredWith(stranger)
+    const subject = Bucket.subject(signer, name)
+    const metadata = { id: "later", source: "/test", time: occurredAt, subject }
+    yield* log.append(subject, { revision: 0 }, yield* codec.encode(requested(signer), metadata))
+    assert.strictEqual(yield* (yield* ledgerLog(log)).lastSequence, 0)
   }))

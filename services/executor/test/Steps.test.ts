@@ -89,8 +89,10 @@ interface World {
   send: (raw: string) => Effect.Effect<"accepted" | "already_known", TransactionRefused | RpcError>
   /** The number of the latest block. Whatever is mined is in block 9. */
   head: number
-  /** How many nonces of the wallet are used. */
+  /** How many nonces of the wallet are used, since which block, and whether the chain's node does not say. */
   used: number
+  usedSince: number
+  usedFails: boolean
   /** Says for each transaction whether it is mined, and how it went. */
   mined: (hash: string) => Receipt["status"] | undefined
   /** What has used a nonce, where it is no transaction of ours. */
@@ -136,6 +138,8 @@ const bench = Effect.gen(function*() {
     send: () => Effect.succeed("accepted"),
     head: 11,
     used: 4,
+    usedSince: 0,
+    usedFails: false,
     mined: (hash) => isSent(hash) ? "success" : undefined,
     elsewhere: () => undefined,
     origin: Option.none(),
@@ -163,7 +167,11 @@ const bench = Effect.gen(function*() {
       storageAddress: prepared.to,
       accessAddress: "",
       fees: Effect.succeed(fees),
-      transactionCount: () => Effect.sync(() => world.used),
+      transactionCount: (_, at) =>
+        Effect.suspend(() => {
+          if (world.usedFails) return Effect.fail(away)
+          return Effect.succeed(typeof at === "number" && at < world.usedSince ? 0 : world.used)
+        }),
       balance: () => Effect.sync(() => world.balance),
       send: (raw) =>
         Effect.suspend(() => world.send(raw)).pipe(
@@ -939,6 +947,137 @@ describe("a transaction under way", () => {
       const failed = yield* last
       assert.strictEqual(failed?._tag, "BucketFailed")
       assert.deepInclude(errorOf(failed), { category: "reverted", code: "BucketInvalid" })
+    }))
+})
+
+describe("a job whose ledger was lost", () => {
+  /** The ledger that takes the place of the lost one. */
+  const renewed = Effect.fnUntraced(function*({ ledgerLog }: Bench, nextNonce: number) {
+    const event = Wallet.WalletOpened.make({
+      signer: owner,
+      nextNonce,
+      isRenewed: true,
+      occurredAt: yield* DateTime.now
+    })
+    const metadata = { id: "opened", source: "/test", subject: owner, time: event.occurredAt }
+    yield* ledgerLog.append(Wallet.openingSubject, { revision: 0 }, yield* walletCodec.encode(event, metadata))
+  })
+  const submitted = Bucket.onJob(
+    Job.recordSubmission({
+      jobId,
+      transactionHash: lost.hash,
+      nonce: 3,
+      signer: owner,
+      maxFeePerGas: 1n,
+      maxPriorityFeePerGas: 1n
+    })
+  )
+
+  test("does nothing before the chain has used, for good, the nonces that the lost one may have given out", (bench) =>
+    Effect.gen(function*() {
+      const { claims, executor, tags, world } = bench
+      yield* renewed(bench, 6)
+      const working = yield* Effect.forkChild(bench.attempt(yield* executor()))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* tags, ["BucketRequested"])
+      // The last of them is used in the latest block, which a reorganisation may take back.
+      world.used = 6
+      world.usedSince = world.head
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* tags, ["BucketRequested"])
+      world.head += confirmations - 1
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(working), underWay)
+      assert.deepStrictEqual((yield* claims).map(({ nonce }) => nonce), [6])
+    }))
+
+  test("comes again where the chain does not say what is used", (bench) =>
+    Effect.gen(function*() {
+      const { executor, tags, world } = bench
+      yield* renewed(bench, 4)
+      world.usedFails = true
+      assert.deepStrictEqual(yield* bench.work(yield* executor()), again(shortDelay))
+      assert.deepStrictEqual(yield* tags, ["BucketRequested"])
+    }))
+
+  test("is completed as its own work by a transaction that was recorded, and claims none", (bench) =>
+    Effect.gen(function*() {
+      const { claims, executor, given, last, world } = bench
+      yield* given(start, submitted)
+      yield* renewed(bench, 4)
+      world.prepare = Effect.fail(exists)
+      world.origin = Option.some(lost)
+      assert.deepStrictEqual(yield* bench.work(yield* executor()), done)
+      assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: false, transactionHash: lost.hash })
+      assert.lengthOf(yield* claims, 0)
+    }))
+
+  test("has another transaction where the recorded one was never mined", (bench) =>
+    Effect.gen(function*() {
+      const { claims, executor, given, last } = bench
+      yield* given(start, submitted)
+      yield* renewed(bench, 4)
+      const steps = yield* executor()
+      assert.deepStrictEqual(yield* bench.attempt(steps), underWay)
+      assert.deepStrictEqual(yield* bench.work(steps), done)
+      const [claim] = yield* claims
+      assert.isDefined(claim)
+      const { transactionHash } = claim
+      assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: false, transactionHash })
+      assert.lengthOf(yield* claims, 1)
+    }))
+
+  test("is not called failed as long as the chain does not say whether it is done", (bench) =>
+    Effect.gen(function*() {
+      const { executor, last, world } = bench
+      yield* renewed(bench, 4)
+      const steps = yield* executor()
+      world.prepare = Effect.fail(away)
+      for (let n = 0; n < retries + 3; n++) {
+        assert.deepStrictEqual(yield* bench.attempt(steps), again(retryDelay))
+        yield* TestClock.adjust(retryDelay)
+      }
+      world.prepare = Effect.fail(exists)
+      world.origin = Option.some(origin)
+      assert.deepStrictEqual(yield* bench.work(steps), done)
+      assert.deepInclude(yield* last, { _tag: "BucketCreated", adopted: true, transactionHash: origin.hash })
+    }))
+
+  test("that was asked for long after the loss fails as any other", (bench) =>
+    Effect.gen(function*() {
+      const { executor, last, log, world } = bench
+      yield* renewed(bench, 4)
+      yield* TestClock.adjust("2 hours")
+      const [steps, late] = [yield* executor(), BucketName.make("late")]
+      const lateSubject = Bucket.subject(owner, late)
+      const [requested] = Result.getOrThrow(
+        Bucket.requestCreation({ jobId: other, name: late, owner })(Bucket.initial, yield* DateTime.now)
+      )
+      assert.isDefined(requested)
+      const encoded = yield* codec.encode(requested, {
+        id: idOf(requested),
+        source: "/test",
+        subject: lateSubject,
+        time: requested.occurredAt
+      })
+      yield* log.append(lateSubject, { revision: 0 }, encoded)
+      world.prepare = Effect.fail(away)
+      const { events: [stored] } = yield* log.read(lateSubject)
+      assert.isDefined(stored)
+      assert.isDefined(kind.jobs)
+      const step = Bucket.stepOf(requested)
+      assert.strictEqual(step.step, "requested")
+      const work = step.step === "requested"
+        ? steps.work(stored, step, kind.jobs, steps.operation, false)
+        : Effect.die("not a request")
+      for (let n = 0; n < retries; n++) {
+        assert.deepStrictEqual(yield* work, again(retryDelay))
+        yield* TestClock.adjust(retryDelay)
+      }
+      assert.deepStrictEqual(yield* work, done)
+      assert.deepInclude(yield* last, { _tag: "BucketRequested" })
+      const { state } = yield* load(log, lateSubject)
+      assert.strictEqual(state.job?.status, "failed")
     }))
 })
 

@@ -1,7 +1,7 @@
-/** Live events as Server-Sent Events (WHATWG HTML, section 9.2): each is a CloudEvent, and its id is its place in the log. */
+/** Live events as Server-Sent Events (WHATWG HTML, section 9.2): each is a CloudEvent, and its id says its place in the log. */
 import type { Caller } from "@akave-async/api/Caller"
 import * as CloudEventJson from "@akave-async/eventing/CloudEventJson"
-import type { StoredEvent } from "@akave-async/eventing/EventLog"
+import type { Sequence, StoredEvent } from "@akave-async/eventing/EventLog"
 import type { Tail } from "@akave-async/eventing/Tail"
 import * as Trace from "@akave-async/platform/Trace"
 import { Clock, Effect, Metric, Option, Stream } from "effect"
@@ -19,13 +19,19 @@ const opening = encoder.encode(`retry: ${retryMillis}\n\n`)
 const heartbeat = encoder.encode(": still here\n\n")
 
 /** One event goes to many followers. */
-const frames = new WeakMap<StoredEvent, Uint8Array>()
-const frameOf = (event: StoredEvent): Uint8Array => {
+const frames = new WeakMap<StoredEvent, { readonly id: string; readonly frame: Uint8Array }>()
+const frameOf = (event: StoredEvent, id: string): Uint8Array => {
   const known = frames.get(event)
-  if (known !== undefined) return known
-  const frame = encoder.encode(`id: ${event.sequence}\ndata: ${CloudEventJson.toJson(event)}\n\n`)
-  frames.set(event, frame)
+  if (known?.id === id) return known.frame
+  const frame = encoder.encode(`id: ${id}\ndata: ${CloudEventJson.toJson(event)}\n\n`)
+  frames.set(event, { id, frame })
   return frame
+}
+
+/** Where the events come from, and what their ids are. */
+export interface Source {
+  readonly tail: Tail["Service"]
+  readonly idOf: (sequence: Sequence) => string
 }
 
 /** What of the events is sent, and whether they are the last ones. */
@@ -40,7 +46,7 @@ export type Select = (events: ReadonlyArray<StoredEvent>) => {
  * last event that it has.
  */
 export const answer = (
-  tail: Tail["Service"],
+  { idOf, tail }: Source,
   { isCurrent }: Pick<Caller["Service"], "isCurrent">,
   filter: string,
   from: number,
@@ -56,7 +62,7 @@ export const answer = (
       if (!isCurrent()) return [[], Option.none()] as const
       const { events, isEnd } = select(taken)
       yield* Trace.processed("send", events, begun)
-      const frames = events.map(frameOf)
+      const frames = events.map((event) => frameOf(event, idOf(event.sequence)))
       if (frames.length === 0 && performance.now() >= silentSince + heartbeatMillis) frames.push(heartbeat)
       if (frames.length > 0) silentSince = performance.now()
       return [frames, isEnd ? Option.none() : Option.some(undefined)] as const
@@ -67,8 +73,11 @@ export const answer = (
 }
 
 /** Answers with these events, which are the last ones. */
-export const ended = (events: ReadonlyArray<StoredEvent>): HttpServerResponse.HttpServerResponse =>
-  respond(Stream.fromIterable(events.map(frameOf)))
+export const ended = (
+  events: ReadonlyArray<StoredEvent>,
+  { idOf }: Pick<Source, "idOf">
+): HttpServerResponse.HttpServerResponse =>
+  respond(Stream.fromIterable(events.map((event) => frameOf(event, idOf(event.sequence)))))
 
 const respond = (frames: Stream.Stream<Uint8Array>): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.stream(Stream.concat(Stream.make(opening), frames), {

@@ -6,7 +6,6 @@ import * as Webhook from "@akave-async/domain/Webhook"
 import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
 import * as CloudEventJson from "@akave-async/eventing/CloudEventJson"
 import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
-import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { ofOwner } from "@akave-async/eventing/Recent"
 import { Tail } from "@akave-async/eventing/Tail"
 import type * as Archive from "@akave-async/read-model/Archive"
@@ -17,17 +16,15 @@ import * as EventStream from "./EventStream.ts"
 import type { Jobs } from "./Jobs.ts"
 import { findJob } from "./JobsHttp.ts"
 import * as Past from "./Past.ts"
+import * as Restorations from "./Restorations.ts"
 import { eventsUnavailable } from "./Unavailable.ts"
 
 interface Asked {
   readonly query: { readonly after?: number; readonly limit: number }
-  readonly headers: { readonly accept?: string; readonly "last-event-id"?: number }
+  readonly headers: { readonly accept?: string; readonly "last-event-id"?: string }
 }
 
 const isLive = ({ headers }: Asked) => headers.accept?.toLowerCase().includes("text/event-stream") === true
-
-/** The last event that the client has, if it says so. */
-const lastSeen = ({ headers, query }: Asked) => headers["last-event-id"] ?? query.after
 
 /** Those of a caller are looked for in so many pages of its wallet's events, of so many each, before a page is answered. */
 const maxPages = 10
@@ -67,22 +64,25 @@ export const EventsHttp = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const log = yield* EventLog
     const tail = yield* Tail
-    const context = yield* Effect.context<Jobs | Archive.Database>()
-    /** The events on the subject of a job; of one that is old those of the job, which may be in the archive alone. */
-    const eventsOf = Effect.fnUntraced(function*({ job, revision }: Current, isOld: boolean) {
-      const { events } = yield* log.read(subjectOf(job))
-      const isThere = events.some(({ headers }) => headers["ce-correlationid"] === job.id)
-      return isThere || !isOld ? events : yield* Effect.provideContext(Past.ofJob(job.id, revision), context)
-    })
+    const restorations = yield* Restorations.make
+    const context = yield* Effect.context<Jobs | EventLog | Archive.Database>()
+    /** The last event that the client has, if it says so. */
+    const lastSeen = ({ headers, query }: Asked) => {
+      const last = headers["last-event-id"] ?? query.after
+      return last === undefined ? Effect.as(restorations.ready, undefined) : restorations.seenAt(last)
+    }
+
+    const streams = { tail, idOf: restorations.idOf }
 
     return handlers.handleAll({
       list: Effect.fnUntraced(function*(request) {
         const caller = yield* Caller
         const filter = ofOwner(caller.owner)
-        const last = lastSeen(request)
+        const last = yield* lastSeen(request)
         if (isLive(request)) {
           const select: EventStream.Select = (events) => ({ events: events.filter(isOf(caller)), isEnd: false })
-          return EventStream.answer(tail, caller, filter, last === undefined ? yield* tail.next : last + 1, select)
+          const from = last === undefined ? yield* tail.next : last + 1
+          return EventStream.answer(streams, caller, filter, from, select)
         }
         const { limit } = request.query
         const found: Array<StoredEvent> = []
@@ -99,19 +99,18 @@ export const EventsHttp = HttpApiBuilder.group(
       }, Effect.catchTags({ LogUnavailable: eventsUnavailable })),
       ofJob: Effect.fnUntraced(function*(request) {
         const current = yield* Effect.provideContext(findJob(request.params.job_id), context)
-        const { job: { id, status }, revision } = current
-        const last = lastSeen(request) ?? 0
+        const { job: { status }, revision } = current
+        const last = (yield* lastSeen(request)) ?? 0
+        const events = Effect.map(
+          Effect.provideContext(Past.eventsOf(current), context),
+          (all) => all.filter(({ sequence }) => sequence > last)
+        )
+        if (!isLive(request)) return upTo(yield* events, request.query.limit)
         // A client that has the last event would come back for ever.
-        if (isLive(request) && Job.isTerminal(status) && last >= revision) {
-          return HttpServerResponse.empty({ status: 204 })
-        }
-        const isOld = Job.isTerminal(status) && revision <= (yield* LogEvents.archivedUpTo(log))
-        const events = isOld || !isLive(request) ? yield* eventsOf(current, isOld) : []
-        const wanted = events.filter(({ headers, sequence }) => headers["ce-correlationid"] === id && sequence > last)
-        if (!isLive(request)) return upTo(wanted, request.query.limit)
-        return isOld
-          ? EventStream.ended(wanted)
-          : EventStream.answer(tail, yield* Caller, subjectOf(current.job), last + 1, ofJob(current))
+        if (Job.isTerminal(status) && last >= revision) return HttpServerResponse.empty({ status: 204 })
+        return (yield* Effect.provideContext(Past.isPast(current), context))
+          ? EventStream.ended(yield* events, streams)
+          : EventStream.answer(streams, yield* Caller, subjectOf(current.job), last + 1, ofJob(current))
       }, Effect.catchTags({ LogUnavailable: eventsUnavailable }))
     })
   })

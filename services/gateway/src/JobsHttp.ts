@@ -5,11 +5,10 @@ import * as Problems from "@akave-async/api/Problems"
 import { jobResource } from "@akave-async/api/Resources"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
+import { evolveJob } from "@akave-async/eventing/BucketEvents"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
-import { EventLog, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { EventLog } from "@akave-async/eventing/EventLog"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
-import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { Tail } from "@akave-async/eventing/Tail"
 import type { Nats } from "@akave-async/platform/Nats"
 import type * as Archive from "@akave-async/read-model/Archive"
@@ -62,16 +61,6 @@ const orUndefined = <A, E, R>(question: Effect.Effect<A, E, R>) => question.pipe
 /** Of a job that has ended. */
 const notAsked = { lanes: undefined, readiness: undefined, deadLetter: undefined }
 
-/** The events of a job in the order of the log; those of an old one may be in the archive alone. */
-const eventsOf = Effect.fnUntraced(function*({ job, revision }: Current) {
-  const log = yield* EventLog
-  const own = ofJob(job, (yield* log.read(subjectOf(job))).events)
-  const isOld = own.length === 0 && Job.isTerminal(job.status) && revision <= (yield* LogEvents.archivedUpTo(log))
-  return isOld ? yield* Past.ofJob(job.id, revision) : own
-})
-const ofJob = (job: Current["job"], events: ReadonlyArray<StoredEvent>) =>
-  events.filter(({ headers, subject }) => subject === subjectOf(job) && headers["ce-correlationid"] === job.id)
-
 /**
  * How a job got where it is. While the event log is away, a job that has not ended is explained by what this gateway
  * remembers: that the log is away is why it waits.
@@ -82,10 +71,10 @@ const explainJob = Effect.fn(
     const tail = yield* Tail
     const health = yield* Health
     const found = yield* findJob(id)
-    const stored = yield* Effect.result(eventsOf(found))
+    const stored = yield* Effect.result(Past.eventsOf(found))
     if (Result.isFailure(stored) && Job.isTerminal(found.job.status)) return yield* eventsUnavailable(stored.failure)
     const isLogAway = Result.isFailure(stored)
-    const events = isLogAway ? ofJob(found.job, tail.recent(id)) : stored.success
+    const events = isLogAway ? Past.ofJob(found.job, tail.recent(id)) : stored.success
     // The log may be ahead of what was found.
     const current = evolveJob(id, found, events) ?? found
     const known = { job: current.job, events, isLogAway, now: yield* DateTime.now }
@@ -99,7 +88,7 @@ const explainJob = Effect.fn(
       )
     }, { concurrency: "unbounded" })
     // Executors that were asked while it ended don't have it any more.
-    const since = ofJob(found.job, tail.recent(id)).filter(({ sequence }) => sequence > current.revision)
+    const since = Past.ofJob(found.job, tail.recent(id)).filter(({ sequence }) => sequence > current.revision)
     const after = evolveJob(id, current, since) ?? current
     if (Job.isTerminal(after.job.status)) {
       return explain({ ...known, job: after.job, events: [...events, ...since], ...notAsked })

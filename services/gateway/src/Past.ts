@@ -1,5 +1,6 @@
 /** Events that were taken out of the log's stream, from the archive: what is old is read as what is new. */
-import type * as Job from "@akave-async/domain/Job"
+import * as Job from "@akave-async/domain/Job"
+import { type Current, subjectOf } from "@akave-async/eventing/BucketEvents"
 import { EventLog, LogUnavailable, type Sequence, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { ofOwner } from "@akave-async/eventing/Recent"
@@ -41,8 +42,25 @@ export const layer = Layer.effect(
   })
 )
 
+/** Whether the events of a job may have been taken out of the log's stream. */
+export const isPast = Effect.fnUntraced(function*({ job, revision }: Current) {
+  return Job.isTerminal(job.status) && revision <= (yield* LogEvents.archivedUpTo(yield* EventLog))
+})
+
+/** The events of a job in the order of the log; those of an old one may be in the archive alone. */
+export const eventsOf = Effect.fnUntraced(function*(current: Current) {
+  const { job, revision } = current
+  const log = yield* EventLog
+  const own = ofJob(job, (yield* log.read(subjectOf(job))).events)
+  return own.length === 0 && (yield* isPast(current)) ? yield* archivedOf(job.id, revision) : own
+})
+
+/** Of some events those of a job. */
+export const ofJob = (job: Current["job"], events: ReadonlyArray<StoredEvent>) =>
+  events.filter(({ headers, subject }) => subject === subjectOf(job) && headers["ce-correlationid"] === job.id)
+
 /** The events of a job that were taken out of the log's stream, in order, given the sequence of its last one. */
-export const ofJob = Effect.fnUntraced(function*(id: Job.Id, revision: Sequence) {
+const archivedOf = Effect.fnUntraced(function*(id: Job.Id, revision: Sequence) {
   const { read } = yield* Registry
   const isFirst = (stored: StoredEvent) => {
     const found = read(stored)

@@ -11,7 +11,22 @@ export interface Endpoint {
   readonly webhook: Webhook.Webhook
   /** The event that has registered it or enabled it last: it is sent what comes after that. */
   readonly enabledAt: Sequence
+  /** What it was for, from each of these events on, the first one first. */
+  readonly filters: ReadonlyArray<Filter>
 }
+
+interface Filter extends Pick<Webhook.Webhook, "eventTypes" | "operations"> {
+  readonly since: Sequence
+}
+
+/** A webhook with what it was for when an event happened: a consumer that is lost and made anew is handed events of long ago. */
+export const asOf = ({ filters, webhook }: Endpoint, sequence: Sequence): Webhook.Webhook => {
+  const { eventTypes, operations } = filters.findLast(({ since }) => since <= sequence) ?? webhook
+  return { ...webhook, eventTypes, operations }
+}
+
+const isSame = (one: ReadonlyArray<string>, other: ReadonlyArray<string>) =>
+  one.length === other.length && one.every((item, n) => item === other[n])
 
 export class Endpoints extends Context.Service<Endpoints, {
   /** Waits until all webhooks are known that the log held when this process began. */
@@ -36,7 +51,16 @@ export class Endpoints extends Context.Service<Endpoints, {
         const webhook = Webhook.evolve(known?.webhook, event)
         if (webhook === undefined) return
         const isEnabling = known === undefined || event._tag === "WebhookEnabled"
-        endpoints.set(webhook.id, { webhook, enabledAt: isEnabling ? stored.sequence : known.enabledAt })
+        const { eventTypes, operations } = webhook
+        const filters = known?.filters ?? []
+        const last = filters.at(-1)
+        const isChanged = last === undefined || !isSame(last.eventTypes, eventTypes)
+          || !isSame(last.operations, operations)
+        endpoints.set(webhook.id, {
+          webhook,
+          enabledAt: isEnabling ? stored.sequence : known.enabledAt,
+          filters: isChanged ? [...filters, { since: stored.sequence, eventTypes, operations }] : filters
+        })
       })
 
       const upTo = Effect.fnUntraced(function*(sequence: Sequence) {

@@ -13,7 +13,7 @@ import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
 import { Cause, Duration, Effect, Schedule } from "effect"
 import { Deliveries } from "./Deliveries.ts"
-import { Endpoints } from "./Endpoints.ts"
+import { asOf, Endpoints } from "./Endpoints.ts"
 import { maxUnsettled, NotifierConfig } from "./NotifierConfig.ts"
 
 /** The durable consumer of a webhook. */
@@ -81,7 +81,7 @@ export const run = Effect.gen(function*() {
       if (Kind.isOf(WebhookEvents.kind, known) && known.event._tag === "WebhookResendAsked") {
         return known.event.webhookId === id ? yield* resend(webhook, known.event, stored.sequence) : done
       }
-      return WebhookEvents.wants(webhook, known, stored) ? yield* deliver(id, stored) : done
+      return WebhookEvents.wants(asOf(endpoint, stored.sequence), known, stored) ? yield* deliver(id, stored) : done
     }
   )
 

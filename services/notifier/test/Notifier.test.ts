@@ -187,6 +187,30 @@ describe("an endpoint", () => {
       })
   )
 
+  test(
+    "is sent nothing again, and nothing that it was not for, by a consumer that was lost and begins anew",
+    (log, receiver) =>
+      Effect.gen(function*() {
+        const id = yield* register(log, receiver.url, { eventTypes: ["akave.BucketRequested.v1"] })
+        const first = yield* Effect.scoped(Effect.gen(function*() {
+          yield* start(log)
+          const asked = yield* Effect.forEach([1, 2, 3], () => ask(log))
+          yield* cancel(log, asked[0] ?? (yield* ask(log)))
+          for (const { sequence } of asked) yield* untilOutcome(log, id, sequence, "succeeded")
+          yield* change(log, id, Webhook.change({ eventTypes: [], operations: [], allowsPrivate: true, ...by }))
+          return asked.map(({ sequence }) => sequence)
+        }))
+        const undelivered = yield* ask(log)
+        yield* log.forget(Notifier.consumerOf(id))
+        yield* start(log)
+        const last = yield* ask(log)
+        yield* untilOutcome(log, id, last.sequence, "succeeded")
+        yield* untilOutcome(log, id, undelivered.sequence, "succeeded")
+        yield* until(Effect.map(log.load(Notifier.consumerOf(id)), ({ waiting }) => waiting === 0))
+        assert.sameMembers(sequencesOf(receiver), [...first, undelivered.sequence, last.sequence])
+      })
+  )
+
   test("of an account is sent nothing of another one", (log, receiver) =>
     Effect.gen(function*() {
       yield* register(log, `${receiver.url}/one`, { tenant: "one" })

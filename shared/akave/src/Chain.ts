@@ -212,10 +212,10 @@ export class Chain extends Context.Service<Chain, {
     at?: "latest" | "pending"
   ): Effect.Effect<bigint, ContractError | UnknownRevert | RpcError>
   /**
-   * How many transactions of an account are mined ("latest"), or mined and waiting ("pending"): its next nonce. A node that
-   * reports nothing of its pool reports the mined ones for both.
+   * How many transactions of an account are mined ("latest", or up to a block), or mined and waiting ("pending"): its next nonce.
+   * A node that reports nothing of its pool reports the mined ones for both.
    */
-  transactionCount(address: string, at: "latest" | "pending"): Effect.Effect<number, RpcError>
+  transactionCount(address: string, at: "latest" | "pending" | number): Effect.Effect<number, RpcError>
   /** An account's balance at the latest block, in wei. */
   balance(address: string): Effect.Effect<bigint, RpcError>
   /** Whether there is a contract at an address, as of the latest block. */
@@ -458,9 +458,9 @@ const make = Effect.fnUntraced(function*(options: ChainOptions) {
     )
   )
 
-  const transactionCount = (address: string, at: "latest" | "pending"): Effect.Effect<number, RpcError> =>
-    at === "latest"
-      ? read("eth_getTransactionCount", [address, at], Count)
+  const transactionCount = (address: string, at: "latest" | "pending" | number): Effect.Effect<number, RpcError> =>
+    at !== "pending"
+      ? read("eth_getTransactionCount", [address, at === "latest" ? at : toQuantity(at)], Count)
       : optional(
         "eth_getTransactionCount pending",
         once("eth_getTransactionCount", [address, at], Count),

@@ -7,6 +7,13 @@ export const Sequence = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum:
   description: "A place in the event log: 0 is before the first event"
 })
 
+/** The id of an event on a live stream: its sequence and, once the log was restored, how often that was. */
+export const StreamId = Schema.String.check(
+  Schema.isPattern(/^(0|[1-9][0-9]{0,15})(\.[1-9][0-9]{0,8})?$/u, {
+    message: "an event's id is a sequence, or a sequence and a number with a dot between them"
+  })
+).annotate({ description: "The id of the last event that came on a stream, as the stream gave it" })
+
 export const EventResource = Schema.Struct({
   specversion: Schema.Literal("1.0"),
   id: Schema.String,

@@ -3,13 +3,13 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Identification } from "./Caller.ts"
 import { jobErrors, jobParams, page, Validation } from "./Conventions.ts"
-import { EventPage, EventResource, Sequence } from "./Events.ts"
+import { EventPage, EventResource, Sequence, StreamId } from "./Events.ts"
 import * as Problems from "./Problems.ts"
 
 const events = {
   headers: {
     accept: Schema.optionalKey(Schema.String),
-    "last-event-id": Schema.optionalKey(Sequence)
+    "last-event-id": Schema.optionalKey(StreamId)
   },
   query: { after: Schema.optionalKey(Sequence), limit: page.limit },
   success: [EventPage, HttpApiSchema.StreamSse({ data: EventResource })] as const

@@ -2,6 +2,7 @@
 import { Layer } from "effect"
 import { Command } from "effect/cli"
 import { audit } from "./commands/Audit.ts"
+import { backup, ledger, restore } from "./commands/Backup.ts"
 import { bucket } from "./commands/Bucket.ts"
 import { checkpoint } from "./commands/Checkpoint.ts"
 import { doctor, services } from "./commands/Doctor.ts"
@@ -35,6 +36,9 @@ export const cli = Command.make("akave-async").pipe(
     replay,
     audit,
     checkpoint,
+    backup,
+    restore,
+    ledger,
     completions((): Command.Command.Any => cli)
   ]),
   Command.provide((flags) => Layer.merge(Gateway.layer(flags), Output.layer(flags)))

@@ -7,15 +7,21 @@ import type { Event } from "./Wire.ts"
 /** The gateway sends a comment at least every 15 s; a stream that is silent for longer has broken. */
 const longestSilence = 40_000
 
+/** An event, and the id that the stream goes on behind. */
+export interface Sent {
+  readonly id: string | undefined
+  readonly event: Event
+}
+
 /** A stream that was opened. */
 export interface Opened {
   /** The events as they come, until the gateway or the signal ends the stream. Fails where the connection breaks. */
-  readonly events: AsyncIterable<Event>
+  readonly events: AsyncIterable<Sent>
 }
 
 /**
  * Opens a stream.
- * @param lastEventId The sequence of the last event that the caller has.
+ * @param lastEventId The stream's id of the last event that the caller has, or its sequence.
  * @returns Undefined where there is nothing to follow.
  */
 export const open = async (
@@ -68,7 +74,7 @@ async function* read(
     readonly signal: AbortSignal
     readonly url: string
   }
-): AsyncGenerator<Event> {
+): AsyncGenerator<Sent> {
   const counted = new TransformStream<Uint8Array, Uint8Array>({
     transform: (chunk, controller) => {
       heard()
@@ -83,7 +89,8 @@ async function* read(
         throw signal.aborted ? signal.reason : new ConnectionFailed(url, cause)
       })
       if (next.done) return
-      if (next.value.data !== "") yield JSON.parse(next.value.data) as Event
+      const { data, id } = next.value
+      if (data !== "") yield { id, event: JSON.parse(data) as Event }
     }
   } finally {
     close()
@@ -93,7 +100,8 @@ async function* read(
 }
 
 /**
- * The events of a path from a place on, over as many connections as it takes: none is lost and none comes twice.
+ * The events of a path from a place on, over as many connections as it takes: none is lost, and none comes twice
+ * unless the gateway's log is restored meanwhile.
  * @param pause Waits before the next connection, after so many failures in a row; fails when they are too many, or are no use.
  */
 export async function* follow(
@@ -111,9 +119,9 @@ export async function* follow(
     try {
       const stream = await open(transport, path, last, signal)
       if (stream === undefined) return
-      for await (const event of stream.events) {
+      for await (const { event, id } of stream.events) {
         failures = 0
-        last = event.sequence
+        last = id ?? event.sequence
         yield event
       }
       // The gateway ends a stream when it stops; the stream of a job also with the job, which the next answer reports.

@@ -80,9 +80,9 @@ export const make = (transport: Transport): Waits => {
         const stream = await EventStream.open(transport, "/events", last, signal)
         // What has happened before is looked up.
         wakeAll()
-        for await (const event of stream?.events ?? []) {
+        for await (const { event, id } of stream?.events ?? []) {
           failures = 0
-          last = event.sequence
+          last = id ?? event.sequence
           announce(event)
         }
         failures++

@@ -49,6 +49,22 @@ const gateway = async (
 type Gateway = Awaited<ReturnType<typeof gateway>>
 const asksFor = ({ asked }: Gateway, path: string) => asked.filter((one) => one.path.startsWith(path)).length
 
+it("a stream goes on behind the id that the gateway gave, whatever the event's sequence is", async () => {
+  const event = (sequence: number) => JSON.stringify({ sequence: `${sequence}`, type: "akave.BucketCreated.v1" })
+  const server = await serve(({ headers }, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    const next = headers["last-event-id"] === undefined ? 7 : 8
+    response.end(`id: ${next}.2\ndata: ${event(next)}\n\n`)
+  })
+  const seen: Array<string> = []
+  for await (const { sequence } of clientOf(server.url).events.follow()) {
+    seen.push(sequence)
+    if (seen.length === 3) break
+  }
+  assert.deepStrictEqual(seen, ["7", "8", "8"])
+  assert.deepStrictEqual(server.asked.map(({ headers }) => headers["last-event-id"]), [undefined, "7.2", "8.2"])
+})
+
 describe("waits by a stream", () => {
   it("share one, and end with their jobs", async () => {
     const server = await gateway()

@@ -19,7 +19,16 @@ const signed = {
 }
 export const Event = Schema.TaggedUnion({
   /** The first event of every ledger: the wallet's transaction count on chain when it came under the ledger's care. */
-  WalletOpened: { signer: Address, nextNonce: Schema.Natural, occurredAt: Schema.DateTimeUtc },
+  WalletOpened: {
+    signer: Address,
+    nextNonce: Schema.Natural,
+    /**
+     * True where an earlier ledger of the wallet was lost, or the end of this one: earlier nonces may belong to claims of jobs that
+     * are not known here. Nothing is done before the chain has used them.
+     */
+    isRenewed: Schema.optionalKey(Schema.Boolean),
+    occurredAt: Schema.DateTimeUtc
+  },
   NonceClaimed: {
     jobId: Job.Id,
     /** Absent for a job that has only one. */

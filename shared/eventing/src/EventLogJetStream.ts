@@ -44,7 +44,15 @@ export interface Options {
   readonly stream: string
   /** All events are stored on `<prefix>.<subject>`. */
   readonly prefix: string
+  /** Whether a log that is {@link notInUse} is used all the same, by who makes it what it has to be. */
+  readonly isRestoring?: boolean
 }
+
+/**
+ * What the description of a JetStream stream begins with that no service may use yet, whatever it holds. What follows is the reason,
+ * and is reported.
+ */
+export const notInUse = "not in use: "
 
 /** How a JetStream stream is made. */
 export interface CreateOptions extends Options {
@@ -52,6 +60,8 @@ export interface CreateOptions extends Options {
   readonly replicas: number
   /** How long the server remembers the ids of events for deduplication. */
   readonly dedupWindow: Duration.Duration
+  /** Shown by the tools of NATS; see {@link notInUse}. */
+  readonly description?: string
 }
 
 const replicas = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5 }))
@@ -108,6 +118,7 @@ export const create = (connection: NatsConnection, options: CreateOptions): Effe
     const manager = await jetstreamManager(connection, { timeout: Duration.toMillis(requestTimeout) })
     await manager.streams.add({
       name: options.stream,
+      ...(options.description === undefined ? {} : { description: options.description }),
       subjects: [`${options.prefix}.>`],
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
@@ -173,7 +184,7 @@ export const attach = Effect.fnUntraced(function*(
   options: Options,
   whenMissing: Effect.Effect<void, LogUnavailable> = Effect.void
 ) {
-  const { prefix, stream } = options
+  const { isRestoring = false, prefix, stream } = options
   const client = jetstream(connection, { timeout: Duration.toMillis(requestTimeout) })
   const manager = yield* request(
     "connect",
@@ -237,6 +248,10 @@ export const attach = Effect.fnUntraced(function*(
     if (info === undefined && before === undefined) {
       yield* whenMissing
       info = yield* inspect
+    }
+    const description = info?.config.description ?? ""
+    if (description.startsWith(notInUse) && !isRestoring) {
+      return yield* lose("look", `The event log ${stream} is ${description}`)
     }
     if (before !== undefined) {
       const isUnbroken = knownAt === at && info?.created === before.created

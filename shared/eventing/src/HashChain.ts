@@ -95,6 +95,9 @@ export const decode = (bytes: Buffer): ReadonlyArray<StoredEvent> => {
 /** The chain's hash after an event, as {@link encode} writes it. */
 export const next = (previous: Uint8Array, encoded: Uint8Array): Buffer => sha256(Buffer.concat([previous, encoded]))
 
+/** The chain's hash after an event. */
+export const after = (previous: Uint8Array, event: StoredEvent): Uint8Array => next(previous, encode(event))
+
 /** The chain's hash after these events. */
 export const over = (events: Iterable<StoredEvent>, previous: Uint8Array = genesis): Uint8Array => {
   let last = previous

@@ -148,7 +148,7 @@ const reviveAll = ({ stack }: Rig) =>
     })).pipe(Effect.map((found) => found.flat()))
 
 /** Every job has ended, every event is settled and projected, and no transaction waits. */
-const untilQuiet = ({ stack }: Rig, notes: ReadonlyArray<Note>) => {
+export const untilQuiet = ({ stack }: Rig, notes: ReadonlyArray<Note>) => {
   const isQuiet = Effect.gen(function*() {
     // Asked first: reading the log takes longest.
     if ((yield* Observer.unsettled(stack.natsUrl)) > 0) return false

@@ -4,7 +4,7 @@ import * as Plan from "./Plan.ts"
 import { run } from "./Simulation.ts"
 
 /** A broken executor is noticed within so many runs, with a wide margin. */
-const mostRuns = 300
+const mostRuns = 600
 
 const seed = process.env["SIMULATION_SEED"]
 
