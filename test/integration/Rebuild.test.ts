@@ -547,7 +547,7 @@ describe("the canonical dump", () => {
         ])
         // A snapshot has what was there when it was taken.
         yield* Effect.scoped(Effect.gen(function*() {
-          const snapshot = yield* Dump.snapshot
+          const { id: snapshot } = yield* Dump.snapshot(a)
           yield* sql`delete from ${sql(`${a}.bucket_jobs`)}`
           assert.deepStrictEqual(yield* Dump.digest(Dump.rows(a, { snapshot })), digest)
           assert.strictEqual((yield* digestOf(a)).rows, 31)

@@ -52,7 +52,7 @@ export const eventsOf = Effect.fnUntraced(function*(current: Current) {
   const { job, revision } = current
   const log = yield* EventLog
   const own = ofJob(job, (yield* log.read(subjectOf(job))).events)
-  return own.length === 0 && (yield* isPast(current)) ? yield* archivedOf(job.id, revision) : own
+  return own.length === 0 && (yield* isPast(current)) ? ofJob(job, yield* archivedOf(job.id, revision)) : own
 })
 
 /** Of some events those of a job. */

@@ -1,6 +1,7 @@
 /** The whole command line. */
 import { Layer } from "effect"
 import { Command } from "effect/cli"
+import { archive } from "./commands/Archive.ts"
 import { audit } from "./commands/Audit.ts"
 import { backup, ledger, restore } from "./commands/Backup.ts"
 import { bucket } from "./commands/Bucket.ts"
@@ -35,6 +36,7 @@ export const cli = Command.make("akave-async").pipe(
     rebuild,
     replay,
     audit,
+    archive,
     checkpoint,
     backup,
     restore,

@@ -1,9 +1,12 @@
 /** The audit: the event log, its archive, the read model and the chain, held against each other. */
+import { ReadModelSchema } from "@akave-async/platform/Postgres"
 import { checkpoint } from "@akave-async/read-model/Checkpoint"
-import { DateTime, Effect } from "effect"
+import * as Dump from "@akave-async/read-model/Dump"
+import { DateTime, Effect, Option, Stream } from "effect"
 import * as OnChain from "./audit/OnChain.ts"
 import * as Stores from "./audit/Stores.ts"
 import * as History from "./History.ts"
+import * as Rebuild from "./Rebuild.ts"
 
 export const parts = ["log", "read-model", "chain"] as const
 export type Part = typeof parts[number]
@@ -56,14 +59,72 @@ export const log = Effect.fnUntraced(function*(options: Stores.Options) {
   } satisfies Section
 })
 
+/** Rows that differ and are named; of more, the count. */
+const mostRows = 1_000
+
+const sentenceOf = (difference: Dump.Difference): string => {
+  const row = `${difference.table} ${difference.key.join(" ")}`
+  if ("columns" in difference) {
+    const columns = difference.columns.map(({ a, b, name }) =>
+      `${name} is ${JSON.stringify(a)}, and has to be ${JSON.stringify(b)}`
+    )
+    return `${row} is not what follows from the log: ${columns.join("; ")}`
+  }
+  return difference.in === "a"
+    ? `${row} is in the read model, and does not follow from the log`
+    : `${row} is missing in the read model`
+}
+
+/** The read model, row by row, against one that is made from the log in a schema which goes again. */
+export const readModel = Effect.scoped(Effect.gen(function*() {
+  const live = yield* ReadModelSchema
+  const source = yield* Rebuild.source
+  const snapshot = yield* Dump.snapshot(live)
+  const { id, sequence: until } = snapshot
+  const schema = `${live}_audit`
+  yield* Effect.acquireRelease(
+    Rebuild.asOf(source, { until, schema: Option.some(schema), report: () => Effect.void }),
+    () => Effect.ignore(Rebuild.drop(schema))
+  )
+  let rows = 0
+  const ofLive = Stream.tap(Dump.rows(live, { snapshot: id }), () => Effect.sync(() => rows++))
+  const findings: Array<string> = []
+  let more = 0
+  yield* Stream.runForEach(Dump.differences(ofLive, Dump.rows(schema)), (difference) =>
+    Effect.sync(() => {
+      if (findings.length < mostRows) findings.push(sentenceOf(difference))
+      else more++
+    }))
+  if (more > 0) findings.push(`and ${more} more`)
+  return {
+    part: "read-model",
+    checked: `${count(rows, "row")} are those that the log makes, up to event ${until}`,
+    findings,
+    remarks: [],
+    details: { rows, lastSequence: until }
+  } satisfies Section
+}))
+
 /** Fees as JSON has them: amounts of wei as text, for they may be larger than its numbers. */
 const feesToJson = (fees: OnChain.Audited["fees"]) =>
   Object.fromEntries(Object.entries(fees).map(([wallet, sum]) => [wallet, { ...sum, fee: `${sum.fee}` }]))
 
-/** What jobs report, on chain. */
-export const chain = Effect.fnUntraced(function*(onFee: (fee: OnChain.Fee) => Effect.Effect<void>) {
+/** What a transaction has cost, as JSON: what it has paid in wei, as text. */
+const feeToJson = ({ fee, gasUsed, jobId, transactionHash, wallet }: OnChain.Fee) => ({
+  job_id: jobId,
+  tx_hash: transactionHash,
+  wallet,
+  gas_used: gasUsed,
+  fee: fee === undefined ? null : `${fee}`
+})
+
+/**
+ * What jobs report, on chain.
+ * @param onFee Is given what each mined transaction has cost, as JSON.
+ */
+export const chain = Effect.fnUntraced(function*(onFee: (fee: object) => Effect.Effect<void>) {
   const { sequence } = yield* checkpoint()
-  const audited = yield* OnChain.audit(History.events(1, sequence), onFee)
+  const audited = yield* OnChain.audit(History.events(1, sequence), (fee) => onFee(feeToJson(fee)))
   const { adopted, fees, findings, foreign, jobs, transactions } = audited
   return {
     part: "chain",
@@ -87,8 +148,8 @@ export const chain = Effect.fnUntraced(function*(onFee: (fee: OnChain.Fee) => Ef
 })
 
 /** The report of these sections. */
-export const report = Effect.fnUntraced(function*<E, R>(sections: ReadonlyArray<Effect.Effect<Section, E, R>>) {
-  const at = DateTime.formatIso(yield* DateTime.now)
-  const done = yield* Effect.all(sections)
-  return { at, ok: done.every(({ findings }) => findings.length === 0), sections: done } satisfies Report
+export const reportOf = (at: DateTime.Utc, sections: ReadonlyArray<Section>): Report => ({
+  at: DateTime.formatIso(at),
+  ok: sections.every(({ findings }) => findings.length === 0),
+  sections
 })

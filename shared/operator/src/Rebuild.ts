@@ -9,7 +9,7 @@ import { beforeName, complete, find, rebuiltName, validName } from "./rebuild/Sc
 import * as Switch from "./rebuild/Switch.ts"
 
 export { asOf, parsePlace, type Place, sequenceOf } from "./rebuild/AsOf.ts"
-export { type Progress, type Source, source } from "./rebuild/Build.ts"
+export { type Progress, type Source, source, sourceOfFiles } from "./rebuild/Build.ts"
 export { list } from "./rebuild/Schema.ts"
 
 /** A build is near enough to the end of the log, so that what is left can be done when it is switched. */

@@ -10,7 +10,12 @@ import { Registry } from "@akave-async/eventing/Registry"
 import { Nats } from "@akave-async/platform/Nats"
 import { jetstreamManager } from "@nats-io/jetstream"
 import { type DateTime, Effect, Schema, Stream } from "effect"
+import { createHash } from "node:crypto"
+import { createReadStream } from "node:fs"
+import { basename } from "node:path"
+import { pipeline } from "node:stream/promises"
 import * as Stores from "./audit/Stores.ts"
+import * as Backup from "./Backup.ts"
 import * as History from "./History.ts"
 
 export class RetentionRefused extends Schema.TaggedError<RetentionRefused>()("RetentionRefused", {
@@ -127,4 +132,51 @@ export const record = Effect.fnUntraced(function*(archived: Parameters<typeof Lo
   yield* LogEvents.execute(log, subject, yield* LogEvents.load(log, subject), Log.recordArchival(archived), {
     source: "/akave/operator"
   })
+})
+
+const sha256Of = async (file: string): Promise<string> => {
+  const hash = createHash("sha256")
+  await pipeline(createReadStream(file), hash)
+  return hash.digest("hex")
+}
+
+export interface Options extends Stores.Options {
+  /** The file to write, and the one that it follows on. */
+  readonly file: string
+  readonly after?: string | undefined
+  /** Only what ended before this time is taken out. */
+  readonly before: DateTime.Utc
+  /** Whether to find out what would be taken out, and nothing else. */
+  readonly isTrial: boolean
+  readonly onStep: (step: string) => void
+}
+
+export interface Archived {
+  readonly up_to: Sequence
+  readonly aggregates: number
+  readonly events: number
+  readonly file: string | null
+}
+
+/**
+ * Takes out what has ended. Log and archive are audited first; then a backup is written, and verified, that has all events that no file
+ * before it has; then it is recorded that events up to a place may be missing from the log, and then they are taken out. Killed anywhere
+ * it has lost nothing, and what it has left is taken out the next time.
+ */
+export const run = Effect.fnUntraced(function*({ after, before, file, isTrial, onStep, ...options }: Options) {
+  yield* ensurePurgeable
+  onStep("auditing log and archive")
+  const upTo = yield* covered(options)
+  onStep("looking for what has ended")
+  const aggregates = yield* ended(yield* candidates(upTo, before))
+  const events = aggregates.reduce((sum, one) => sum + one.events, 0)
+  const found = { up_to: upTo, aggregates: aggregates.length, events, file: null }
+  if (isTrial || aggregates.length === 0) return found satisfies Archived
+  onStep("writing the file")
+  yield* Backup.run({ file, after })
+  yield* Backup.verify(after === undefined ? [file] : [after, file])
+  const sha256 = yield* Effect.promise(() => sha256Of(file))
+  yield* record({ upTo, aggregates: aggregates.length, events, file: basename(file), sha256 })
+  yield* takeOut(aggregates, (done) => onStep(`taking out ${done} of ${aggregates.length}`))
+  return { ...found, file } satisfies Archived
 })

@@ -6,12 +6,13 @@ import type * as Log from "@akave-async/domain/Log"
 import * as EventLine from "@akave-async/eventing/EventLine"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
 import * as HashChain from "@akave-async/eventing/HashChain"
-import { Effect, Result, Schema, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { closeSync, createReadStream, openSync, readSync } from "node:fs"
 import { createInterface } from "node:readline"
-import { createGunzip } from "node:zlib"
 import type { Statement } from "./audit/Findings.ts"
 import * as Stores from "./audit/Stores.ts"
+import type { BackupInvalid } from "./BackupFile.ts"
+import * as BackupReader from "./BackupReader.ts"
 import { FileInvalid } from "./CheckpointFile.ts"
 
 export interface Verified {
@@ -27,7 +28,7 @@ export interface Verified {
   readonly findings: ReadonlyArray<string>
 }
 
-/** What begins a file of gzip (RFC 1952). */
+/** What begins a file of gzip (RFC 1952), as backups are. */
 const gzipMagic = Buffer.from([0x1f, 0x8b])
 const isGzip = (file: string): boolean => {
   const start = Buffer.alloc(gzipMagic.length)
@@ -41,56 +42,41 @@ const isGzip = (file: string): boolean => {
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {
-  const isCompressed = isGzip(file)
-  const bytes = createReadStream(file)
-  const input = isCompressed ? bytes.pipe(createGunzip()) : bytes
-  bytes.on("error", (error) => input.destroy(error))
-  yield* createInterface({ input, crlfDelay: Infinity })
+  yield* createInterface({ input: createReadStream(file), crlfDelay: Infinity })
 }
 
-/** The lines of a backup that are no events of the log: its first and last one, and those of wallets' ledgers. */
-const Manifest = Schema.fromJsonString(Schema.Struct({
-  format: Schema.String,
-  streams: Schema.Array(Schema.Struct({ name: Schema.String, kind: Schema.String }))
-}))
-const Placed = Schema.fromJsonString(Schema.Struct({ stream: Schema.optionalKey(Schema.String) }))
-
-/** The events of the log that a file holds: a backup, or what `replay --exact` writes. */
-const eventsIn = (file: string): Stream.Stream<StoredEvent, FileInvalid> => {
-  let ledgers = new Set<string>()
-  let number = 0
-  const invalid = (problem: string) => new FileInvalid({ reason: `Line ${number} of ${file} ${problem}` })
-  const unreadable = (cause: unknown) =>
-    new FileInvalid({ reason: `${file} can't be read: ${cause instanceof Error ? cause.message : cause}` })
-  return Stream.suspend(() => Stream.fromAsyncIterable(linesOf(file), unreadable)).pipe(
-    Stream.mapEffect((line) =>
-      Effect.gen(function*() {
-        number++
-        if (line.startsWith("{\"format\":")) {
-          const manifest = yield* Effect.mapError(
-            Schema.decodeUnknownEffect(Manifest)(line),
-            () => invalid("is no manifest of a backup")
-          )
-          ledgers = new Set(manifest.streams.filter(({ kind }) => kind === "ledger").map(({ name }) => name))
-          return []
-        }
-        if (line.startsWith("{\"sha256\":")) return []
-        if (line.startsWith("{\"stream\":")) {
-          const { stream = "" } = yield* Effect.mapError(
-            Schema.decodeUnknownEffect(Placed)(line),
-            () => invalid("is no event")
-          )
-          if (ledgers.has(stream)) return []
-        }
-        const event = EventLine.fromLine(line)
-        return Result.isSuccess(event)
-          ? [event.success]
-          : yield* invalid("is no event: give a backup, or what replay --exact has written")
-      })
+const ofBackup = (file: string): Stream.Stream<StoredEvent, BackupInvalid> =>
+  BackupReader.read(file).pipe(
+    Stream.map(({ events, manifest: { streams: [log] } }) =>
+      events.filter(({ stream }) => stream === log.name).map(({ event }) => event)
     ),
     Stream.flattenIterable
   )
+
+const ofLines = (file: string): Stream.Stream<StoredEvent, FileInvalid> => {
+  let number = 0
+  return Stream.fromAsyncIterable(linesOf(file), unreadable(file)).pipe(
+    Stream.mapEffect((line) => {
+      number++
+      return Effect.mapError(Effect.fromResult(EventLine.fromLine(line)), () =>
+        new FileInvalid({
+          reason: `Line ${number} of ${file} is no event: give a backup, or what replay --exact has written`
+        }))
+    })
+  )
 }
+
+const unreadable = (file: string) => (cause: unknown) =>
+  new FileInvalid({ reason: `${file} can't be read: ${cause instanceof Error ? cause.message : cause}` })
+
+/** The events of the log that a file holds: a backup, or what `replay --exact` writes. */
+const eventsIn = (file: string) =>
+  Stream.unwrap(
+    Effect.map(
+      Effect.try({ try: () => isGzip(file), catch: unreadable(file) }),
+      (isBackup): Stream.Stream<StoredEvent, BackupInvalid | FileInvalid> => isBackup ? ofBackup(file) : ofLines(file)
+    )
+  )
 
 /** Verifies the events of files that follow on each other. */
 export const verify = Effect.fnUntraced(function*(

@@ -43,11 +43,15 @@ const settings = [
   "set local idle_in_transaction_session_timeout = 0"
 ]
 
-/** A snapshot of the database that other transactions can read, as long as the scope lives. */
-export const snapshot = Effect.gen(function*() {
+/** A snapshot of the database that other transactions can read, as long as the scope lives, and the event that a read model stands at in it. */
+export const snapshot = Effect.fnUntraced(function*(schema: string) {
   const connection = yield* reading(undefined)
-  const [row] = yield* execute<{ id: string }>(connection, "select pg_export_snapshot() as id")
-  return row?.id ?? ""
+  const [exported] = yield* execute<{ id: string }>(connection, "select pg_export_snapshot() as id")
+  const [standing] = yield* execute<{ sequence: number }>(
+    connection,
+    `select sequence from ${quoted(schema)}.projection_checkpoint where name = 'events'`
+  )
+  return { id: exported?.id ?? "", sequence: standing?.sequence ?? 0 }
 })
 
 /**

@@ -1,6 +1,6 @@
 /** `akave-async audit` */
 import type * as Audit from "@akave-async/operator/Audit"
-import { Console, Effect, FileSystem, Option } from "effect"
+import { Console, DateTime, Effect, FileSystem, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { NotAsItShould } from "../Failures.ts"
 import { operating } from "../Operating.ts"
@@ -44,9 +44,10 @@ export const audit = Command.make(
       Flag.withDescription("A file to write what each transaction has cost to, a line of JSON each"),
       Flag.optional
     ),
+    noReadModel: skips("read-model"),
     noChain: skips("chain")
   },
-  ({ checkpoints, fees, noChain, publicKey }) =>
+  ({ checkpoints, fees, noChain, noReadModel, publicKey }) =>
     operating(load, ({ Audit, CheckpointFile, Settings }) =>
       Effect.gen(function*() {
         const output = yield* Output
@@ -60,25 +61,19 @@ export const audit = Command.make(
         const onProgress = (done: number, of: number) => {
           progress = bar(done, of)
         }
-        const report = yield* output.during(
-          "auditing",
-          () => progress,
-          Audit.report([
-            Audit.log({ ...options, onProgress }),
-            ...(noChain ? [] : [
-              Effect.provide(
-                Audit.chain((fee) =>
-                  feesFile === undefined
-                    ? Effect.void
-                    : Effect.orDie(
-                      feesFile.writeAll(new TextEncoder().encode(`${JSON.stringify({ ...fee, fee: `${fee.fee}` })}\n`))
-                    )
-                ),
-                Settings.chain
-              )
-            ])
-          ])
-        )
+        const onFee = (fee: object) =>
+          feesFile === undefined
+            ? Effect.void
+            : Effect.orDie(feesFile.writeAll(new TextEncoder().encode(`${JSON.stringify(fee)}\n`)))
+        const sections = Effect.gen(function*() {
+          return [
+            yield* Audit.log({ ...options, onProgress }),
+            ...(noReadModel ? [] : [yield* Audit.readModel]),
+            ...(noChain ? [] : [yield* Effect.provide(Audit.chain(onFee), Settings.chain)])
+          ]
+        })
+        const at = yield* DateTime.now
+        const report = Audit.reportOf(at, yield* output.during("auditing", () => progress, sections))
         if (output.flags.json) yield* output.line("", report)
         else {for (const section of report.sections) {
             yield* Console.log(linesOf(section, output.look.hasColor).join("\n"))

@@ -50,38 +50,46 @@ const build = Command.make(
       ),
       Flag.withDefault(true)
     ),
+    files: Flag.String("from-file").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("A backup that has the first events; may be given again, for one that follows on it"),
+      Flag.atLeast(0)
+    ),
     force: Flag.Boolean("force").pipe(
       Flag.withDescription("Switch also where the live one was made from other events"),
       Flag.withDefault(false)
     )
   },
-  Effect.fnUntraced(function*({ force, schema, switch: isSwitched, until }) {
-    if (Option.isSome(until)) return yield* buildAsOf(until.value, schema)
+  Effect.fnUntraced(function*({ files, force, schema, switch: isSwitched, until }) {
+    if (Option.isSome(until)) return yield* buildAsOf(until.value, schema, files)
     if (Option.isSome(schema)) {
       return yield* new ArgumentsInvalid({
         message: "--schema goes with --until: a rebuilt read model has its own name"
       })
     }
-    return yield* buildAnew({ isBuiltOnly: !isSwitched, isForced: force })
+    return yield* buildAnew({ isBuiltOnly: !isSwitched, isForced: force }, files)
   })
 ).pipe(Command.withDescription("Make the read model anew from the event log, beside the live one, and switch to it"))
 
-const buildAnew = (options: { readonly isBuiltOnly: boolean; readonly isForced: boolean }) =>
+const buildAnew = (
+  options: { readonly isBuiltOnly: boolean; readonly isForced: boolean },
+  files: ReadonlyArray<string>
+) =>
   operating(load, ({ Rebuild, Settings }) =>
     Effect.gen(function*() {
-      const source = yield* Rebuild.source
+      const source = files.length === 0 ? yield* Rebuild.source : yield* Rebuild.sourceOfFiles(files)
       const { show } = yield* Output
       yield* show(yield* reporting("rebuilding", (report) => Rebuild.run(source, { ...options, report })))
     }).pipe(Effect.provide([Settings.log, Settings.database])))
 
-const buildAsOf = (text: string, schema: Option.Option<string>) =>
+const buildAsOf = (text: string, schema: Option.Option<string>, files: ReadonlyArray<string>) =>
   operating(load, ({ Rebuild, Settings }) =>
     Effect.gen(function*() {
       const place = yield* Effect.fromResult(Rebuild.parsePlace(text)).pipe(
         Effect.mapError(({ message }) => new ArgumentsInvalid({ message }))
       )
       const until = yield* Rebuild.sequenceOf(place)
-      const source = yield* Rebuild.source
+      const source = files.length === 0 ? yield* Rebuild.source : yield* Rebuild.sourceOfFiles(files)
       const { note, show } = yield* Output
       const built = yield* reporting("building", (report) => Rebuild.asOf(source, { until, schema, report }))
       yield* show({ schema: built.schema, sequence: built.sequence, hash: built.hash })

@@ -9,6 +9,9 @@ import * as Reader from "@akave-async/read-model/Reader"
 import * as ReadModel from "@akave-async/read-model/ReadModel"
 import { Clock, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { BackupInvalid } from "../BackupFile.ts"
+import * as BackupFiles from "../BackupFiles.ts"
+import * as BackupReader from "../BackupReader.ts"
 import * as History from "../History.ts"
 import { create, find, type Found } from "./Schema.ts"
 import type { Switched } from "./Switch.ts"
@@ -29,6 +32,39 @@ export const source = Effect.gen(function*() {
     last: log.lastSequence,
     events: (from, to) => Stream.provideContext(History.events(from, to), context)
   } satisfies Source<LogUnavailable | SqlError.SqlError | Archive.SegmentUnreadable>
+})
+
+/** As {@link source}, with backup files for what they have: where the archive was lost with the read model. */
+export const sourceOfFiles = Effect.fnUntraced(function*(files: ReadonlyArray<string>) {
+  const own = yield* source
+  const log = yield* EventLog
+  const [ofLog] = yield* BackupFiles.verify(files)
+  if (ofLog === undefined) return own
+  const stored = yield* log.get(ofLog.last)
+  const isOther = Option.exists(
+    stored,
+    (event) => ofLog.event !== undefined && !HashChain.encode(event).equals(HashChain.encode(ofLog.event))
+  )
+  if (ofLog.first !== 1 || isOther) {
+    return yield* new BackupInvalid({
+      file: files.at(-1) ?? "",
+      problem: isOther
+        ? `event ${ofLog.last} of the event log is another: it is of another log`
+        : "give the files that it follows on before it"
+    })
+  }
+  const ofFiles = Stream.flatMap(Stream.fromIterable(files), BackupReader.read).pipe(
+    Stream.map(({ events }) => events.filter(({ stream }) => stream === ofLog.name).map(({ event }) => event)),
+    Stream.flattenIterable
+  )
+  return {
+    last: own.last,
+    events: (from, to) =>
+      Stream.concat(
+        Stream.filter(ofFiles, ({ sequence }) => sequence >= from && sequence <= to),
+        to > ofLog.last ? own.events(Math.max(from, ofLog.last + 1), to) : Stream.empty
+      )
+  } satisfies Source<Effect.Error<typeof own.last> | BackupInvalid | SqlError.SqlError | Archive.SegmentUnreadable>
 })
 
 /** How far a rebuild is. */
