@@ -13,8 +13,8 @@ const ofKinds = [Buckets, DeadLetters, Webhooks]
 export interface Folded extends Jobs.Folding {
   /** Those that tables of kinds follow from: of the steps of jobs, only their completions. */
   readonly events: ReadonlyArray<Placed>
-  /** Whether the read model has no job of this id so far. */
-  readonly isNew: (id: string) => boolean
+  /** The jobs that the events begin with the request of: the read model has such a job only if it was asked for twice. */
+  readonly asked: ReadonlySet<string>
 }
 
 /** Whether tables of kinds may follow from an event. */
@@ -22,8 +22,8 @@ export const concernsKinds = ({ step }: Placed): boolean => step === undefined |
 
 /** Writes what follows from these events, which come after all that was applied before. */
 export const apply = Effect.fnUntraced(
-  function*({ changed, events, isNew, jobs }: Folded) {
-    yield* Jobs.write(Jobs.rowsOf({ changed, jobs }), isNew)
+  function*({ asked, changed, events, jobs }: Folded) {
+    yield* Jobs.write(Jobs.rowsOf({ changed, jobs }), asked)
     for (const projection of ofKinds) yield* projection.apply(events, jobs)
   }
 )

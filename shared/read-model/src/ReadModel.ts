@@ -29,9 +29,10 @@ const write = Effect.fnUntraced(
   function*({ firstSequence, folded, lastHash, lastSequence, occurredAt, segment }: Reader.Run) {
     const sql = yield* SqlClient.SqlClient
     const table = yield* readModelTable
+    const events = yield* Effect.promise(() => segment)
     yield* sql`
     insert into ${table("event_segments")} (first_sequence, last_sequence, events)
-    values (${firstSequence}, ${lastSequence}, ${segment})`
+    values (${firstSequence}, ${lastSequence}, ${events})`
     yield* Projections.apply(folded)
     yield* sql`
     update ${table("projection_checkpoint")} set sequence = ${lastSequence}, hash = ${lastHash},

@@ -30,7 +30,7 @@ export interface Run {
   /** The types of events that only a newer release knows. */
   readonly newer: ReadonlyArray<string>
   /** All events, as they are archived. */
-  readonly segment: Uint8Array
+  readonly segment: Promise<Uint8Array>
   readonly folded: Projections.Folded
   /** How each event has changed its job, where that was asked for. */
   readonly changes: ReadonlyArray<Jobs.Change>
@@ -39,24 +39,15 @@ export interface Run {
 /** What is read of a run that is not closed yet. */
 interface Open {
   readonly batches: Array<Batch.Batch>
-  readonly folded: Projections.Folded & { readonly events: Array<Batch.Placed> }
-  /** Jobs that the read model has. */
-  readonly known: Set<string>
-  /** Jobs that the run has the request of: the read model has them only if they were asked for twice. */
-  readonly asked: Set<string>
+  readonly folded: Projections.Folded & { readonly events: Array<Batch.Placed>; readonly asked: Set<string> }
   readonly changes: Array<Jobs.Change>
 }
 
-const opened = (): Open => {
-  const known = new Set<string>()
-  return {
-    batches: [],
-    folded: { events: [], jobs: new Map(), changed: new Map(), isNew: (id) => !known.has(id) },
-    known,
-    asked: new Set(),
-    changes: []
-  }
-}
+const opened = (): Open => ({
+  batches: [],
+  folded: { events: [], jobs: new Map(), changed: new Map(), asked: new Set() },
+  changes: []
+})
 
 /**
  * Begins behind the checkpoint with this hash. A run is read bit by bit, each of which follows on the one before, and then closed:
@@ -83,20 +74,17 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const add = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEvent>) {
-    const { asked, batches, changes, folded, known } = open
+    const { batches, changes, folded } = open
     const batch = Batch.read(registry, last, stored)
     last = batch.lastHash
     const unknown = new Set<string>()
-    const find = (jobs: Jobs.Folded) => {
-      folded.jobs.set(jobs.job.id, jobs)
-      known.add(jobs.job.id)
-    }
+    const find = (jobs: Jobs.Folded) => folded.jobs.set(jobs.job.id, jobs)
     for (const { step } of batch.events) {
-      if (step === undefined || folded.jobs.has(step.jobId) || asked.has(step.jobId)) continue
+      if (step === undefined || folded.jobs.has(step.jobId) || folded.asked.has(step.jobId)) continue
       const job = remembered.get(step.jobId)
       if (job !== undefined) find(job)
       // A request makes a job what it is, whatever was there before.
-      else if (step.step === "requested" && !unknown.has(step.jobId)) asked.add(step.jobId)
+      else if (step.step === "requested" && !unknown.has(step.jobId)) folded.asked.add(step.jobId)
       else unknown.add(step.jobId)
     }
     for (const job of yield* Jobs.find([...unknown])) find(job)
@@ -105,16 +93,14 @@ export const make = Effect.fnUntraced(function*(
     batches.push({ ...batch, events: [] })
   })
 
-  /** The run that was read; there must be one. */
-  const close = Effect.gen(function*() {
-    const { asked, batches, changes, folded, known } = open
+  /** The run that was read; there must be one. It is compressed while the next one is read. */
+  const close = Effect.sync((): Run => {
+    const { batches, changes, folded } = open
     open = opened()
     remember(folded.jobs.values())
-    const [segment, found] = yield* Effect.all([
-      Effect.promise(() => Segment.pack(batches.map(({ encoded }) => encoded))),
-      Jobs.existing([...asked])
-    ], { concurrency: 2 })
-    for (const id of found) known.add(id)
+    const segment = Segment.pack(batches.map(({ encoded }) => encoded))
+    // Whoever writes the run is told.
+    segment.catch(() => {})
     return {
       firstSequence: batches[0]?.firstSequence ?? 0,
       lastSequence: batches.at(-1)?.lastSequence ?? 0,
@@ -125,7 +111,7 @@ export const make = Effect.fnUntraced(function*(
       segment,
       folded,
       changes
-    } satisfies Run
+    }
   })
 
   return { add, close }

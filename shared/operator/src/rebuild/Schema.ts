@@ -148,11 +148,11 @@ export const list = Effect.gen(function*() {
     order by n.nspname`
   return yield* Effect.forEach(
     found.flatMap(({ comment, ...row }) => Option.toArray(Option.map(markOf(comment), (mark) => ({ ...row, mark })))),
-    ({ bytes, mark, schema }) =>
-      Effect.map(
-        Effect.provideService(checkpoint(), ReadModelSchema, schema),
-        ({ sequence }) => ({ schema, what: whatOf(mark), sequence, bytes })
-      )
+    Effect.fnUntraced(function*({ bytes, mark, schema }) {
+      const isFilled = (yield* tablesOf(schema)).includes("projection_checkpoint")
+      const standing = isFilled ? yield* Effect.provideService(checkpoint(), ReadModelSchema, schema) : undefined
+      return { schema, what: whatOf(mark), sequence: standing?.sequence ?? 0, bytes }
+    })
   )
 })
 
