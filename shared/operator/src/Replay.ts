@@ -76,8 +76,10 @@ export const events = Effect.fnUntraced(function*(options: Options) {
   const log = yield* EventLog
   const last = yield* log.lastSequence
   const seam = yield* LogEvents.archivedUpTo(log)
-  const sinceSequence = since === undefined ? 1 : yield* AtTime.firstSince(log, since)
-  const untilSequence = until === undefined ? last : (yield* AtTime.firstSince(log, until)) + disorder
+  const placeOf = (time: DateTime.Utc) =>
+    seam === 0 ? AtTime.firstSince(log, time) : Effect.provide(History.firstSince(time), Settings.database)
+  const sinceSequence = since === undefined ? 1 : yield* placeOf(since)
+  const untilSequence = until === undefined ? last : (yield* placeOf(until)) + disorder
   const from = Math.max(options.from ?? 1, sinceSequence)
   const to = Math.min(options.to ?? last, untilSequence, last)
   if (options.from !== undefined && options.from > last) {
