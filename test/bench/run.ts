@@ -17,6 +17,7 @@ import * as Idle from "./parts/Idle.ts"
 import * as Memory from "./parts/Memory.ts"
 import * as Projection from "./parts/Projection.ts"
 import * as Rebuild from "./parts/Rebuild.ts"
+import * as Retention from "./parts/Retention.ts"
 import * as Table from "./Table.ts"
 
 type Run = (options: Options) => Effect.Effect<Table.Table, unknown, Scope.Scope>
@@ -26,6 +27,7 @@ const parts = {
   delivery: Delivery.run,
   projection: Projection.run,
   rebuild: Rebuild.run,
+  retention: Retention.run,
   memory: Memory.run,
   idle: Idle.run
 } satisfies Readonly<Record<string, Run>>
