@@ -94,7 +94,8 @@ export const record = Effect.fnUntraced(
     if (checkpoint !== undefined) {
       const age = now.epochMilliseconds - checkpoint.occurredAt.epochMilliseconds
       const isNew = isNews(place.sequence, { sequence: checkpoint.sequence, record: loaded.revision })
-      if (!isNew || age < minAge) return Option.none<Log.CheckpointSigned>()
+      // One that seems to be of a time to come was signed by a clock that has been set back since.
+      if (!isNew || (age >= 0 && age < minAge)) return Option.none<Log.CheckpointSigned>()
     }
     const signed = sign(key, place, now)
     yield* LogEvents.execute(log, Log.subject("CheckpointSigned"), loaded, Log.recordCheckpoint(signed), { source })

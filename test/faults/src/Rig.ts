@@ -136,7 +136,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
         ...nats("projector-nats"),
         ...postgres("projector-postgres"),
         CHECKPOINT_KEY: checkpointKey,
-        CHECKPOINT_INTERVAL: "5 seconds",
+        CHECKPOINT_INTERVAL: "2 seconds",
         ...profile.env?.projector
       },
       executor: {

@@ -147,7 +147,7 @@ const reviveAll = ({ stack }: Rig) =>
       ]
     })).pipe(Effect.map((found) => found.flat()))
 
-/** Every job has ended, every event is settled and projected, and no transaction waits. */
+/** Every job has ended, every event is settled, projected and under a signed checkpoint, and no transaction waits. */
 export const untilQuiet = ({ stack }: Rig, notes: ReadonlyArray<Note>) => {
   const isQuiet = Effect.gen(function*() {
     // Asked first: reading the log takes longest.
@@ -159,7 +159,10 @@ export const untilQuiet = ({ stack }: Rig, notes: ReadonlyArray<Note>) => {
     const isStored = ({ answer, request }: Note) =>
       answer?.status !== 202 || (request !== "create" && request !== "delete") || jobs.has(answer.jobId ?? "")
     if (![...jobs.values()].every(isTerminal) || !notes.every(isStored)) return false
-    return (yield* Observer.checkpoint(stack.databaseUrl)) === (log.at(-1)?.sequence ?? 0)
+    const last = log.at(-1)
+    // Behind the record of the last checkpoint nothing is to be signed.
+    if (last !== undefined && last.subject !== "log.checkpoints") return false
+    return (yield* Observer.checkpoint(stack.databaseUrl)) === (last?.sequence ?? 0)
   })
   return isQuiet.pipe(
     // What does not answer is not quiet.
