@@ -159,7 +159,8 @@ test(
     assert.deepInclude(state, { lastSequence: before.length, restoration: 1, from: "backup" })
     assert.strictEqual(yield* again.lastSequence, before.length + 1)
     const config = yield* configOf("AKAVE_EVENTS")
-    assert.deepInclude(config, { duplicate_window: 90e9, deny_delete: true, deny_purge: true, allow_direct: true })
+    assert.deepInclude(config, { duplicate_window: 90e9, deny_delete: true, deny_purge: false, allow_direct: true })
+    assert.deepInclude(yield* configOf(ledgerName), { deny_delete: true, deny_purge: true })
     // A ledger that was restored is used by nobody before its wallet's renewal.
     const unused = yield* Effect.flip(Effect.flatMap(attach(ledgerOptions), ({ lastSequence }) => lastSequence))
     assert.match(unused.message, new RegExp(`${ledgerName} is not in use: .* run akave-async ledger renew ${wallet}$`))

@@ -26,7 +26,7 @@ export const layerConfig = Layer.effect(
             + " nothing is applied until the log is restored"
         )
       }
-      yield* EventLogJetStream.create(connection, options)
+      yield* EventLogJetStream.create(connection, { ...options, isPurgeable: true })
       yield* Effect.logInfo(`created the event log ${options.stream}`)
     }).pipe(
       Effect.catchTag("SqlError", (cause) => Effect.fail(new LogUnavailable({ operation: "create", cause }))),

@@ -115,7 +115,7 @@ describe("waits by a stream", () => {
     const server = await gateway()
     const seen: Array<string> = []
     const wait = clientOf(server.url).jobs.wait(idOf(1), { onChange: ({ status }) => seen.push(status) })
-    await server.until(() => server.streams.size === 1)
+    await server.until(() => server.streams.size === 1 && seen.length === 1)
     server.end("completed", idOf(1))
     await wait
     assert.deepStrictEqual(seen, ["queued", "completed"])

@@ -62,6 +62,8 @@ export interface CreateOptions extends Options {
   readonly dedupWindow: Duration.Duration
   /** Shown by the tools of NATS; see {@link notInUse}. */
   readonly description?: string
+  /** Whether events may be taken out by their subjects, as `archive` does it with those of the event log. */
+  readonly isPurgeable?: boolean
 }
 
 const replicas = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5 }))
@@ -126,8 +128,7 @@ export const create = (connection: NatsConnection, options: CreateOptions): Effe
       num_replicas: options.replicas,
       duplicate_window: nanos(Duration.toMillis(options.dedupWindow)),
       deny_delete: true,
-      // Events of aggregates that have ended are taken out by their subjects, once the archive has them (docs/operations/audit-and-recovery.md).
-      deny_purge: false,
+      deny_purge: options.isPurgeable !== true,
       allow_direct: true,
       ...(compresses(connection) ? { compression: StoreCompression.S2 } : {})
     })

@@ -249,7 +249,7 @@ const restore = Effect.fnUntraced(function*<E, R>(source: Source<E, R>, { isOlde
     const there = yield* foundIn(source, wanted)
     found.set(wanted.name, { wanted, last: there?.last ?? 0, isThere: there !== undefined })
   }
-  for (const { isThere, wanted: { name, prefix } } of found.values()) {
+  for (const { isThere, wanted: { kind, name, prefix } } of found.values()) {
     if (isThere) yield* Ledgers.describe(connection, name, restoring, Republish.shortestWindow)
     else {
       const dedupWindow = Republish.shortestWindow
@@ -258,7 +258,8 @@ const restore = Effect.fnUntraced(function*<E, R>(source: Source<E, R>, { isOlde
         prefix,
         replicas,
         dedupWindow,
-        description: restoring
+        description: restoring,
+        isPurgeable: kind === "events"
       })
     }
   }

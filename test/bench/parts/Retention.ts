@@ -11,7 +11,13 @@ import type { Options } from "../Options.ts"
 import * as Processes from "../Processes.ts"
 import type { Row, Table } from "../Table.ts"
 
-const options = { stream: "AKAVE_EVENTS", prefix: "akave.events", replicas: 1, dedupWindow: Duration.minutes(2) }
+const options = {
+  stream: "AKAVE_EVENTS",
+  prefix: "akave.events",
+  replicas: 1,
+  dedupWindow: Duration.minutes(2),
+  isPurgeable: true
+}
 /** Subjects that are purged at the same time. */
 const atOnce = 64
 
