@@ -55,6 +55,10 @@ export const ended = (gateway: string, jobId: string): Effect.Effect<Answer, Not
     ({ body }) => ["completed", "failed", "cancelled"].includes(body.status)
   )
 
+/** Waits until the read model has all that the log has now. */
+export const settled = (gateway: string): Effect.Effect<Answer, NotYet> =>
+  eventually(tryRequest(`${gateway}/health/ready`), ({ body }) => body.projection_lag_ms === 0)
+
 let names = 0
 /** A bucket name that no other test uses. */
 export const freshName = (): string => `bucket-${process.pid}-${Date.now().toString(36)}-${++names}`

@@ -14,7 +14,7 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Client } from "pg"
 import * as CommandLine from "../support/CommandLine.ts"
-import { createBucket, deleteBucket, ended, eventually, request } from "../support/Gateway.ts"
+import { createBucket, deleteBucket, ended, request, settled } from "../support/Gateway.ts"
 import * as Packages from "../support/Packages.ts"
 
 const file = join(Stack.repository, "docs/operations/audit-and-recovery.md")
@@ -110,8 +110,6 @@ it.live("the guide to audit and recovery does what it says", () =>
       assert.strictEqual((yield* ended(gateway, body.job_id)).body.status, "completed")
       return String(body.job_id)
     })
-    /** The read model has all that the log has. */
-    const settled = eventually(request(`${gateway}/health/ready`), ({ body }) => body.projection_lag_ms === 0)
     const loseNats = Effect.gen(function*() {
       yield* each(({ stop }) => stop)
       yield* stack.nats.kill("SIGKILL")
@@ -121,7 +119,7 @@ it.live("the guide to audit and recovery does what it says", () =>
     const losePostgres = sql(stack.databaseUrl, "drop schema akave_async cascade")
 
     for (const name of ["photos", "music", "video"]) yield* done(createBucket, name)
-    yield* settled
+    yield* settled(gateway)
     yield* follow("Is everything as it was written")
     yield* follow("Proof without servers")
     yield* follow("The same in Python")
@@ -129,14 +127,14 @@ it.live("the guide to audit and recovery does what it says", () =>
     yield* follow("Make the read model anew")
     yield* follow("The state as of a time")
     const deleted = yield* done(deleteBucket, "video")
-    yield* settled
+    yield* settled(gateway)
     yield* follow("Backups")
 
     yield* losePostgres
     yield* follow("Postgres is lost")
     yield* done(createBucket, "after-postgres")
 
-    yield* settled
+    yield* settled(gateway)
     yield* loseNats
     yield* follow("NATS is lost")
     yield* each(({ start }) => start)
@@ -158,7 +156,7 @@ it.live("the guide to audit and recovery does what it says", () =>
     yield* done(createBucket, "after-ledger")
 
     // What is taken out is shown as it was before.
-    yield* settled
+    yield* settled(gateway)
     const shown = Effect.forEach(
       ["/events?limit=1000", `/jobs/${deleted}/events`],
       (path) => Effect.map(request(`${gateway}${path}`), ({ body }) => body.events)

@@ -3,7 +3,7 @@ import { bucketId, Buckets } from "@akave-async/sdk/Buckets"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import * as ChainView from "../support/ChainView.ts"
-import { createBucket, deleteBucket, ended, freshName, request } from "../support/Gateway.ts"
+import { createBucket, deleteBucket, ended, freshName, request, settled } from "../support/Gateway.ts"
 import { eventsOf } from "../support/Log.ts"
 import * as SharedStack from "../support/SharedStack.ts"
 
@@ -21,7 +21,8 @@ const created = Effect.fnUntraced(function*(name = freshName()) {
   assert.strictEqual(job.status, "completed")
   return { name, job }
 })
-const look = (name: string) => request(`${gateway}/buckets/${name}`)
+/** What queries show comes a moment after the job has ended. */
+const look = (name: string) => Effect.andThen(settled(gateway), request(`${gateway}/buckets/${name}`))
 const isOnChain = (name: string) =>
   Effect.flatMap(Buckets, (buckets) => buckets.onChain({ name, owner: stack.ownerAddress })).pipe(
     Effect.map(Option.isSome),
