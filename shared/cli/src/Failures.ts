@@ -27,6 +27,9 @@ export const exitCodes = {
   interrupted: 130
 } as const
 
+/** A file that was given can't be used, as commands for operators report it. */
+const filesAtFault = new Set(["FileInvalid", "BackupInvalid"])
+
 export const exitCodeOf = (error: unknown): number => {
   if (CliError.isCliError(error)) {
     return error._tag === "ShowHelp" && error.errors.length === 0
@@ -46,6 +49,7 @@ export const exitCodeOf = (error: unknown): number => {
     return error.status === 401 || error.status === 403 ? exitCodes.authentication : exitCodes.api
   }
   if (error instanceof NotAsItShould) return exitCodes.findings
+  if (filesAtFault.has(Object(error)._tag)) return exitCodes.arguments
   if (error instanceof Client.JobFailed || error instanceof SomeFailed) return exitCodes.api
   return exitCodes.general
 }

@@ -23,6 +23,12 @@ const presenter: CliOutput.Presenter = {
       : CliOutput.defaultPresenter.present(event)
 }
 
+// Who reads may have read enough.
+process.stdout.on("error", (error) => {
+  if (Object(error).code === "EPIPE") process.exit(0)
+  throw error
+})
+
 const program = Command.run(cli, { version: manifest.version }).pipe(
   Effect.tapError((error) =>
     // What is wrong with the arguments was printed already.
