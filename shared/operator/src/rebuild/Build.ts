@@ -7,7 +7,7 @@ import * as Archive from "@akave-async/read-model/Archive"
 import { type Checkpoint, checkpoint } from "@akave-async/read-model/Checkpoint"
 import * as Reader from "@akave-async/read-model/Reader"
 import * as ReadModel from "@akave-async/read-model/ReadModel"
-import { Clock, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { Clock, Duration, Effect, Option, Result, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { BackupInvalid } from "../BackupFile.ts"
 import * as BackupFiles from "../BackupFiles.ts"
@@ -192,8 +192,9 @@ export const alone = <A, E, R>(schema: string, effect: Effect.Effect<A, E, R>) =
       `akave-async rebuild ${schema}`
     ])
     if (Object(row).locked !== true) return yield* new AlreadyRunning({ schema })
-    const signs = Effect.repeat(execute("select 1"), Schedule.spaced(sign))
-    return yield* Effect.raceFirst(effect, Effect.andThen(signs, Effect.never))
+    // A statement that was interrupted would cost the connection, and the lock would outlive this for a moment.
+    const signs = Effect.forever(Effect.delay(Effect.uninterruptible(execute("select 1")), sign))
+    return yield* Effect.raceFirst(effect, signs)
   }).pipe(Effect.scoped)
 
 /** Reports how far a build is, with its rate since the start. */
