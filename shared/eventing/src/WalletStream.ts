@@ -2,7 +2,8 @@
 import { Config, Effect } from "effect"
 import * as EventLogJetStream from "./EventLogJetStream.ts"
 
-const names = Config.all({
+/** What the names of all ledgers begin with, of their subjects and of their streams; the address follows. */
+export const names = Config.all({
   prefix: Config.NonEmptyString("WALLET_PREFIX").pipe(Config.withDefault("akave.wallet")),
   stream: Config.NonEmptyString("WALLET_STREAM").pipe(Config.withDefault("AKAVE_WALLET"))
 })

@@ -10,10 +10,11 @@ import * as EventLine from "@akave-async/eventing/EventLine"
 import { EventLog, LogUnavailable, type Sequence, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogJetStream from "@akave-async/eventing/EventLogJetStream"
 import * as LogEvents from "@akave-async/eventing/LogEvents"
+import * as WalletStream from "@akave-async/eventing/WalletStream"
 import { Nats } from "@akave-async/platform/Nats"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { headers as makeHeaders } from "@nats-io/nats-core"
-import { Config, type DateTime, Effect, Option, Schema, Stream } from "effect"
+import { type DateTime, Effect, Option, Schema, Stream } from "effect"
 import * as History from "./History.ts"
 import * as Settings from "./Settings.ts"
 
@@ -121,12 +122,11 @@ export const into = Effect.fnUntraced(function*<E, R>(
 ) {
   const connection = yield* Nats
   const own = yield* EventLogJetStream.eventsConfig
-  const wallets = yield* Config.NonEmptyString("WALLET_PREFIX").pipe(Config.withDefault("akave.wallet"))
-  const walletStream = yield* Config.NonEmptyString("WALLET_STREAM").pipe(Config.withDefault("AKAVE_WALLET"))
-  if (target.stream === own.stream || target.stream.startsWith(`${walletStream}_`)) {
+  const wallets = yield* WalletStream.names
+  if (target.stream === own.stream || target.stream.startsWith(yield* WalletStream.allBeginWith)) {
     return yield* new ReplayRefused({ reason: `${target.stream} is in use by this deployment: name another stream` })
   }
-  if ([own.prefix, wallets].some((prefix) => overlaps(prefix, target.prefix))) {
+  if ([own.prefix, wallets.prefix].some((prefix) => overlaps(prefix, target.prefix))) {
     return yield* new ReplayRefused({
       reason: `The subjects ${target.prefix}.> are those of this deployment: name another prefix`
     })

@@ -82,7 +82,7 @@ export const covered = Effect.fnUntraced(function*(options: Stores.Options) {
   return audited.signedUpTo
 })
 
-/** Takes the events of these aggregates out of the log's stream, and gives how many they were. */
+/** Takes the events of these aggregates out of the log's stream. */
 export const takeOut = Effect.fnUntraced(function*(
   aggregates: ReadonlyArray<Candidate>,
   onProgress: (done: number) => void
@@ -91,21 +91,19 @@ export const takeOut = Effect.fnUntraced(function*(
   const failed = (cause: unknown) => new LogUnavailable({ operation: "purge", cause })
   const connection = yield* Nats
   const manager = yield* Effect.tryPromise({ try: () => jetstreamManager(connection), catch: failed })
-  let [done, events] = [0, 0]
+  let done = 0
   yield* Effect.forEach(
     aggregates,
     Effect.fnUntraced(function*({ lastSequence, subject }) {
-      const { purged } = yield* Effect.tryPromise({
+      yield* Effect.tryPromise({
         // What has come since stays.
         try: () => manager.streams.purge(stream, { filter: `${prefix}.${subject}`, seq: lastSequence + 1 }),
         catch: failed
       })
-      events += purged
       onProgress(++done)
     }),
     { concurrency: atOnce, discard: true }
   )
-  return events
 })
 
 /** Fails where the log's stream can't give up events, with what to do. */

@@ -1,6 +1,6 @@
 /** `akave-async audit` */
 import type * as Audit from "@akave-async/operator/Audit"
-import { Console, DateTime, Effect, FileSystem, Option } from "effect"
+import { DateTime, Effect, FileSystem, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { NotAsItShould } from "../Failures.ts"
 import { operating } from "../Operating.ts"
@@ -52,10 +52,7 @@ export const audit = Command.make(
       Effect.gen(function*() {
         const output = yield* Output
         const files = yield* FileSystem.FileSystem
-        const options = {
-          ...(Option.isNone(publicKey) ? {} : { publicKey: yield* CheckpointFile.publicKeyOf(publicKey.value) }),
-          ...(Option.isNone(checkpoints) ? {} : { checkpoints: yield* CheckpointFile.read(checkpoints.value) })
-        }
+        const options = yield* CheckpointFile.options({ checkpoints, publicKey })
         const feesFile = Option.isNone(fees) ? undefined : yield* files.open(fees.value, { flag: "wx" })
         let progress = ""
         const onProgress = (done: number, of: number) => {
@@ -74,10 +71,8 @@ export const audit = Command.make(
         })
         const at = yield* DateTime.now
         const report = Audit.reportOf(at, yield* output.during("auditing", () => progress, sections))
-        if (output.flags.json) yield* output.line("", report)
-        else {for (const section of report.sections) {
-            yield* Console.log(linesOf(section, output.look.hasColor).join("\n"))
-          }}
+        const lines = report.sections.flatMap((section) => linesOf(section, output.look.hasColor))
+        yield* output.line(lines.join("\n"), report)
         const findings = report.sections.reduce((sum, section) => sum + section.findings.length, 0)
         if (findings > 0) return yield* new NotAsItShould({ findings })
       }).pipe(Effect.provide([Settings.log, Settings.database]), Effect.scoped))

@@ -1,5 +1,5 @@
 /** `akave-async checkpoint …` */
-import { Console, Effect, Option, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { Argument, Command } from "effect/cli"
 import { NotAsItShould } from "../Failures.ts"
 import { operating } from "../Operating.ts"
@@ -61,20 +61,20 @@ const verify = Command.make("verify", {
 }, ({ checkpoints, files, publicKey }) =>
   operating(loadVerify, ({ CheckpointFile, Verify }) =>
     Effect.gen(function*() {
-      const { during, flags, line, look } = yield* Output
+      const { during, line, look } = yield* Output
       const options = yield* CheckpointFile.options({ checkpoints, publicKey })
       const verified = yield* during("verifying", () => "", Verify.verify(files, options))
       const { confirmed, events, findings, hash, keys, signedUpTo } = verified
-      if (flags.json) yield* line("", verified)
-      else {
-        const covered = confirmed === 0
-          ? "no signed checkpoint covers them"
-          : `signed checkpoints confirm those up to ${signedUpTo}`
-        yield* Console.log(`${events} events in one hash chain; ${covered}`)
-        yield* Console.log(`the hash after event ${events} is ${hash}`)
-        for (const [key, n] of Object.entries(keys)) yield* Console.log(`${n} signed by the key ${key}`)
-        for (const finding of findings) yield* Console.log(paint(finding, "red", look.hasColor))
-      }
+      const covered = confirmed === 0
+        ? "no signed checkpoint covers them"
+        : `signed checkpoints confirm those up to ${signedUpTo}`
+      const lines = [
+        `${events} events in one hash chain; ${covered}`,
+        `the hash after event ${events} is ${hash}`,
+        ...Object.entries(keys).map(([key, n]) => `${n} signed by the key ${key}`),
+        ...findings.map((finding) => paint(finding, "red", look.hasColor))
+      ]
+      yield* line(lines.join("\n"), verified)
       if (findings.length > 0) return yield* new NotAsItShould({ findings: findings.length })
     }))).pipe(
     Command.withDescription("Verify events in files against the checkpoints that were signed, without any server")

@@ -12,8 +12,8 @@ const load = async () => ({
   Settings: await import("@akave-async/operator/Settings")
 })
 
-/** A time of ISO 8601, or the place of an event in the log. */
-export const time = (name: string) =>
+/** A time of ISO 8601. */
+const time = (name: string) =>
   Flag.String(name).pipe(
     Flag.filterMap((text) => DateTime.make(text), (text) => `${JSON.stringify(text)} is no time: write it in ISO 8601`),
     Flag.withMetavar("TIME")
