@@ -1,10 +1,10 @@
 // Compiles the contracts into src/artifacts: `node scripts/compile.ts`.
-import { readFile, writeFile } from "node:fs/promises"
+import { readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import solc from "solc"
 
 const root = join(import.meta.dirname, "..")
-const contracts = ["AccessManager", "Storage"] as const
+const contracts = ["AccessManager", "ListPolicy", "Storage"] as const
 
 export interface Artifact {
   readonly contractName: string
@@ -30,9 +30,10 @@ interface Output {
 
 /** What each artefact must contain, by the path of its file. A warning fails it like an error. */
 export const compile = async (): Promise<Record<string, Artifact>> => {
-  const sources = await Promise.all(contracts.map(async (name) => {
-    const content = await readFile(join(root, "contracts", `${name}.sol`), "utf8")
-    return [`${name}.sol`, { content }] as const
+  const files = await readdir(join(root, "contracts"))
+  const sources = await Promise.all(files.map(async (file) => {
+    const content = await readFile(join(root, "contracts", file), "utf8")
+    return [file, { content }] as const
   }))
   const input = {
     language: "Solidity",

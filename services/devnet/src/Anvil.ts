@@ -11,6 +11,7 @@ import {
   Option,
   Schedule,
   Schema,
+  Semaphore,
   Stream
 } from "effect"
 import { ChildProcess } from "effect/process"
@@ -72,6 +73,8 @@ export class Anvil extends Context.Service<Anvil, {
   /** Where the chain is kept, if it is. */
   readonly statePath: Option.Option<string>
   rpc(method: string, params: ReadonlyArray<unknown>): Effect.Effect<unknown, RpcFailed>
+  /** Runs the effect between two blocks. */
+  withoutBlocks<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
   /** Never succeeds; fails when the process ends by itself. */
   readonly stopped: Effect.Effect<never, AnvilStopped>
 }>()("@akave-async/devnet/Anvil") {
@@ -97,9 +100,12 @@ export class Anvil extends Context.Service<Anvil, {
         yield* KeptChain.keep({ rpc, calls, files: files.value, isLoaded: Option.isSome(dump), isRunning, mined })
       }
       // It ends before the chain is saved for the last time, so that no block is mined that the next run does not know.
-      yield* mine(rpc, config.blockTime, mined).pipe(Effect.forkScoped)
+      const turn = yield* Semaphore.make(1)
+      const withoutBlocks = turn.withPermits(1)
+      yield* mine(rpc, config.blockTime, mined, withoutBlocks).pipe(Effect.forkScoped)
 
-      return Anvil.of({ port, rpcUrl, provider, pid, statePath: Option.map(files, ({ dump }) => dump), rpc, stopped })
+      const statePath = Option.map(files, ({ dump }) => dump)
+      return Anvil.of({ port, rpcUrl, provider, pid, statePath, rpc, withoutBlocks, stopped })
     })
   )
 }
@@ -266,7 +272,12 @@ const PoolStatus = Schema.Struct({ pending: Schema.String, queued: Schema.String
  * For each block Anvil hashes its whole state anew, which takes 0.1 s for 100,000 slots. So where nothing waits, and
  * nobody can wait for confirmations any more, blocks come more slowly, such that they take a part of the time only.
  */
-const mine = (rpc: Rpc, blockTime: number, mined: Latch.Latch) => {
+const mine = (
+  rpc: Rpc,
+  blockTime: number,
+  mined: Latch.Latch,
+  inTurn: Anvil["Service"]["withoutBlocks"]
+) => {
   let emptyBlocks = 0
   let cost = 1
   let idleUntil = 0
@@ -284,6 +295,7 @@ const mine = (rpc: Rpc, blockTime: number, mined: Latch.Latch) => {
     idleUntil = end + Math.min(idlePause * cost, Duration.toMillis(longestIdle))
   }).pipe(
     Effect.ignore,
+    inTurn,
     Effect.uninterruptible,
     Effect.repeat(Schedule.fixed(Duration.seconds(blockTime)))
   )

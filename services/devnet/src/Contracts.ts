@@ -1,9 +1,10 @@
 import { Context, Effect, Layer, Schema } from "effect"
-import { ContractFactory, getCreateAddress, Interface, keccak256, type TransactionRequest, Wallet } from "ethers"
+import { ContractFactory, getCreateAddress, Interface, type TransactionRequest, Wallet } from "ethers"
 import { Anvil } from "./Anvil.ts"
 import accessManagerArtifact from "./artifacts/AccessManager.json" with { type: "json" }
 import storageArtifact from "./artifacts/Storage.json" with { type: "json" }
 import { deployerKey } from "./DevnetAccounts.ts"
+import * as EarlierContracts from "./EarlierContracts.ts"
 
 export class OtherContracts extends Schema.TaggedError<OtherContracts>()("OtherContracts", {
   contractName: Schema.String,
@@ -20,14 +21,10 @@ export class DeploymentFailed extends Schema.TaggedError<DeploymentFailed>()("De
   override readonly message = `The contracts could not be deployed: ${this.step} failed`
 }
 
-/** The code of releases before, by its hash: a kept chain goes on with it, as its interface and answers are the same. */
-const earlierCode: ReadonlySet<string> = new Set([
-  // 0.1.0: Storage, which took less gas, and AccessManager, whose delegateAccess looked at the owner before the address.
-  "0xa1ccd98917240deecd31736d67c02ebac1fb90043dca99127010e4014961a783",
-  "0xaa1924876f1b66206f786d047db2b78e9d0b9ed64c8c2b1166567da2bbc0998b"
-])
-
-/** The Storage and AccessManager contracts, deployed once and found again on a kept chain. */
+/**
+ * The Storage and AccessManager contracts, deployed once and found again on a kept chain. There, the code of an earlier
+ * release is replaced by this one's.
+ */
 export class Contracts extends Context.Service<Contracts, {
   readonly storageAddress: string
   readonly accessAddress: string
@@ -35,7 +32,7 @@ export class Contracts extends Context.Service<Contracts, {
   static readonly layer = Layer.effect(
     Contracts,
     Effect.gen(function*() {
-      const { provider } = yield* Anvil
+      const { provider, rpc, withoutBlocks } = yield* Anvil
       const deployer = new Wallet(deployerKey, provider)
       // Addresses follow from the deployer and its nonces alone, so every fresh devnet has the same ones.
       const storageAddress = getCreateAddress({ from: deployer.address, nonce: 0 })
@@ -62,7 +59,11 @@ export class Contracts extends Context.Service<Contracts, {
         const { contractName } = artifact
         const step = `deploying ${contractName}`
         const code = yield* attempt(step, () => provider.getCode(address))
-        if (code === artifact.deployedBytecode || earlierCode.has(keccak256(code))) return
+        if (code === artifact.deployedBytecode) return
+        const isRenewed = yield* withoutBlocks(EarlierContracts.renew(rpc, address, code, artifact)).pipe(
+          Effect.mapError((cause) => new DeploymentFailed({ step: `renewing ${contractName}`, cause }))
+        )
+        if (isRenewed) return
         const used = yield* attempt(step, () => provider.getTransactionCount(deployer.address))
         if (code !== "0x" || used !== nonce) return yield* new OtherContracts({ contractName, address })
         const transaction = yield* attempt(

@@ -38,7 +38,7 @@ export const AnvilConfig = Config.all({
   ),
   /** Whether the base fee is kept where clients pay it; a test of dear blocks says false. */
   holdsBaseFee: Config.Boolean("DEVNET_HOLD_BASE_FEE").pipe(Config.withDefault(true)),
-  /** Where the chain is kept; without it the chain lives in memory. */
+  /** Where chain and node are kept; without it the chain lives in memory, and the blocks in a temporary folder. */
   dataDir: optional("DEVNET_DATA_DIR")
 })
 
@@ -46,5 +46,11 @@ export const NodeConfig = Config.all({
   host,
   port: port("DEVNET_NODE_PORT", 5500),
   /** The chain's URL as clients reach it, where that is not this machine's own: behind a container's port, for one. */
-  publicRpcUrl: optional("DEVNET_PUBLIC_RPC_URL")
+  publicRpcUrl: optional("DEVNET_PUBLIC_RPC_URL"),
+  /** host:port of the node as clients reach it, where that is another one: they send and fetch blocks there. */
+  publicAddress: optional("DEVNET_PUBLIC_NODE_ADDRESS"),
+  /** The port, on the loopback address, where tests ask for faults; no such port without it. See node/Faults.ts. */
+  adminPort: Config.option(
+    Config.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })), "DEVNET_ADMIN_PORT")
+  )
 })

@@ -1,20 +1,22 @@
 import {
-  type ConnectionParamsResponse,
   type IPCArchivalAPIServer,
   IPCArchivalAPIService,
-  type IPCBucketListRequest,
-  type IPCBucketListResponse,
-  type IPCBucketViewRequest,
-  type IPCBucketViewResponse,
+  type IPCFileBlockData,
   type IPCNodeAPIServer,
   IPCNodeAPIService
 } from "@akave-async/proto/ipcnode"
-import { type handleUnaryCall, logVerbosity, Server, ServerCredentials, setLogVerbosity, status } from "@grpc/grpc-js"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Schema } from "effect"
+import { logVerbosity, Server, ServerCredentials, type ServerOptions, setLogVerbosity } from "@grpc/grpc-js"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import { Anvil } from "./Anvil.ts"
 import { Contracts } from "./Contracts.ts"
 import { inUrl, NodeConfig, reachable } from "./DevnetConfig.ts"
-import { type ChainUnavailable, Storage } from "./Storage.ts"
+import { Downloads } from "./node/Downloads.ts"
+import { Faults, type Rpc } from "./node/Faults.ts"
+import { handlers, receiveOne } from "./node/Grpc.ts"
+import { NoArchivalCopy, type Refusal } from "./node/Refusals.ts"
+import { Uploads } from "./node/Uploads.ts"
+import { Views } from "./node/Views.ts"
+import * as Windows from "./node/Windows.ts"
 
 export class NodePortUnavailable extends Schema.TaggedError<NodePortUnavailable>()("NodePortUnavailable", {
   host: Schema.String,
@@ -25,33 +27,16 @@ export class NodePortUnavailable extends Schema.TaggedError<NodePortUnavailable>
     `The node cannot listen on ${this.host}:${this.port}: free the port, or set DEVNET_NODE_PORT to another one`
 }
 
-/** Clients look for this very text. */
-export class BucketNotFound extends Schema.TaggedError<BucketNotFound>()("BucketNotFound", {}) {
-  override readonly message = "BucketNotFound"
-}
-export class NoArchivalCopy extends Schema.TaggedError<NoArchivalCopy>()("NoArchivalCopy", {}) {
-  override readonly message = "The block has no archival copy"
-}
-export class InvalidArgument extends Schema.TaggedError<InvalidArgument>()("InvalidArgument", {
-  detail: Schema.String
-}) {
-  override readonly message = this.detail
-}
-type Refusal = BucketNotFound | NoArchivalCopy | InvalidArgument | ChainUnavailable
-
-const codes: Record<Refusal["_tag"], status> = {
-  BucketNotFound: status.NOT_FOUND,
-  NoArchivalCopy: status.NOT_FOUND,
-  InvalidArgument: status.INVALID_ARGUMENT,
-  ChainUnavailable: status.UNAVAILABLE
-}
-
-/** Buckets in a page when the request asks for 0 or fewer. */
-export const defaultPage = 100
-/** Buckets in a page at most; a client of the network asks for as many to get all at once. */
-export const maximumPage = 10_000
 /** How long calls under way may take when the node stops. */
 const stopTimeout = "2 seconds"
+/** Bytes in a message to a client; clients take 4 MiB at most. */
+const largestMessage = 262_144
+const serverOptions: ServerOptions = {
+  /** In bytes. A block fits twice. */
+  "grpc.max_receive_message_length": 4_194_304,
+  /** Of one connection. Each may hold a block in memory. */
+  "grpc.max_concurrent_streams": 128
+}
 
 /** The node that clients speak to, by gRPC over plaintext HTTP/2. */
 export class IpcNode extends Context.Service<IpcNode, {
@@ -61,65 +46,13 @@ export class IpcNode extends Context.Service<IpcNode, {
 }>()("@akave-async/devnet/IpcNode") {
   static readonly layer = Layer.effect(
     IpcNode,
-    // oxlint-disable-next-line max-lines-per-function -- its calls share one chain
     Effect.gen(function*() {
       const config = yield* NodeConfig
-      const anvil = yield* Anvil
-      const contracts = yield* Contracts
-      const storage = yield* Storage
-
-      const connectionParams = (): Effect.Effect<ConnectionParamsResponse> =>
-        Effect.succeed({
-          dialUri: Option.getOrElse(config.publicRpcUrl, () => anvil.rpcUrl),
-          storageAddress: contracts.storageAddress,
-          accessAddress: contracts.accessAddress
-        })
-
-      const bucketView = Effect.fnUntraced(function*(request: IPCBucketViewRequest) {
-        const owner = yield* addressOf(request.address)
-        const bucket = yield* storage.bucketByName(request.name, owner)
-        if (Option.isNone(bucket)) return yield* new BucketNotFound()
-        const { createdAt, id, name } = bucket.value
-        return { id: id.slice(2), name, createdAt } satisfies IPCBucketViewResponse
-      })
-
-      const bucketList = Effect.fnUntraced(function*({ address, limit, offset }: IPCBucketListRequest) {
-        const owner = yield* addressOf(address)
-        if (offset < 0n) return yield* new InvalidArgument({ detail: "The offset is negative" })
-        const page = limit <= 0n ? defaultPage : Number(limit < maximumPage ? limit : maximumPage)
-        const buckets = yield* storage.ownerBuckets(owner, offset, page)
-        return {
-          buckets: buckets.map(({ createdAt, name }) => ({ name, createdAt }))
-        } satisfies IPCBucketListResponse
-      })
-
-      const context = yield* Effect.context()
-      const fork = Effect.runForkWith(context)
-      const unary = <A, B>(
-        name: string,
-        handle: (request: A) => Effect.Effect<B, Refusal>
-      ): handleUnaryCall<A, B> =>
-      (call, callback) => {
-        const fiber = fork(Effect.withSpan(handle(call.request), `IpcNode.${name}`))
-        call.on("cancelled", () => fork(Fiber.interrupt(fiber)))
-        fiber.addObserver(Exit.match({
-          onSuccess: (response) => callback(null, response),
-          onFailure: (cause) => {
-            const refusal = Cause.findErrorOption(cause)
-            if (Option.isSome(refusal)) {
-              return callback({ code: codes[refusal.value._tag], details: refusal.value.message })
-            }
-            if (!Cause.hasInterruptsOnly(cause)) fork(Effect.logError(`${name} failed`, cause))
-            callback({ code: status.INTERNAL, details: "The node failed" })
-          }
-        }))
-      }
-
       const server = yield* Effect.acquireRelease(
         Effect.sync(() => {
           // What the library writes to standard error on its own is reported by typed errors here.
           setLogVerbosity(logVerbosity.NONE)
-          return new Server()
+          return new Server(serverOptions)
         }),
         (server) =>
           Effect.callback<void>((resume) => server.tryShutdown(() => resume(Effect.void))).pipe(
@@ -127,21 +60,9 @@ export class IpcNode extends Context.Service<IpcNode, {
             Effect.andThen(Effect.sync(() => server.forceShutdown()))
           )
       )
-      // The server answers UNIMPLEMENTED for every rpc that has no handler here.
-      server.addService(
-        IPCNodeAPIService,
-        {
-          connectionParams: unary("ConnectionParams", connectionParams),
-          bucketView: unary("BucketView", bucketView),
-          bucketList: unary("BucketList", bucketList)
-        } satisfies Partial<IPCNodeAPIServer>
-      )
-      server.addService(
-        IPCArchivalAPIService,
-        {
-          fileResolveBlock: unary("FileResolveBlock", () => Effect.fail(new NoArchivalCopy()))
-        } satisfies IPCArchivalAPIServer
-      )
+      const place = { address: "" }
+      yield* addServices(server, place)
+      yield* Windows.widened
 
       const port = yield* Effect.callback<number, NodePortUnavailable>((resume) =>
         server.bindAsync(
@@ -155,12 +76,111 @@ export class IpcNode extends Context.Service<IpcNode, {
             )
         )
       )
-      return IpcNode.of({ address: `${reachable(config.host)}:${port}`, port })
+      const address = `${reachable(config.host)}:${port}`
+      place.address = Option.getOrElse(config.publicAddress, () => address)
+      return IpcNode.of({ address, port })
     })
   )
 }
 
-const addressOf = (text: string): Effect.Effect<string, InvalidArgument> =>
-  /^0x[0-9a-fA-F]{40}$/.test(text)
-    ? Effect.succeed(text.toLowerCase())
-    : Effect.fail(new InvalidArgument({ detail: "The address is not 0x and 40 hexadecimal digits" }))
+/** `place` has the node's address as clients reach it, once it listens. */
+const addServices = Effect.fnUntraced(function*(server: Server, place: { readonly address: string }) {
+  const config = yield* NodeConfig
+  const anvil = yield* Anvil
+  const contracts = yield* Contracts
+  const downloads = yield* Downloads
+  const faults = yield* Faults
+  const uploads = yield* Uploads
+  const views = yield* Views
+
+  const context = yield* Effect.context()
+  const { clientStream, serverStream, unary } = handlers(Effect.runForkWith(context))
+  /** An rpc with one answer, and its faults. */
+  const rpc = <A, B>(name: Rpc, handle: (request: A) => Effect.Effect<B, Refusal>) =>
+    unary(name, (request: A) => Effect.andThen(faults.before(name), handle(request)))
+
+  server.addService(
+    service,
+    {
+      connectionParams: rpc("ConnectionParams", () =>
+        Effect.succeed({
+          dialUri: Option.getOrElse(config.publicRpcUrl, () => anvil.rpcUrl),
+          storageAddress: contracts.storageAddress,
+          accessAddress: contracts.accessAddress
+        })),
+      bucketView: rpc("BucketView", views.bucket),
+      bucketList: rpc("BucketList", views.buckets),
+      fileView: rpc("FileView", views.file),
+      fileList: rpc("FileList", views.files),
+      fileUploadChunkCreate: rpc("FileUploadChunkCreate", (request) => uploads.announce(request, place.address)),
+      fileUploadBlock: clientStream(
+        "FileUploadBlock",
+        uploads.begin,
+        (upload, received) =>
+          faults.before("FileUploadBlock", upload.reference.blockIndex).pipe(
+            Effect.andThen(uploads.end(upload, received)),
+            Effect.as({})
+          )
+      ),
+      fileUploadBlockUnary: unary(
+        "FileUploadBlockUnary",
+        (message: IPCFileBlockData) =>
+          faults.before("FileUploadBlockUnary", Number(message.index)).pipe(
+            Effect.andThen(Effect.fromResult(uploads.begin(message))),
+            Effect.flatMap((upload) => uploads.end(upload, receiveOne(message))),
+            Effect.as({})
+          )
+      ),
+      fileDownloadCreate: rpc("FileDownloadCreate", downloads.create),
+      fileDownloadRangeCreate: rpc("FileDownloadRangeCreate", downloads.createRange),
+      fileDownloadChunkCreate: rpc(
+        "FileDownloadChunkCreate",
+        (request) => downloads.createChunk(request, place.address)
+      ),
+      fileDownloadBlock: serverStream(
+        "FileDownloadBlock",
+        (request) =>
+          Effect.andThen(faults.before("FileDownloadBlock", Number(request.blockIndex)), downloads.block(request)),
+        toMessage,
+        largestMessage
+      )
+    } satisfies IPCNodeAPIServer
+  )
+  server.addService(
+    IPCArchivalAPIService,
+    {
+      fileResolveBlock: rpc("FileResolveBlock", () => Effect.fail(new NoArchivalCopy()))
+    } satisfies IPCArchivalAPIServer
+  )
+})
+
+const nothing = new Uint8Array()
+/** Clients read nothing but the data. */
+const toMessage = (data: Buffer): IPCFileBlockData => ({
+  data,
+  cid: "",
+  index: 0n,
+  chunk: undefined,
+  bucketId: nothing,
+  fileName: "",
+  nonce: nothing,
+  nodeId: nothing,
+  signature: "",
+  deadline: 0n
+})
+
+/** The tag of `data` and the largest length before it take 6 bytes. */
+const scratch = Buffer.allocUnsafeSlow(largestMessage + 6)
+/** The message of {@link toMessage}. The library copies it at once, so that one buffer does for all. */
+const serializeData = ({ data }: IPCFileBlockData): Buffer => {
+  let length = scratch.writeUInt8(0x0a)
+  let rest = data.length
+  for (; rest >= 0x80; rest >>= 7) length = scratch.writeUInt8((rest & 0x7f) | 0x80, length)
+  length = scratch.writeUInt8(rest, length)
+  scratch.set(data, length)
+  return scratch.subarray(0, length + data.length)
+}
+const service = {
+  ...IPCNodeAPIService,
+  fileDownloadBlock: { ...IPCNodeAPIService.fileDownloadBlock, responseSerialize: serializeData }
+}

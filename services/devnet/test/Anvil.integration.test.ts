@@ -1,13 +1,29 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, FileSystem, Layer, Schedule } from "effect"
-import { parseEther, toBeHex } from "ethers"
+import { getCreateAddress, parseEther, toBeHex, Wallet } from "ethers"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { Anvil } from "../src/Anvil.ts"
+import accessManagerArtifact from "../src/artifacts/AccessManager.json" with { type: "json" }
+import storageArtifact from "../src/artifacts/Storage.json" with { type: "json" }
 import { Contracts } from "../src/Contracts.ts"
-import { developerAccount, send, storageInterface, user, withSettings } from "./devnet.ts"
+import {
+  accessInterface,
+  bucketIdOf,
+  call,
+  developerAccount,
+  fileIdOf,
+  nobody,
+  revertOf,
+  selector,
+  send,
+  storageInterface,
+  user,
+  view,
+  withSettings
+} from "./devnet.ts"
 
 const chain = (values?: Record<string, string>) =>
   withSettings(Contracts.layer.pipe(Layer.provideMerge(Anvil.layer), Layer.provide(NodeServices.layer)), values)
@@ -203,26 +219,89 @@ it.live("a damaged chain is reported in one sentence and left as it is", () =>
     }
   }).pipe(Effect.provide(NodeServices.layer)))
 
-it.live("a chain that the release before has kept goes on, with the contracts that it has", () =>
-  Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    const dataDir = yield* folder
-    const dump = yield* fs.readFile(join(import.meta.dirname, "fixtures/chain-0.1.0.json.gz"))
-    yield* fs.writeFile(`${dataDir}/chain.json`, gunzipSync(dump))
-    const kept = onChain({ DEVNET_DATA_DIR: dataDir })
-    const bucket = yield* Effect.gen(function*() {
-      const { provider } = yield* Anvil
-      const { storageAddress } = yield* Contracts
-      const data = storageInterface.encodeFunctionData("getBucketIndexByName", ["old-two", developerAccount(0).address])
-      const answer = yield* Effect.promise(() => provider.call({ to: storageAddress, data }))
-      assert.deepStrictEqual(storageInterface.decodeFunctionResult("getBucketIndexByName", answer).toArray(), [
-        1n,
-        true
-      ])
-      return yield* createBucket("new")
-    }).pipe(kept)
-    yield* isKept(bucket).pipe(kept)
-  }).pipe(Effect.provide(NodeServices.layer)))
+// Both have the first developer account's buckets old-one and old-two.
+for (const fixture of ["chain-0.1.0", "chain-before-files"]) {
+  it.live(`${fixture} goes on, with this release's code over what its contracts have kept`, () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const dataDir = yield* folder
+      const dump = yield* fs.readFile(join(import.meta.dirname, `fixtures/${fixture}.json.gz`))
+      yield* fs.writeFile(`${dataDir}/chain.json`, gunzipSync(dump))
+      const values = { DEVNET_DATA_DIR: dataDir }
+      const kept = onChain(values)
+      /** Without what replaces the code. */
+      const chainAlone = Effect.provide(withSettings(Anvil.layer.pipe(Layer.provide(NodeServices.layer)), values), {
+        local: true
+      })
+      const deployer = developerAccount(9).address
+      const storage = { address: getCreateAddress({ from: deployer, nonce: 0 }), interface: storageInterface }
+      const access = { address: getCreateAddress({ from: deployer, nonce: 1 }), interface: accessInterface }
+      const codes = Effect.flatMap(
+        Anvil,
+        ({ provider }) =>
+          Effect.promise(() => Promise.all([storage, access].map(({ address }) => provider.getCode(address))))
+      )
+      const newCodes = [storageArtifact.deployedBytecode, accessManagerArtifact.deployedBytecode]
+      const wallet = Effect.map(Anvil, ({ provider }) => new Wallet(developerAccount(0).privateKey, provider))
+      const owner = developerAccount(0).address
+      const idOf = (name: string) => bucketIdOf(name, owner)
+      const buckets = view(storage, "getOwnerBuckets", owner, 0, 9, 0, 9)
+      const long = "a name of more than 32 characters"
+
+      // What the earlier contracts do beyond the fixture.
+      const [before, oldCodes] = yield* Effect.gen(function*() {
+        const from = yield* wallet
+        for (const name of ["gone", long]) yield* send(from, storage, "createBucket", [name])
+        yield* send(from, storage, "deleteBucket", [idOf("gone"), "gone", 2])
+        yield* send(from, access, "delegateAccess", [idOf("old-two"), nobody])
+        return [yield* buckets, yield* codes] as const
+      }).pipe(chainAlone)
+
+      yield* Effect.gen(function*() {
+        const { pid, stopped } = yield* Anvil
+        yield* Contracts
+        assert.deepStrictEqual(yield* codes, newCodes)
+        assert.deepStrictEqual(yield* buckets, before)
+        // What has changed without a block is kept too.
+        yield* until(
+          fs.readFileString(`${dataDir}/chain.json`),
+          (text) => newCodes.every((code) => text.includes(code.slice(2)))
+        )
+        process.kill(pid, "SIGKILL")
+        yield* Effect.flip(stopped)
+      }).pipe(kept)
+      yield* Effect.gen(function*() {
+        const { rpc } = yield* Anvil
+        assert.deepStrictEqual(yield* codes, newCodes)
+        // As if the start had been killed a moment before it replaced the code.
+        yield* rpc("anvil_setCode", [storage.address, oldCodes[0]])
+      }).pipe(chainAlone)
+
+      yield* Effect.gen(function*() {
+        const from = yield* wallet
+        assert.deepStrictEqual(yield* codes, newCodes)
+        assert.deepStrictEqual(yield* buckets, before)
+        for (const name of ["old-one", "old-two", long]) {
+          yield* send(from, storage, "createFile", [idOf(name), "my-file.txt"])
+        }
+        const [bucket] = yield* call(nobody, storage, "getBucketByName", [long, owner, 0, 9])
+        assert.deepStrictEqual(bucket.files.toArray(), [fileIdOf(idOf(long), "my-file.txt")])
+        assert.strictEqual(yield* revertOf(nobody, storage, "createFile", [idOf("old-two"), "other"]), "no revert")
+        assert.strictEqual(
+          yield* revertOf(nobody, storage, "createFile", [idOf("old-one"), "other"]),
+          selector("BucketInvalidOwner")
+        )
+        yield* send(from, storage, "createBucket", ["gone"])
+        assert.deepStrictEqual(
+          yield* Effect.forEach(
+            ["old-one", "old-two", long, "gone"],
+            (name) => view(storage, "getBucketIndexByName", name, owner)
+          ),
+          [[0n, true], [1n, true], [2n, true], [3n, true]]
+        )
+      }).pipe(kept)
+    }).pipe(Effect.provide(NodeServices.layer)))
+}
 
 it.live("a kept chain with other contracts is refused", () =>
   Effect.gen(function*() {

@@ -7,7 +7,8 @@ import { connect } from "node:http2"
 import { Anvil } from "../src/Anvil.ts"
 import { Contracts } from "../src/Contracts.ts"
 import * as Devnet from "../src/Devnet.ts"
-import { defaultPage, IpcNode } from "../src/IpcNode.ts"
+import { IpcNode } from "../src/IpcNode.ts"
+import { defaultPage } from "../src/node/Views.ts"
 import { bucketsPerCall } from "../src/Storage.ts"
 import { send, storageInterface, user, withSettings } from "./devnet.ts"
 
@@ -175,13 +176,6 @@ layer(withSettings(Devnet.layer))("the node", (it) => {
       assert.strictEqual(code, status.NOT_FOUND)
     }))
 
-  it.effect("says which calls it does not serve", () =>
-    Effect.gen(function*() {
-      const { address } = yield* user
-      const { code } = yield* refusal(IPCNodeAPIService.fileView, { bucketName: "photos", fileName: "one", address })
-      assert.strictEqual(code, status.UNIMPLEMENTED)
-    }))
-
   it.effect("bears any number of keepalive pings", () =>
     Effect.gen(function*() {
       const { address } = yield* IpcNode
@@ -200,13 +194,29 @@ layer(withSettings(Devnet.layer))("the node", (it) => {
     }))
 })
 
-layer(withSettings(Devnet.layer, { DEVNET_PUBLIC_RPC_URL: "http://devnet.test:8545", DEVNET_HOST: "0.0.0.0" }))(
+const inContainer = {
+  DEVNET_HOST: "0.0.0.0",
+  DEVNET_PUBLIC_RPC_URL: "http://devnet.test:8545",
+  DEVNET_PUBLIC_NODE_ADDRESS: "devnet.test:5500"
+}
+layer(withSettings(Devnet.layer, inContainer))(
   "a node in a container",
   (it) => {
     it.effect("names the chain as clients reach it", () =>
       Effect.gen(function*() {
         const { dialUri } = yield* ask(IPCNodeAPIService.connectionParams, {})
         assert.strictEqual(dialUri, "http://devnet.test:8545")
+      }))
+
+    it.effect("names itself as clients reach it", () =>
+      Effect.gen(function*() {
+        const cid = "bafybeicctvy32tvo74e2gbwz7soucjycipxm34vh5rw7bop6dscdzqk2ci"
+        const { blocks } = yield* ask(IPCNodeAPIService.fileUploadChunkCreate, {
+          chunk: { cid, index: 0n, size: 4n, blocks: [{ cid, size: 12n }] },
+          bucketId: new Uint8Array(32),
+          fileName: "one"
+        })
+        assert.deepStrictEqual(blocks.map(({ nodeAddress }) => nodeAddress), ["devnet.test:5500"])
       }))
   }
 )

@@ -1,43 +1,24 @@
-import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { AbiCoder, id as keccakOf, keccak256, solidityPackedKeccak256, toBeHex, ZeroAddress, ZeroHash } from "ethers"
+import { Effect } from "effect"
+import { id as keccakOf, ZeroAddress, ZeroHash } from "ethers"
 import { Anvil } from "../src/Anvil.ts"
-import { Contracts } from "../src/Contracts.ts"
 import { deployerKey } from "../src/DevnetAccounts.ts"
 import {
-  accessInterface,
   call,
+  Chain,
+  contracts,
   developerAccount,
+  fileIdOf,
+  indexPanic,
+  nobody,
+  ownerWith,
   revertOf,
+  selector,
   send,
   storageInterface,
   type Target,
-  user,
-  withSettings
+  user
 } from "./devnet.ts"
-
-const Chain = withSettings(Contracts.layer.pipe(Layer.provideMerge(Anvil.layer), Layer.provide(NodeServices.layer)))
-
-const selector = (name: string) => keccakOf(`${name}()`).slice(0, 10)
-const indexPanic = `0x4e487b71${"32".padStart(64, "0")}`
-const bucketId = (name: string, owner: string) => solidityPackedKeccak256(["string", "address"], [name, owner])
-const nobody = "0x00000000000000000000000000000000000000aa"
-
-const contracts = Effect.gen(function*() {
-  const { accessAddress, storageAddress } = yield* Contracts
-  const storage: Target = { address: storageAddress, interface: storageInterface }
-  const access: Target = { address: accessAddress, interface: accessInterface }
-  return { storage, access }
-})
-
-/** An owner with some buckets. */
-const ownerWith = Effect.fnUntraced(function*(...names: ReadonlyArray<string>) {
-  const { access, storage } = yield* contracts
-  const owner = yield* user
-  for (const name of names) yield* send(owner, storage, "createBucket", [name])
-  return { owner, storage, access, idOf: (name: string) => bucketId(name, owner.address) }
-})
 
 /** The names of a page of an owner's buckets. */
 const namesOf = (
@@ -51,19 +32,6 @@ const namesOf = (
     call(nobody, storage, "getOwnerBuckets", [owner, offset, limit, fileOffset, 0]),
     ([buckets]) => Array.from(buckets, (bucket: { readonly name: string }) => bucket.name)
   )
-
-// No function adds files to a bucket yet, so tests write the list where the contract keeps it: the fifth slot of the
-// bucket, which is kept in the mapping at slot 2.
-const setFiles = Effect.fnUntraced(function*(storage: Target, id: string, files: ReadonlyArray<string>) {
-  const { rpc } = yield* Anvil
-  const bucket = BigInt(keccak256(AbiCoder.defaultAbiCoder().encode(["bytes32", "uint256"], [id, 2])))
-  const slot = toBeHex(bucket + 4n, 32)
-  yield* rpc("anvil_setStorageAt", [storage.address, slot, toBeHex(files.length, 32)])
-  for (const [index, file] of files.entries()) {
-    yield* rpc("anvil_setStorageAt", [storage.address, toBeHex(BigInt(keccak256(slot)) + BigInt(index), 32), file])
-  }
-})
-const files = [1, 2, 3].map((number) => toBeHex(number, 32))
 
 layer(Chain)("contracts", (it) => {
   it.effect("say what they are", () =>
@@ -230,7 +198,7 @@ layer(Chain)("deleteBucket", (it) => {
       const delegate = yield* user
       yield* send(owner, access, "delegateAccess", [idOf("full"), delegate.address])
       yield* send(owner, access, "delegateAccess", [idOf("empty"), delegate.address])
-      yield* setFiles(storage, idOf("full"), files)
+      yield* send(owner, storage, "createFile", [idOf("full"), "file"])
       const refusal = (from: string, id: string, name: string, index: number) =>
         revertOf(from, storage, "deleteBucket", [id, name, index])
 
@@ -247,7 +215,7 @@ layer(Chain)("deleteBucket", (it) => {
 
       assert.strictEqual(yield* refusal(owner.address, idOf("full"), "full", 0), selector("BucketNonempty"))
       assert.strictEqual(yield* refusal(owner.address, idOf("empty"), "empty", 1), "no revert")
-      yield* setFiles(storage, idOf("full"), [])
+      yield* send(owner, storage, "deleteFile", [fileIdOf(idOf("full"), "file"), idOf("full"), "file", 0])
       assert.strictEqual(yield* refusal(owner.address, idOf("full"), "full", 0), "no revert")
     }))
 })
@@ -292,7 +260,8 @@ layer(Chain)("views", (it) => {
   it.effect("cut a bucket's files into pages", () =>
     Effect.gen(function*() {
       const { idOf, owner, storage } = yield* ownerWith("full", "empty")
-      yield* setFiles(storage, idOf("full"), files)
+      for (const name of ["a", "b", "c"]) yield* send(owner, storage, "createFile", [idOf("full"), name])
+      const files = ["a", "b", "c"].map((name) => fileIdOf(idOf("full"), name))
       const page = (fileOffset: number, fileLimit: number) =>
         Effect.map(
           call(nobody, storage, "getBucketByName", ["full", owner.address, fileOffset, fileLimit]),

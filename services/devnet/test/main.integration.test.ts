@@ -108,6 +108,7 @@ it.live("ends with one sentence when a port is taken", () =>
     const { annotations: { node_address = "", rpc_url = "" } } = yield* first.ready
     const cases = [
       [{ DEVNET_RPC_PORT: new URL(rpc_url).port }, /^Port \d+ for the chain's JSON-RPC is already in use/],
+      [{ DEVNET_ADMIN_PORT: new URL(rpc_url).port }, /^The admin port \d+ cannot be listened on: free it/],
       [{ DEVNET_NODE_PORT: node_address.split(":")[1] ?? "" }, /^The node cannot listen on 127\.0\.0\.1:\d+/]
     ] as const
     for (const [env, sentence] of cases) {
