@@ -26,6 +26,7 @@ const tasks = {
   "test:packages": script("test/packages/run.ts"),
   "test:backlog": script("test/bench/backlog.ts"),
   "test:rebuild": script("test/rebuild/run.ts"),
+  "test:files": script("test/files/run.ts"),
   "test:recovery": script("test/recovery/run.ts"),
   "test:simulation": [
     join(root, "node_modules/.bin/vitest"),

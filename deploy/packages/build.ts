@@ -1,10 +1,10 @@
 /**
  * Builds the packages for npm: as `node deploy/packages/build.ts [FOLDER]`, into `dist/packages` unless another folder is named.
- * Each is bundled, so that it brings what it needs of this repository and little else, and is packed by npm; prints the tarballs.
+ * Each is bundled or compiled, so that it brings what it needs of this repository and little else, and is packed by npm; prints the tarballs.
  */
 import { execFileSync } from "node:child_process"
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join, relative, resolve } from "node:path"
 import { build, type Plugin } from "rolldown"
 
 const repository = join(import.meta.dirname, "../..")
@@ -20,6 +20,7 @@ interface Bundle {
 }
 interface Package {
   readonly folder: string
+  /** None where the package is compiled, a module of its own for each file. */
   readonly bundles: ReadonlyArray<Bundle>
   readonly manifest: Readonly<Record<string, unknown>>
   readonly hasTypes: boolean
@@ -63,6 +64,20 @@ const packages: ReadonlyArray<Package> = [
     bundles: [{ entries: ["main"], platform: "node" }],
     hasTypes: false,
     manifest: { bin: { "akave-async": "main.js" }, engines: { node: ">=20.12" } }
+  },
+  {
+    folder: "shared/akave",
+    bundles: [],
+    hasTypes: true,
+    manifest: {
+      exports: { ".": "./index.js", "./*": "./*.js" },
+      dependencies: Object.fromEntries(
+        ["@bufbuild/protobuf", "@grpc/grpc-js", "effect", "ethers", "multiformats", "tiny-secp256k1"]
+          .map((name) => [name, versionOf(name)])
+      ),
+      engines: { node: ">=18.18" },
+      sideEffects: false
+    }
   }
 ]
 
@@ -84,22 +99,41 @@ const bundle = async (one: Package, { entries, external = [], platform }: Bundle
   })
 }
 
+const tsc = (project: string) =>
+  execFileSync(join(repository, "node_modules/.bin/tsc"), ["-p", project], { cwd: repository, stdio: "inherit" })
+
+/** Compiles the node's interface into the package's folder, where the modules that import it from its own package find it afterwards. */
+const compile = (folder: string, out: string) => {
+  tsc("proto/tsconfig.package.json")
+  tsc(join(folder, "tsconfig.package.json"))
+  for (const file of globSync("**/*.{js,d.ts}", { cwd: out })) {
+    const path = join(out, file)
+    const proto = `./${relative(dirname(path), join(out, "proto"))}`
+    writeFileSync(
+      path,
+      readFileSync(path, "utf8").replaceAll(/"@akave-async\/proto\/(\w+)"/g, (_, name) => `"${proto}/${name}.js"`)
+    )
+  }
+}
+
 const pack = async (one: Package, into: string) => {
   const { bundles, folder, hasTypes, manifest } = one
   const out = join(repository, folder, "dist")
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
   for (const each of bundles) await bundle(one, each, out)
-  if (hasTypes) {
-    const tsc = join(repository, "node_modules/.bin/tsc")
-    execFileSync(tsc, ["-p", join(folder, "tsconfig.package.json")], { cwd: repository, stdio: "inherit" })
-  }
+  if (bundles.length === 0) compile(folder, out)
+  else if (hasTypes) tsc(join(folder, "tsconfig.package.json"))
   const { description, license, name, version } = JSON.parse(read(join(folder, "package.json")))
   writeFileSync(
     join(out, "package.json"),
     `${JSON.stringify({ name, version, description, license, type: "module", ...manifest }, undefined, 2)}\n`
   )
-  copyFileSync(join(repository, folder, "README.md"), join(out, "README.md"))
+  for (const file of ["README.md", "CHANGELOG.md"].map((name) => join(folder, name))) {
+    if (existsSync(join(repository, file))) {
+      copyFileSync(join(repository, file), join(repository, file.replace(folder, `${folder}/dist`)))
+    }
+  }
   const [packed] = JSON.parse(
     execFileSync("npm", ["pack", out, "--json", "--pack-destination", into], { encoding: "utf8" })
   )

@@ -13,6 +13,7 @@ import type { Options } from "./Options.ts"
 import * as Accept from "./parts/Accept.ts"
 import * as Delivery from "./parts/Delivery.ts"
 import * as Drain from "./parts/Drain.ts"
+import * as Files from "./parts/Files.ts"
 import * as Idle from "./parts/Idle.ts"
 import * as Memory from "./parts/Memory.ts"
 import * as Projection from "./parts/Projection.ts"
@@ -28,6 +29,7 @@ const parts = {
   projection: Projection.run,
   rebuild: Rebuild.run,
   retention: Retention.run,
+  files: Files.run,
   memory: Memory.run,
   idle: Idle.run
 } satisfies Readonly<Record<string, Run>>

@@ -26,6 +26,25 @@ console.log(job.status, again instanceof BucketExists, events)
 `
 const expected = "completed true 4"
 
+/** The SDK against the devnet of the stack, with its threads and its journal. */
+const withFiles = `
+import { connect, FileExists } from "@akave-async/sdk"
+const privateKey = process.env.AKAVE_PRIVATE_KEY
+const akave = await connect({ nodeAddress: process.env.AKAVE_NODE_ADDRESS, privateKey, journalFolder: "journal", encryptionKey: new Uint8Array(32) })
+const name = process.env.NAME
+await akave.createBucket(name)
+const bytes = new Uint8Array(2_000_001).map((_, n) => n % 251)
+const { actualSize } = await akave.upload(name, "file", bytes)
+const again = await akave.upload(name, "file", bytes).catch((error) => error)
+await akave.download(name, "file", "copy")
+const { bytes: range } = await akave.open(name, "file", { range: { start: 250, end: 253 } })
+const read = []
+for await (const part of range) read.push(...part)
+console.log(actualSize, again instanceof FileExists, read.join())
+await akave.close()
+`
+const expectedOfFiles = "2000001 true 250,0,1"
+
 /** What a program of a user may look like, with its types. */
 const typed = `
 import { createClient, type Job, BucketExists, verifyWebhook } from "@akave-async/client"
@@ -49,38 +68,56 @@ const node = (version: string): Runtime => ({
   package: `node-${platform}@${version}`,
   command: [`node_modules/node-${platform}/bin/node`]
 })
+const nodes = [node("18.20.8"), node("20.19.5"), node("22.20.0"), node("24.9.0")]
 const runtimes: ReadonlyArray<Runtime> = [
-  node("18.20.8"),
-  node("20.19.5"),
-  node("22.20.0"),
+  ...nodes,
   { name: "Deno", package: "deno", command: ["node_modules/.bin/deno", "run", "--allow-all"] },
   { name: "Bun", package: "bun", command: ["node_modules/.bin/bun", "run"] }
 ]
 
+/** A public development key that the devnet funds and the stack does not use. */
+const sdkKey = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+
 const report = (name: string, isGood: boolean, output: string) =>
   Effect.as(Console.log(`${isGood ? "✓" : "✗"} ${name}${isGood ? "" : `: ${output.trim().slice(-1_000)}`}`), isGood)
 
-const withRuntime = Effect.fnUntraced(function*(runtime: Runtime, client: string, stack: Stack.Stack) {
-  const folder = yield* Packages.installed(client)
+/** A folder with a package and a runtime; undefined, with a message, where the runtime can't be had. */
+const folderOf = Effect.fnUntraced(function*(runtime: Runtime, tarball: string) {
+  const folder = yield* Packages.installed(tarball)
   const had = spawnSync("npm", ["install", "--no-audit", "--no-fund", runtime.package], {
     cwd: folder,
     encoding: "utf8"
   })
   if (had.status !== 0) {
     yield* Console.log(`- ${runtime.name} can't be had: ${had.stderr.trim().split("\n").at(0)}`)
-    return true
+    return undefined
   }
   if (runtime.package === "bun" || runtime.package === "deno") {
     // Their binaries are fetched by an install script.
     spawnSync("npm", ["rebuild"], { cwd: folder })
   }
+  return folder
+})
+
+const runs = Effect.fnUntraced(function*(
+  what: string,
+  runtime: Runtime,
+  { env, expected, program, tarball }: {
+    readonly tarball: string
+    readonly program: string
+    readonly expected: string
+    readonly env: Readonly<Record<string, string>>
+  }
+) {
+  const folder = yield* folderOf(runtime, tarball)
+  if (folder === undefined) return true
   writeFileSync(join(folder, "program.mjs"), program)
   const [command = "", ...args] = runtime.command
   const { stderr, stdout } = yield* Packages.ran(join(folder, command), [...args, "program.mjs"], {
     cwd: folder,
-    env: { AKAVE_ASYNC_URL: stack.gatewayUrl, NAME: `with-${runtime.name.toLowerCase().replaceAll(" ", "-")}` }
+    env: { ...env, NAME: `${what}-${runtime.name.toLowerCase().replaceAll(" ", "-")}` }
   })
-  return yield* report(runtime.name, stdout.trim() === expected, stdout + stderr)
+  return yield* report(`${what}, ${runtime.name}`, stdout.trim() === expected, stdout + stderr)
 })
 
 const withTypes = Effect.fnUntraced(function*(client: string) {
@@ -135,10 +172,20 @@ const inBrowser = Effect.fnUntraced(function*(client: string) {
 }, Effect.scoped)
 
 const run = Effect.gen(function*() {
-  const client = (yield* Packages.built).find((file) => file.includes("client")) ?? ""
+  const built = yield* Packages.built
+  const tarballOf = (name: string) => built.find((file) => file.includes(name)) ?? ""
+  const client = tarballOf("client")
   const stack = yield* Stack.started({})
   const results = [yield* withTypes(client), yield* inBrowser(client)]
-  for (const runtime of runtimes) results.push(yield* withRuntime(runtime, client, stack))
+  for (const runtime of runtimes) {
+    const env = { AKAVE_ASYNC_URL: stack.gatewayUrl }
+    results.push(yield* runs("client", runtime, { tarball: client, program, expected, env }))
+  }
+  for (const runtime of nodes) {
+    const env = { AKAVE_NODE_ADDRESS: stack.nodeAddress, AKAVE_PRIVATE_KEY: sdkKey }
+    const files = { tarball: tarballOf("sdk"), program: withFiles, expected: expectedOfFiles, env }
+    results.push(yield* runs("sdk", runtime, files))
+  }
   process.exitCode = results.every((one) => one) ? 0 : 1
 }).pipe(Effect.scoped)
 

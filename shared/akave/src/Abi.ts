@@ -1,15 +1,24 @@
 /** What this package knows of Akave's contracts: the calls and events it uses and every error they declare. */
 import { ErrorFragment, id, Interface } from "ethers"
 
-/** The part of the Storage contract that buckets need. */
+/** The part of the Storage contract that this package uses. */
 export const storage = new Interface([
   "function createBucket(string bucketName) returns (bytes32 id)",
   "function deleteBucket(bytes32 id, string bucketName, uint256 index) returns (bool)",
   "function getBucketIndexByName(string bucketName, address owner) view returns (uint256 index, bool exists)",
   "function getBucketByName(string bucketName, address owner, uint256 fileOffset, uint256 fileLimit) view returns (tuple(bytes32 id, string name, uint256 createdAt, address owner, bytes32[] files) bucket)",
+  "function createFile(bytes32 bucketId, string fileName) returns (bytes32)",
+  "function addFileChunks(bytes[] cids, bytes32 bucketId, string fileName, uint256[] encodedChunkSizes, bytes32[][] chunkBlocksCIDs, uint256[][] chunkBlockSizes, uint256 startingChunkIndex)",
+  "function commitFile(bytes32 bucketId, string fileName, uint256 encodedFileSize, uint256 actualSize, bytes fileCID) returns (bytes32)",
+  "function deleteFile(bytes32 fileID, bytes32 bucketId, string fileName, uint256 index) returns (bool)",
+  "function getFileByName(bytes32 bucketId, string fileName) view returns (tuple(bytes32 id, bytes fileCID, bytes32 bucketId, string name, uint256 encodedSize, uint256 createdAt, uint256 actualSize, tuple(bytes[] chunkCIDs, uint256[] chunkSize, uint32[] fulfilledBlocks) chunks) file)",
+  "function getFileIndexById(string bucketName, bytes32 fileId, address owner) view returns (uint256 index, bool exists)",
   "event CreateBucket(bytes32 indexed id, string indexed name, address indexed owner)",
   "event DeleteBucket(bytes32 indexed id, string indexed name, address indexed owner)"
 ])
+
+/** The part of the AccessManager contract that this package uses. */
+export const accessManager = new Interface(["function changePublicAccess(bytes32 fileId, bool isPublic)"])
 
 /** First topic of the log that every created bucket leaves. */
 export const createBucketTopic = id("CreateBucket(bytes32,string,address)")

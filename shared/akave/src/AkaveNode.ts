@@ -1,10 +1,10 @@
 /** The IPC node: where the chain is, and views of what the chain holds. gRPC over one plaintext HTTP/2 channel. */
 import { type IPCBucketListResponse, type IPCBucketViewResponse, IPCNodeAPIClient } from "@akave-async/proto/ipcnode"
-import { type CallOptions, type ClientUnaryCall, credentials, Metadata, type ServiceError } from "@grpc/grpc-js"
+import { credentials } from "@grpc/grpc-js"
 import { Config, Context, DateTime, Duration, Effect, Layer, Result } from "effect"
 import { getAddress, isAddress } from "ethers"
-import * as Calls from "./Calls.ts"
-import { BucketNotFound, grpcCodes, InvalidArgument, NodeError } from "./Errors.ts"
+import { BucketNotFound, InvalidArgument, type NodeError } from "./Errors.ts"
+import { malformed, optionsFor, unary } from "./Grpc.ts"
 import { transient } from "./Retry.ts"
 
 export interface ConnectionParams {
@@ -49,6 +49,8 @@ export const parseNodeAddress = (address: string): Result.Result<string, Invalid
 }
 
 export class AkaveNode extends Context.Service<AkaveNode, {
+  /** host:port of the node. */
+  readonly address: string
   /** Where the chain and its contracts are. */
   readonly connectionParams: Effect.Effect<ConnectionParams, NodeError>
   /** One bucket of an owner (0x address, in any case). */
@@ -76,21 +78,6 @@ export class AkaveNode extends Context.Service<AkaveNode, {
   )
 }
 
-/** Notices a dead connection within 40 s, also between calls, and tries a lost node again every 5 s at least. */
-const channelOptions = {
-  "grpc.keepalive_time_ms": 30_000,
-  "grpc.keepalive_timeout_ms": 10_000,
-  "grpc.keepalive_permit_without_calls": 1,
-  "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 5_000
-}
-
-/** A proxy of the environment leads to the world outside, and not back to this machine. */
-const optionsFor = (address: string) =>
-  /^(localhost|127\.[\d.]+|\[::1\]):/i.test(address)
-    ? { ...channelOptions, "grpc.enable_http_proxy": 0 }
-    : channelOptions
-
 const make = Effect.fnUntraced(function*(options: AkaveNodeOptions) {
   const address = yield* Effect.fromResult(parseNodeAddress(options.address))
   const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
@@ -99,24 +86,7 @@ const make = Effect.fnUntraced(function*(options: AkaveNodeOptions) {
     (client) => Effect.sync(() => client.close())
   )
 
-  const once = <A>(
-    rpc: string,
-    start: (
-      metadata: Metadata,
-      options: CallOptions,
-      done: (error: ServiceError | null, answer: A) => void
-    ) => ClientUnaryCall
-  ): Effect.Effect<A, NodeError> =>
-    Effect.callback<A, NodeError>((resume) => {
-      // grpc-js compares the deadline with the system's clock, whatever clock the program runs on.
-      const call = start(new Metadata(), { deadline: Date.now() + timeout }, (error, answer) =>
-        resume(error === null ? Effect.succeed(answer) : Effect.fail(nodeError(rpc, error))))
-      return Effect.sync(() =>
-        call.cancel()
-      )
-    }).pipe(Calls.measured("grpc", rpc))
-
-  const askConnectionParams = once("ConnectionParams", client.connectionParams.bind(client, {}))
+  const askConnectionParams = unary("ConnectionParams", timeout, client.connectionParams.bind(client, {}))
 
   const connectionParams = Effect.gen(function*() {
     const { accessAddress, dialUri, storageAddress } = yield* Effect.retry(askConnectionParams, transient)
@@ -132,8 +102,9 @@ const make = Effect.fnUntraced(function*(options: AkaveNodeOptions) {
 
   const bucketView = Effect.fn("AkaveNode.bucketView")(
     function*({ name, owner }: { readonly name: string; readonly owner: string }) {
-      const bucket = yield* once<IPCBucketViewResponse>(
+      const bucket = yield* unary<IPCBucketViewResponse>(
         "BucketView",
+        timeout,
         (metadata, options, done) => client.bucketView({ name, address: owner }, metadata, options, done)
       ).pipe(Effect.retry(transient))
       if (!/^[0-9a-f]{64}$/i.test(bucket.id)) return yield* malformed("BucketView", "the bucket's id is not 32 bytes")
@@ -146,8 +117,9 @@ const make = Effect.fnUntraced(function*(options: AkaveNodeOptions) {
   const bucketList = Effect.fn("AkaveNode.bucketList")(
     function*({ limit, offset, owner }: { readonly owner: string; readonly offset: number; readonly limit: number }) {
       const request = { address: owner, offset: BigInt(offset), limit: BigInt(limit) }
-      const { buckets } = yield* once<IPCBucketListResponse>(
+      const { buckets } = yield* unary<IPCBucketListResponse>(
         "BucketList",
+        timeout,
         (metadata, options, done) => client.bucketList(request, metadata, options, done)
       ).pipe(Effect.retry(transient))
       return yield* Effect.forEach(buckets, (bucket) => entry("BucketList", bucket))
@@ -155,13 +127,8 @@ const make = Effect.fnUntraced(function*(options: AkaveNodeOptions) {
   )
 
   const ping = Effect.asVoid(askConnectionParams)
-  return AkaveNode.of({ connectionParams, bucketView, bucketList, ping, isReachable: Effect.isSuccess(ping) })
+  return AkaveNode.of({ address, connectionParams, bucketView, bucketList, ping, isReachable: Effect.isSuccess(ping) })
 })
-
-const nodeError = (rpc: string, { code, details }: ServiceError): NodeError =>
-  new NodeError({ code: grpcCodes[code] ?? "UNKNOWN", details, rpc })
-
-const malformed = (rpc: string, details: string): NodeError => new NodeError({ code: "DATA_LOSS", details, rpc })
 
 /** The text is what all nodes share; the code is a convention of some. */
 const isBucketNotFound = (error: NodeError): boolean =>

@@ -1,11 +1,12 @@
 // oxlint-disable max-lines -- all that can be done with buckets, with its types
 /** Buckets of the storage network: created and deleted by transactions, read from the node or from the chain itself. */
-import { Context, DateTime, Effect, Layer, Option, Schedule, Semaphore } from "effect"
+import { Context, DateTime, Effect, Layer, Option, Schedule } from "effect"
 import { isAddress, toUtf8Bytes, ZeroHash } from "ethers"
 import { createBucketTopic, deleteBucketTopic, type ErrorName, storage } from "./Abi.ts"
 import { AkaveNode, type BucketEntry, type BucketView } from "./AkaveNode.ts"
 import { bucketId } from "./BucketId.ts"
 import { Chain, type Receipt } from "./Chain.ts"
+import { Encryption, namesOf } from "./Encryption.ts"
 import type { SettleTimeout, TransactionReverted } from "./Errors.ts"
 import {
   type BucketNotFound,
@@ -17,6 +18,8 @@ import {
   type UnknownRevert
 } from "./Errors.ts"
 import { Sender, type SettleOptions } from "./Sender.ts"
+import * as Turns from "./Turns.ts"
+import { isWellFormed } from "./Unicode.ts"
 import { type Prepared, Wallet } from "./Wallet.ts"
 
 export type { SettleOptions } from "./Sender.ts"
@@ -120,7 +123,7 @@ export class Buckets extends Context.Service<Buckets, {
    * deletion is sent again, and each transaction has the whole timeout.
    */
   deleteBucket(name: string, options?: SettleOptions): Effect.Effect<DeletedBucket, ChangeError>
-  /** A bucket of the wallet, as the node returns it. */
+  /** A bucket of the wallet, as the node returns it. Names are encrypted on the way to it where the reference `Encryption` says so. */
   viewBucket(name: string): Effect.Effect<BucketView, InvalidArgument | BucketNotFound | NodeError>
   /** One page of the wallet's buckets in the chain's order, the first 100 by default, empty beyond the end. */
   listBuckets(
@@ -152,6 +155,7 @@ const make = Effect.gen(function*() {
   const chain = yield* Chain
   const wallet = yield* Wallet
   const sender = yield* Sender
+  const names = namesOf(yield* Encryption)
 
   const { chainId, storageAddress: to } = chain
 
@@ -231,45 +235,39 @@ const make = Effect.gen(function*() {
     return logOf(receipt, topic) === undefined ? yield* noStorage("eth_sendRawTransaction", to) : receipt
   })
 
-  const turns = new Map<string, { readonly semaphore: Semaphore.Semaphore; calls: number }>()
   /** One after the other for each name: not all nodes simulate on what waits. */
-  const inTurn = <A, E>(name: string, change: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.suspend(() => {
-      const turn = turns.get(name) ?? { semaphore: Semaphore.makeUnsafe(1), calls: 0 }
-      turns.set(name, turn)
-      turn.calls += 1
-      return turn.semaphore.withPermit(change).pipe(Effect.ensuring(Effect.sync(() => {
-        turn.calls -= 1
-        if (turn.calls === 0) turns.delete(name)
-      })))
-    })
+  const inTurn = Turns.make()
 
   const createBucket = Effect.fn("Buckets.createBucket")(function*(name: string, options?: SettleOptions) {
-    const prepared = prepareCreateAt({ name, from: wallet.address }, "pending")
+    yield* checkName(name)
+    const onWire = names.bucket(name)
+    const prepared = prepareCreateAt({ name: onWire, from: wallet.address }, "pending")
     const { blockNumber, gasUsed, transactionHash } = yield* inTurn(
-      name,
+      onWire,
       carryOut(prepared, "BucketAlreadyExists", createBucketTopic, options)
     )
     // The contract takes the bucket's time from its block.
     const createdAt = yield* chain.blockTime(blockNumber)
-    return { id: bucketId(name, wallet.address), name, createdAt, transactionHash, blockNumber, gasUsed }
+    return { id: bucketId(onWire, wallet.address), name, createdAt, transactionHash, blockNumber, gasUsed }
   })
 
   const deleteBucket = Effect.fn("Buckets.deleteBucket")(function*(name: string, options?: SettleOptions) {
-    const prepared = prepareDelete({ name, from: wallet.address })
+    yield* checkName(name)
+    const onWire = names.bucket(name)
+    const prepared = prepareDelete({ name: onWire, from: wallet.address })
     const { blockNumber, gasUsed, transactionHash } = yield* inTurn(
-      name,
+      onWire,
       Effect.retry(carryOut(prepared, "BucketNonexists", deleteBucketTopic, options), {
         ...indexTries,
         while: isListChanged
       })
     )
-    return { id: bucketId(name, wallet.address), name, transactionHash, blockNumber, gasUsed }
+    return { id: bucketId(onWire, wallet.address), name, transactionHash, blockNumber, gasUsed }
   })
 
   const viewBucket = Effect.fn("Buckets.viewBucket")(function*(name: string) {
     yield* checkName(name)
-    return yield* node.bucketView({ name, owner: wallet.address })
+    return { ...(yield* node.bucketView({ name: names.bucket(name), owner: wallet.address })), name }
   })
 
   const listBuckets = Effect.fn("Buckets.listBuckets")(
@@ -280,7 +278,8 @@ const make = Effect.gen(function*() {
       if (!Number.isInteger(limit) || limit < 1 || limit > maxPage) {
         return yield* new InvalidArgument({ field: "limit", reason: `it must be a whole number from 1 to ${maxPage}` })
       }
-      return yield* node.bucketList({ owner: wallet.address, offset, limit })
+      const buckets = yield* node.bucketList({ owner: wallet.address, offset, limit })
+      return buckets.map((bucket) => ({ ...bucket, name: names.plainBucket(bucket.name) }))
     }
   )
 
@@ -312,7 +311,7 @@ const maxNameBytes = 1_024
 /** Akave's own clients take no name below 3 characters either. */
 const checkName = Effect.fnUntraced(function*(name: string) {
   const refuse = (reason: string) => new InvalidArgument({ field: "name", reason })
-  if (!name.isWellFormed()) return yield* refuse("a bucket name must be valid Unicode")
+  if (!isWellFormed(name)) return yield* refuse("a bucket name must be valid Unicode")
   if ([...name].length < 3) return yield* refuse("a bucket name has at least 3 characters")
   if (toUtf8Bytes(name).length > maxNameBytes) {
     return yield* refuse(`a bucket name has at most ${maxNameBytes} bytes in UTF-8`)
@@ -336,7 +335,7 @@ interface Failure {
 }
 
 /** The contract refused a deletion for the place that it names, before it was sent or when it was mined. */
-const isListChanged = (error: ChangeError): boolean => {
+export const isListChanged = (error: ChangeError): boolean => {
   const refusal = error._tag === "TransactionReverted" ? error.cause : error
   return (refusal?._tag === "ContractError" || refusal?._tag === "UnknownRevert") && isIndexChanged(refusal)
 }

@@ -623,7 +623,8 @@ const isBlockRefused = (error: ContractError | UnknownRevert | RpcError): error 
   (error.code === -32602 || /param|argument|pending|block/i.test(error.details))
 
 const median = (amounts: ReadonlyArray<bigint>): bigint =>
-  amounts.toSorted((a, b) => Number(a - b))[Math.floor(amounts.length / 2)] ?? standardTip
+  // oxlint-disable-next-line no-array-sort -- Node 18 has no toSorted
+  [...amounts].sort((a, b) => Number(a - b))[Math.floor(amounts.length / 2)] ?? standardTip
 
 /** A tip is what this share of the transactions, in percent, paid less than in the last so many blocks. */
 const [tipPercentile, tipBlocks] = [50, 5]

@@ -36,12 +36,18 @@ export const make = Effect.fnUntraced(function*(
   timeout: Duration.Input,
   patience: Duration.Input = "1 minute"
 ) {
-  const parsed = URL.parse(url)
-  if (parsed === null || !protocols.has(parsed.protocol)) {
+  const parsed = parse(url)
+  if (parsed === undefined || !protocols.has(parsed.protocol)) {
     return yield* new InvalidArgument({
       field: "rpc url",
       reason:
         "the chain's JSON-RPC must be a URL of http, https, ws or wss; set AKAVE_RPC_URL if the node names another"
+    })
+  }
+  if (parsed.protocol.startsWith("ws") && !("WebSocket" in globalThis)) {
+    return yield* new InvalidArgument({
+      field: "rpc url",
+      reason: "this version of Node has no WebSocket: use a URL of http or https, or Node 22"
     })
   }
   // A WebSocket's URL must not have one.
@@ -80,6 +86,15 @@ const batchSize = 100
 const batchDelay = 5
 /** HTTP posts at once at most: where a node takes no batches, that many requests. */
 const httpPosts = 16
+/** `URL.parse`, which Node 18 and 20 don't have. */
+const parse = (url: string): URL | undefined => {
+  try {
+    return new URL(url)
+  } catch {
+    return undefined
+  }
+}
+
 /** Requests on their way over a WebSocket at most. */
 const socketRequests = 1_000
 /** Bytes of an answer at most; a block with all its transactions has a few million. */

@@ -29,6 +29,8 @@ export class Wallet extends Context.Service<Wallet, {
   readonly address: string
   /** Signs a transaction of no value, of type 2 or 0. The same arguments always give the same bytes. */
   sign(prepared: Prepared, with_: { readonly nonce: number; readonly fees: Fees }): Effect.Effect<Signed>
+  /** Signs 32 bytes as they are: r, s and 27 or 28, 65 bytes together. */
+  signDigest(digest: Uint8Array): Effect.Effect<Uint8Array>
 }>()("@akave-async/sdk/Wallet") {
   /** From a secp256k1 private key: 64 hex digits, with or without 0x. */
   static readonly layer = (privateKey: Redacted.Redacted): Layer.Layer<Wallet, InvalidArgument> =>
@@ -68,7 +70,13 @@ const make = Effect.fnUntraced(function*(privateKey: Redacted.Redacted) {
     })
   )
 
-  return Wallet.of({ address, sign })
+  const signDigest = (digest: Uint8Array) =>
+    Effect.sync(() => {
+      const { recoveryId, signature } = signRecoverable(digest, key)
+      return Uint8Array.of(...signature, 27 + recoveryId)
+    })
+
+  return Wallet.of({ address, sign, signDigest })
 })
 
 /** What a signed transaction asks for, so that it can be signed again with another nonce or other fees. */

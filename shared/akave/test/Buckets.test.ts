@@ -127,7 +127,9 @@ const reported = Effect.fnUntraced(function*({ answers = [], firstIsMined, rever
     blockTime: () => Effect.succeed(DateTime.makeUnsafe(0))
   })
   const services = yield* Layer.build(
-    Buckets.layer.pipe(Layer.provide([chain, Wallet.layer(privateKey), Layer.mock(AkaveNode, {})]))
+    Buckets.layer.pipe(
+      Layer.provide([chain, Wallet.layer(privateKey), Layer.mock(AkaveNode, { address: "127.0.0.1:5500" })])
+    )
   )
   return { buckets: Context.get(services, Buckets), sent }
 })

@@ -70,7 +70,7 @@ const serve = (answers: Record<string, (params: ReadonlyArray<unknown>) => Answe
 
 const connected = (rpcUrl: string, timeout = 10_000) => {
   const params = { rpcUrl, storageAddress: address, accessAddress: address }
-  const node = Layer.mock(AkaveNode, { connectionParams: Effect.succeed(params) })
+  const node = Layer.mock(AkaveNode, { address: "127.0.0.1:5500", connectionParams: Effect.succeed(params) })
   return Effect.map(
     Layer.build(Chain.layer({ timeout }).pipe(Layer.provide(node))),
     (context) => Context.get(context, Chain)

@@ -34,6 +34,7 @@ export const signer = (signatures: Signatures): Layer.Layer<Wallet> =>
   Layer.succeed(
     Wallet,
     Wallet.of({
+      signDigest: () => Effect.die(new Error("the simulated wallet signs no blocks")),
       address: walletAddress,
       sign: (prepared, { fees, nonce }) =>
         Effect.sync(() => {
