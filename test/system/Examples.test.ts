@@ -1,9 +1,10 @@
 /** The examples, run as they stand there. */
 import * as Stack from "@akave-async/local/Stack"
+import { privateKeys } from "@akave-async/sdk/test/devnet"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { freshName, request } from "../support/Gateway.ts"
@@ -86,6 +87,27 @@ describe("the example of", () => {
       assert.strictEqual(code, 0)
       assert.lengthOf(stdout.trim().split("\n"), 4)
     }))
+
+  it.live("files, encrypted ones, and files with Effect", () =>
+    Effect.gen(function*() {
+      const temporary = yield* Stack.temporaryFolder
+      const path = join(temporary, "some-words.txt")
+      writeFileSync(path, "hello world, and more")
+      const env = { AKAVE_PRIVATE_KEY: privateKeys.second, HOME: temporary }
+      const files = yield* run("files.ts", [stack.nodeAddress, freshName(), path], { env })
+      assert.match(
+        files.stdout,
+        /^some-words.txt: 21 bytes in 1 chunk, 3 transactions\nsome-words.txt bafy\w+\nhello world\n$/
+      )
+      assert.strictEqual(readFileSync(`${path}.copy`, "utf8"), "hello world, and more")
+      const encrypted = yield* run("encrypted-files.ts", [stack.nodeAddress, freshName()], { env })
+      assert.match(
+        encrypted.stdout,
+        /^Dear diary\na file of 10 bytes, named [0-9a-f]{8}…\nand no key to read it with\n$/
+      )
+      const effect = yield* run("files-with-effect.ts", [stack.nodeAddress, freshName()], { env })
+      assert.match(effect.stdout, /^bafy\w+\n1000 lines\nThe bucket .* has a file "numbers.txt" already/)
+    }).pipe(Effect.scoped))
 
   it.live("the SDK without a gateway", () =>
     Effect.gen(function*() {

@@ -89,20 +89,25 @@ it.live(
           "gateway: POST"
         ]
       }
-      const found = yield* Effect.repeat(Effect.sync(() => spans.filter((span) => span.traceId === traceId)), {
-        until: (found) => [...Object.keys(lines), "POST"].every((name) => found.some((span) => span.name === name)),
-        schedule: Schedule.spaced("50 millis")
-      })
-      const byId = new Map(found.map((span) => [span.spanId, span]))
-      for (const [name, expected] of Object.entries(lines)) {
+      type Spans = typeof spans
+      /** The hops from a span to the first that is not there, and the id of that one. */
+      const lineOf = (found: Spans, name: string) => {
+        const byId = new Map(found.map((span) => [span.spanId, span]))
         const line: Array<string> = []
         let parent = found.find((one) => one.name === name)?.parentSpanId
         for (let span = byId.get(parent ?? ""); span !== undefined; span = byId.get(parent ?? "")) {
           line.push(`${span.service}: ${span.name}`)
           parent = span.parentSpanId
         }
-        assert.deepStrictEqual(line, expected, name)
-        assert.strictEqual(parent, clientSpan)
+        return { line, parent }
+      }
+      // A span is sent when it ends, so that of a hop may come after those of the hops that follow it.
+      const found = yield* Effect.repeat(Effect.sync(() => spans.filter((span) => span.traceId === traceId)), {
+        until: (found) => Object.keys(lines).every((name) => lineOf(found, name).parent === clientSpan),
+        schedule: Schedule.spaced("50 millis")
+      })
+      for (const [name, expected] of Object.entries(lines)) {
+        assert.deepStrictEqual(lineOf(found, name), { line: expected, parent: clientSpan }, name)
       }
       assert.strictEqual(found.find(({ name }) => name === "process akave.BucketRequested.v1")?.kind, consumer)
     }).pipe(Effect.scoped),

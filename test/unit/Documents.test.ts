@@ -29,3 +29,13 @@ it("the glossary defines each word once", () => {
   assert.isAtLeast(words.length, 30)
   assert.strictEqual(new Set(words).size, words.length)
 })
+
+it("the guide to the SDK shows parts of programs that run", () => {
+  const programs = globSync("docs/examples/*.ts", { cwd: root }).map((file) => readFileSync(join(root, file), "utf8"))
+  const blocks = Array.from(
+    readFileSync(join(root, "docs/sdk.md"), "utf8").matchAll(/```ts\n([^]*?)```/g),
+    ([, block = ""]) => block
+  )
+  assert.isAtLeast(blocks.length, 7)
+  for (const block of blocks) assert.isTrue(programs.some((program) => program.includes(block)), block)
+})
