@@ -162,7 +162,7 @@ const decodeAs = (
   const raw = parityBlocks === 0 ? joined(payloads) : Result.flatMap(
     ErasureCoding.reconstruct(payloads, dataBlocks),
     (shards): Result.Result<Uint8Array, DecodeError> =>
-      shards.every((shard, n) => payloads[n] !== undefined || Cid.ofBlock(Dag.leaf(shard)) === cids[n])
+      shards.every((shard, n) => payloads[n] !== undefined || Dag.leafCid(shard) === cids[n])
         ? ErasureCoding.unwrap(shards)
         : Result.fail(new ErasureCoding.NotErasureCoded())
   )

@@ -5,7 +5,7 @@ import * as Buffers from "./Buffers.ts"
 import * as ChunkCodec from "./ChunkCodec.ts"
 import { DecryptionFailed } from "./Encryption.ts"
 import { NotErasureCoded, TooFewShards } from "./ErasureCoding.ts"
-import { type Answer, buffersOf, type Question } from "./Messages.ts"
+import { type Answer, buffersOf, type Question, unpooled } from "./Messages.ts"
 
 export class ChunkCoder extends Context.Service<ChunkCoder, {
   /** Memory for plaintexts and blocks, which goes back to where it is from by the calls below. */
@@ -94,20 +94,23 @@ const make = (workers: number) =>
     const ask = (question: Question, moved: ReadonlyArray<ArrayBuffer>) =>
       Effect.callback<Answer>((resume) => {
         const { waiting, worker } = choose()
+        // First, since it throws where the question can't be sent, and then nothing is waited for.
+        worker.postMessage(question, moved)
         waiting.set(question.id, resume)
         worker.ref()
-        worker.postMessage(question, moved)
         // It is answered all the same, to nobody.
         return Effect.sync(() => void waiting.set(question.id, () => {}))
       })
 
-    const encode: ChunkCoder["Service"]["encode"] = Effect.fn("ChunkCoder.encode")(function*(plaintext, options) {
+    const encode: ChunkCoder["Service"]["encode"] = Effect.fn("ChunkCoder.encode")(function*(given, options) {
+      const plaintext = unpooled(given)
       const buffer = buffers.take(ChunkCodec.encodedLength(plaintext.length, options))
       const question: Question = { id: ++lastId, _tag: "Encode", plaintext, options, buffer }
       const answer = yield* ask(question, buffersOf([plaintext, buffer]))
       return answer._tag === "Encoded" ? answer.chunk : yield* unexpected
     })
-    const decode: ChunkCoder["Service"]["decode"] = Effect.fn("ChunkCoder.decode")(function*(payloads, options) {
+    const decode: ChunkCoder["Service"]["decode"] = Effect.fn("ChunkCoder.decode")(function*(given, options) {
+      const payloads = given.map((payload) => payload && unpooled(payload))
       const answer = yield* ask({ id: ++lastId, _tag: "Decode", payloads, options }, buffersOf(payloads))
       if (answer._tag === "Failed") return yield* Effect.fail(decodeError(answer.error))
       return answer._tag === "Decoded" ? answer.plaintext : yield* unexpected

@@ -40,8 +40,12 @@ export const fromDigest = (digest: Uint8Array): Cid => {
   return base32.encode(bytes) as Cid
 }
 
-/** The CID of an encoded block. */
-export const ofBlock = (block: Uint8Array): Cid => fromDigest(createHash("sha256").update(block).digest())
+/** The CID of an encoded block, which may be given in parts that follow each other. */
+export const ofBlock = (...parts: ReadonlyArray<Uint8Array>): Cid => {
+  const hash = createHash("sha256")
+  for (const part of parts) hash.update(part)
+  return fromDigest(hash.digest())
+}
 
 /** 36 bytes. */
 export const toBytes = (cid: Cid): Uint8Array => base32.decode(cid)

@@ -72,6 +72,12 @@ export const leaf = (payload: Uint8Array): Uint8Array => {
   return bytes
 }
 
+/** The CID of the block with this payload, which is hashed where it is. */
+export const leafCid = (payload: Uint8Array): Cid.Cid => {
+  const { after, before } = leafFrame(payload.length)
+  return Cid.ofBlock(before, payload, after)
+}
+
 /** The payload of an encoded block, as a view of it. Only the one way in which a block is written is taken. */
 export const payloadOf = (block: Uint8Array): Result.Result<Uint8Array, MalformedBlock> => {
   const length = payloadLength(block.length)

@@ -18,8 +18,8 @@ export class NotErasureCoded extends Schema.TaggedError<NotErasureCoded>()("NotE
   readonly isRetryable = false
 }
 
-/** Shards are at most as many as the field has elements. */
-export const maxShards = 256
+/** Shards are at most as many as the field has elements: beyond, two rows of the matrix would be one. */
+const maxShards = 256
 
 // ── The field ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,6 +80,9 @@ export const matrixOf = (data: number, parity: number): Matrix => {
   const key = `${data} ${parity}`
   const found = matrices.get(key)
   if (found !== undefined) return found
+  if (data < 1 || data + parity > maxShards) {
+    throw new Error(`there must be at least one data shard, and at most ${maxShards} shards, not ${data} + ${parity}`)
+  }
   const vandermonde = Array.from(
     { length: data + parity },
     (_, r) => Uint8Array.from({ length: data }, (_, c) => power(r, c))

@@ -29,3 +29,7 @@ export type Answer =
 /** The buffers behind these bytes, each once. */
 export const buffersOf = (parts: ReadonlyArray<Uint8Array | undefined>): ReadonlyArray<ArrayBuffer> =>
   Array.from(new Set(parts.map((part) => part?.buffer))).filter((buffer) => buffer instanceof ArrayBuffer)
+
+/** The same bytes in a buffer that can be moved: Node lends small buffers from a common one, which can't, so small ones are copied. */
+export const unpooled = (bytes: Uint8Array): Uint8Array =>
+  bytes.buffer.byteLength > Buffer.poolSize ? bytes : new Uint8Array(bytes)

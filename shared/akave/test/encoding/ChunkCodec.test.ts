@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Effect, Exit, Fiber, Result } from "effect"
 import * as fc from "fast-check"
 import { execFile } from "node:child_process"
 import { join } from "node:path"
@@ -128,6 +128,38 @@ describe("a chunk", () => {
   })
 })
 
+describe("a chunk about as large as it can be", () => {
+  /** Enough for all, and made once. */
+  const bytes = new Uint8Array(32_000_000)
+  for (let n = 0; n < bytes.length; n += 997) bytes[n] = n % 251
+  const cases = [
+    [coded, false, [15_999_971, 15_999_972, 15_999_973, 15_999_999, 16_000_000]],
+    [coded, true, [15_999_971, 15_999_972]],
+    [plain, false, [15_999_999, 16_000_000, 16_000_001, 32_000_000]],
+    [plain, true, [15_999_972, 31_999_972]]
+  ] as const
+  for (const [coding, isEncrypted, sizes] of cases) {
+    it(`has ${coding === coded ? "32 equal" : "full"} blocks${isEncrypted ? ", encrypted" : ""}`, () => {
+      for (const size of sizes) {
+        const plaintext = bytes.subarray(0, size)
+        const chunk = encodeChunk(plaintext, optionsOf(coding, isEncrypted))
+        const raw = size + (isEncrypted ? 28 : 0)
+        const payload = coding === coded ? Math.ceil((raw + 12) / 16) : 1_000_000
+        const lengths = payloadsOf(chunk).map((payload) => payload?.length)
+        assert.deepStrictEqual(new Set(lengths.slice(0, -1)), new Set([payload]))
+        assert.isAtMost(lengths.length, 32)
+        assert.strictEqual(lengths.at(-1), coding === coded ? payload : raw - payload * (lengths.length - 1))
+        const lost = coding === coded ? Array.from({ length: 16 }, (_, n) => n) : []
+        const decoded = decodeChunk(payloadsOf(chunk, lost), decodingOf(chunk, coding, isEncrypted))
+        assert.isTrue(
+          Buffer.from(Result.getOrThrow(decoded).buffer, Result.getOrThrow(decoded).byteOffset, size).equals(plaintext)
+        )
+        assert.strictEqual(Result.getOrThrow(decoded).length, size)
+      }
+    })
+  }
+})
+
 describe("the layout of a file", () => {
   const full = (coding: Coding, isEncrypted: boolean) => 1_000_000 * coding.dataBlocks - (isEncrypted ? 28 : 0)
   /** The sizes of a file's chunks on chain, by their lengths alone. */
@@ -209,6 +241,36 @@ for (const [name, layer] of [["beside the caller", ChunkCoder.layer()], ["inline
           }), { concurrency: "unbounded" })
       }).pipe(Effect.provide(layer)))
 
+    it.live("may come from the memory that Node lends to small buffers", () =>
+      Effect.gen(function*() {
+        const coder = yield* ChunkCoder
+        const pooled = Buffer.from("some bytes")
+        assert.isAbove(pooled.buffer.byteLength, pooled.length)
+        const chunk = yield* coder.encode(pooled, optionsOf(coded, true))
+        assert.strictEqual(chunk.cid, encodeChunk(Buffer.from("some bytes"), optionsOf(coded, true)).cid)
+        const payloads = payloadsOf(chunk, [0]).map((payload) => payload && Buffer.from(payload))
+        const plaintext = yield* coder.decode(payloads, decodingOf(chunk, coded, true))
+        assert.strictEqual(Buffer.from(plaintext).toString(), "some bytes")
+        assert.strictEqual(pooled.toString(), "some bytes", "what others keep in that memory is left alone")
+      }).pipe(Effect.provide(layer)))
+
+    it.live("may be interrupted: the next ones are coded all the same", () =>
+      Effect.gen(function*() {
+        const coder = yield* ChunkCoder
+        const given = yield* Effect.forEach([1, 2, 3], (n) =>
+          coder.encode(new Uint8Array(1_000_001).fill(n), optionsOf(coded, true)).pipe(
+            Effect.forkChild({ startImmediately: true })
+          ))
+        yield* Effect.forEach(given.slice(0, 2), Fiber.interrupt)
+        const expected = (n: number) =>
+          encodeChunk(new Uint8Array(1_000_001).fill(n), optionsOf(coded, true)).cid
+        for (const fiber of given.slice(2)) {
+          assert.strictEqual((yield* Fiber.join(fiber)).cid, expected(3))
+        }
+        const next = yield* coder.encode(new Uint8Array(1_000_001).fill(4), optionsOf(coded, true))
+        assert.strictEqual(next.cid, expected(4))
+      }).pipe(Effect.provide(layer)))
+
     it.live("keep their errors", () =>
       Effect.gen(function*() {
         const coder = yield* ChunkCoder
@@ -233,31 +295,54 @@ for (const [name, layer] of [["beside the caller", ChunkCoder.layer()], ["inline
 }
 
 describe("a thread that codes chunks", () => {
-  it.live("that fails fails its calls only", () =>
+  it.live("that fails fails the calls that wait for it, and another one does the next", () =>
     Effect.gen(function*() {
       const coder = yield* ChunkCoder
-      const bad = { ...optionsOf(coded, false), coding: null as never }
-      const exit = yield* Effect.exit(coder.encode(new Uint8Array(10), bad))
-      assert.strictEqual(exit._tag, "Failure")
-      assert.strictEqual((yield* coder.encode(new Uint8Array(10), optionsOf(coded, false))).actualSize, 10)
+      const options = optionsOf(coded, false)
+      const exits = yield* Effect.forEach(
+        [{ ...options, index: 0, encryption: { fileKey: null as never, uploadId: "upload" } }, options, options],
+        (options) => Effect.exit(coder.encode(new Uint8Array(10), options)),
+        { concurrency: "unbounded" }
+      )
+      for (const exit of exits) assert.isTrue(Exit.hasDies(exit))
+      assert.strictEqual((yield* coder.encode(new Uint8Array(10), options)).actualSize, 10)
     }).pipe(Effect.provide(ChunkCoder.layer())))
 
-  it("ends with the program", async () => {
+  /** What a program prints that has this body, and the codec's options. */
+  const outputOf = async (body: string) => {
     const program = `
-      import { Effect } from "effect"
+      import { Effect, ManagedRuntime } from "effect"
       import { ChunkCoder } from ${JSON.stringify(join(import.meta.dirname, "../../src/encoding/ChunkCoder.ts"))}
       const options = { index: 0, coding: { dataBlocks: 16, parityBlocks: 16 } }
-      const run = Effect.gen(function*() {
+      const encode = (options) => Effect.gen(function*() {
         return yield* (yield* ChunkCoder).encode(new Uint8Array([1]), options)
       })
-      const { cid } = await Effect.runPromise(Effect.provide(run, ChunkCoder.layer()))
-      console.log(cid)
+      ${body}
     `
     const flags = ["--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", program]
-    const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd: join(import.meta.dirname, "../..") })
-    assert.strictEqual(
-      stdout.trim(),
-      encodeChunk(Uint8Array.of(1), { index: 0, coding: coded }).cid
-    )
+    const { stdout } = await promisify(execFile)(process.execPath, flags, {
+      cwd: join(import.meta.dirname, "../.."),
+      timeout: 20_000
+    })
+    return stdout.trim()
+  }
+  const { cid } = encodeChunk(Uint8Array.of(1), { index: 0, coding: coded })
+
+  it("ends with the program", async () => {
+    const output = await outputOf(`
+      const { cid } = await Effect.runPromise(Effect.provide(encode(options), ChunkCoder.layer()))
+      console.log(cid)
+    `)
+    assert.strictEqual(output, cid)
+  })
+
+  it("holds no program that leaves it open, not even after a question that could not be sent", async () => {
+    const output = await outputOf(`
+      const runtime = ManagedRuntime.make(ChunkCoder.layer())
+      const refused = await runtime.runPromiseExit(encode({ ...options, unsendable: () => 0 }))
+      const { cid } = await runtime.runPromise(encode(options))
+      console.log(refused._tag, cid)
+    `)
+    assert.strictEqual(output, `Failure ${cid}`)
   })
 })

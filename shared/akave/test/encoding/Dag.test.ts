@@ -23,6 +23,7 @@ it("writes the blocks that IPLD's libraries write, and reads them back", () => {
       const block = Dag.leaf(payload)
       assert.deepStrictEqual(Buffer.from(block), Buffer.from(leafOf(payload)))
       assert.strictEqual(block.length, Dag.leafLength(payload.length))
+      assert.strictEqual(Dag.leafCid(payload), Cid.ofBlock(leafOf(payload)))
       assert.deepStrictEqual(Dag.payloadOf(block), Result.succeed(payload))
     }),
     { numRuns: 200 }

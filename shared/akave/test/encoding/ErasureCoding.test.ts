@@ -45,6 +45,24 @@ it("makes the parity that other libraries make", () => {
   )
 })
 
+it("has as many shards as the field has elements, and no more", () => {
+  for (const [data, parity] of [[31, 1], [16, 1], [1, 1], [1, 255], [200, 56], [255, 1]] as const) {
+    const inputs = Array.from({ length: data }, (_, r) => Uint8Array.of(r, r * 7, 255 - r))
+    const all = Buffer.concat([...inputs, Buffer.alloc(parity * 3)])
+    assert.strictEqual(oracle.encode(all, data, parity), ReedSolomonErasure.RESULT_OK)
+    const shards = coded(inputs, parity)
+    assert.deepStrictEqual(Buffer.concat(shards), all)
+    const present = shards.map((shard, n) => n < Math.min(data, parity) ? undefined : shard)
+    assert.deepStrictEqual(
+      Buffer.concat(Result.getOrThrow(ErasureCoding.reconstruct(present, data))),
+      Buffer.concat(inputs)
+    )
+  }
+  for (const [data, parity] of [[256, 1], [1, 256], [0, 1]] as const) {
+    assert.throws(() => ErasureCoding.matrixOf(data, parity), /at most 256 shards/)
+  }
+})
+
 it("restores data from any shards that suffice, and from no fewer", () => {
   const losses = shapes.chain((one) =>
     fc.record({

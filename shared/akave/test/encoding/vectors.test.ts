@@ -4,7 +4,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Result } from "effect"
-import { recoverAddress } from "ethers"
+import { getAddress, recoverAddress, TypedDataEncoder } from "ethers"
+import * as fc from "fast-check"
+import { createCipheriv } from "node:crypto"
 import * as BlockSignature from "../../src/BlockSignature.ts"
 import { bucketId } from "../../src/BucketId.ts"
 import { encodeChunk, plaintextPerChunk } from "../../src/encoding/ChunkCodec.ts"
@@ -103,6 +105,42 @@ describe("encryption", () => {
       "hello"
     )
     assert.isTrue(Result.isFailure(Encryption.openChunk(key, 1, sealed)), "each place has a key of its own")
+    const chunkKeys = [
+      "a86f3017fdda45df13526daf0ce3a505cf5836cad513a275618961e058ce1293",
+      "56895c56bf1fe0bc6959933742fb21b3b0512ddd290b6cab675293234790182f"
+    ]
+    for (const [index, chunkKey] of chunkKeys.entries()) {
+      const cipher = createCipheriv("aes-256-gcm", fromHex(chunkKey), nonce)
+      const expected = [nonce, cipher.update("hello"), cipher.final(), cipher.getAuthTag()]
+      assert.strictEqual(
+        hex(Buffer.concat([...Encryption.sealChunk(key, index, Buffer.from("hello"), nonce)])),
+        hex(Buffer.concat(expected))
+      )
+    }
+  })
+
+  it("brings back any name, under the key and the bucket that it was encrypted with", () => {
+    const other = Redacted.make(new Uint8Array(32))
+    const names = fc.record({
+      bucket: fc.string({ unit: "binary", maxLength: 300 }),
+      name: fc.string({ unit: "binary" })
+    })
+    fc.assert(
+      fc.property(names, ({ bucket, name }) => {
+        const sealed = Encryption.encryptFileName(master, bucket, name)
+        assert.strictEqual(sealed.length, 2 * (28 + Buffer.byteLength(name)))
+        assert.deepStrictEqual(Encryption.decryptFileName(master, bucket, sealed), Result.succeed(name))
+        for (
+          const refused of [
+            Encryption.decryptFileName(master, `${bucket}.`, sealed),
+            Encryption.decryptFileName(other, bucket, sealed),
+            Encryption.decryptFileName(master, bucket, `${sealed.slice(0, -1)}${sealed.endsWith("0") ? "1" : "0"}`)
+          ]
+        ) assert.instanceOf(Result.getOrUndefined(Result.flip(refused)), Encryption.DecryptionFailed)
+        const sealedBucket = Encryption.encryptBucketName(master, bucket)
+        assert.deepStrictEqual(Encryption.decryptBucketName(master, sealedBucket), Result.succeed(bucket))
+      })
+    )
   })
 
   it("encrypts names as the network does", () => {
@@ -171,6 +209,50 @@ describe("signatures of blocks", () => {
         "017bd4ecae535eb330ea7c7ca710fb0055d9d3697e2ebc18902aa32d252eb7361c"
     }
   ]
+  it("are over what EIP-712 has for the type, whatever the block", () => {
+    const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
+    const types = {
+      StorageData: [
+        { name: "chunkCID", type: "bytes" },
+        { name: "blockCID", type: "bytes32" },
+        { name: "chunkIndex", type: "uint256" },
+        { name: "blockIndex", type: "uint8" },
+        { name: "nodeId", type: "bytes32" },
+        { name: "nonce", type: "uint256" },
+        { name: "deadline", type: "uint256" },
+        { name: "bucketId", type: "bytes32" }
+      ]
+    }
+    const signed = fc.record({
+      chainId: fc.bigInt({ min: 1n, max: 2n ** 64n }),
+      contract: bytes(20),
+      block: fc.record({
+        chunkCid: bytes(36),
+        blockDigest: bytes(32),
+        chunkIndex: fc.nat(),
+        blockIndex: fc.nat({ max: 255 }),
+        nodeId: bytes(32),
+        nonce: fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
+        deadline: fc.nat(),
+        bucketId: bytes(32)
+      })
+    })
+    fc.assert(
+      fc.property(signed, ({ block, chainId, contract }) => {
+        const verifyingContract = getAddress(`0x${hex(contract)}`)
+        const { blockDigest: blockCID, chunkCid: chunkCID, ...others } = block
+        assert.strictEqual(
+          `0x${hex(BlockSignature.digestOf({ chainId, verifyingContract }, block))}`,
+          TypedDataEncoder.hash({ name: "Storage", version: "1", chainId, verifyingContract }, types, {
+            chunkCID,
+            blockCID,
+            ...others
+          })
+        )
+      })
+    )
+  })
+
   for (const [n, vector] of vectors.entries()) {
     it.effect(`are those of the network (${n + 1})`, () =>
       Effect.gen(function*() {
