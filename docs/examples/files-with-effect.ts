@@ -16,22 +16,32 @@ const numbers = async function*() {
 }
 
 const program = Effect.gen(function*() {
+  const buckets = yield* Buckets
   const files = yield* Files
-  yield* (yield* Buckets).createBucket(bucketName)
-  const { rootCid } = yield* files.upload(at, numbers)
+  yield* buckets.createBucket(bucketName)
+
+  const { rootCid } = yield* files.upload(at, numbers, {
+    fillTimeout: "30 seconds",
+    onProgress: ({ blocks, transactions }) =>
+      process.stderr.write(`\r${transactions.mined} transactions mined, ${blocks.stored} blocks stored `)
+  })
   yield* Console.log(rootCid)
 
   const { bytes } = yield* files.open(at)
-  const lines = yield* bytes.pipe(Stream.decodeText(), Stream.splitLines, Stream.runCount)
-  yield* Console.log(`${lines} lines`)
+  const lines = bytes.pipe(Stream.decodeText(), Stream.splitLines)
+  yield* Console.log(`${yield* Stream.runCount(lines)} lines`)
+  yield* Stream.runForEach(Stream.take(lines, 3), Console.log)
 
   yield* files.upload(at, numbers).pipe(
-    Effect.catchTag("FileExists", ({ message }) => Console.log(message))
+    Effect.catchTags({
+      FileExists: ({ message }) => Console.log(message),
+      InsufficientFunds: ({ balance, required }) => Console.log(`${required - balance} wei are missing`)
+    })
   )
 })
 
 const Network = Chain.layer().pipe(Layer.provideMerge(AkaveNode.layer({ address })))
-const Sdk = Layer.merge(Buckets.layer, Files.layer()).pipe(
+const Sdk = Layer.merge(Buckets.layer, Files.layer({ blockTimeout: "30 seconds" })).pipe(
   Layer.provide([Network, Wallet.layerConfig, ChunkCoder.layer(), UploadJournal.layerMemory])
 )
 

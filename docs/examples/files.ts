@@ -1,4 +1,4 @@
-/** Stores a file by the SDK, reads it and a part of it, and deletes it: `node files.ts NODE BUCKET PATH`. */
+/** Stores files by the SDK, reads them and parts of them, and deletes them: `node files.ts NODE BUCKET PATH`. */
 import { connect } from "@akave-async/sdk"
 import { basename } from "node:path"
 
@@ -19,10 +19,27 @@ console.log(
   `${stored.name}: ${stored.actualSize} bytes in ${stored.chunks} chunk, ${stored.transactions.length} transactions`
 )
 
-for (const file of await akave.listFiles(bucket)) console.log(`${file.name} ${file.rootCid}`)
+// Bytes that are made as they are sent, stored without parity. As a function they can be read again.
+const countdown = async function*() {
+  for (const n of ["three ", "two ", "one"]) yield Buffer.from(n)
+}
+await akave.upload(bucket, "countdown", countdown, { coding: { dataBlocks: 32, parityBlocks: 0 }, concurrency: 4 })
+
+for (let offset = 0;; offset += 100) {
+  const files = await akave.listFiles(bucket, { offset, limit: 100 })
+  for (const file of files) console.log(`${file.name} ${file.rootCid}`)
+  if (files.length < 100) break
+}
 
 const { bytes } = await akave.open(bucket, name, { range: { start: 0, end: 11 } })
 for await (const part of bytes) console.log(Buffer.from(part).toString())
 
-await akave.download(bucket, name, `${path}.copy`)
-await akave.deleteFile(bucket, name)
+const { coding } = await akave.download(bucket, name, `${path}.copy`)
+console.log(`any ${coding.dataBlocks} of ${coding.dataBlocks + coding.parityBlocks} blocks restore a chunk`)
+
+await akave.setPublicAccess(bucket, name, true)
+const { isPublic } = await akave.fileInfo(bucket, name)
+console.log(isPublic ? "public" : "not public")
+
+await Promise.all([akave.deleteFile(bucket, name), akave.deleteFile(bucket, "countdown")])
+await akave.deleteBucket(bucket)

@@ -1,5 +1,5 @@
 /** Creates a bucket by the SDK alone: this program signs, sends and waits itself, and nobody carries on if it dies. */
-import { connect } from "@akave-async/sdk/Client"
+import { connect } from "@akave-async/sdk"
 
 const [nodeAddress = "127.0.0.1:5500", name = `sdk-${Date.now()}`] = process.argv.slice(2)
 const privateKey = process.env["AKAVE_PRIVATE_KEY"] ?? ""

@@ -1,8 +1,8 @@
 /** The examples, run as they stand there. */
 import * as Stack from "@akave-async/local/Stack"
-import { privateKeys } from "@akave-async/sdk/test/devnet"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { HDNodeWallet } from "ethers"
 import { spawnSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -15,6 +15,10 @@ let stack: Stack.Stack
 SharedStack.use({ counts: { notifier: 1 }, env: { gateway: { CORS_ORIGINS: "null" } } }, (started) => {
   stack = started
 })
+
+/** The key of one of the public development accounts, which the devnet's chain has funds for. */
+const developmentKey = (account: number) =>
+  HDNodeWallet.fromPhrase(`${"test ".repeat(11)}junk`, undefined, `m/44'/60'/0'/0/${account}`).privateKey
 
 const folder = join(Stack.repository, "docs/examples")
 const run = (file: string, args: ReadonlyArray<string>, options: Partial<Parameters<typeof Packages.ran>[2]> = {}) =>
@@ -88,25 +92,47 @@ describe("the example of", () => {
       assert.lengthOf(stdout.trim().split("\n"), 4)
     }))
 
-  it.live("files, encrypted ones, and files with Effect", () =>
+  it.live("files, encrypted ones, resumed ones, and files with Effect", () =>
     Effect.gen(function*() {
-      const temporary = yield* Stack.temporaryFolder
-      const path = join(temporary, "some-words.txt")
+      const HOME = yield* Stack.temporaryFolder
+      const path = join(HOME, "some-words.txt")
       writeFileSync(path, "hello world, and more")
-      const env = { AKAVE_PRIVATE_KEY: privateKeys.second, HOME: temporary }
-      const files = yield* run("files.ts", [stack.nodeAddress, freshName(), path], { env })
+      // Beside each other, each with a wallet of its own.
+      const withAccount = (account: number, file: string, ...more: ReadonlyArray<string>) =>
+        run(file, [stack.nodeAddress, freshName(), ...more], {
+          env: { AKAVE_PRIVATE_KEY: developmentKey(account), HOME }
+        })
+      const [files, encrypted, resumed, effect] = yield* Effect.all([
+        withAccount(1, "files.ts", path),
+        withAccount(2, "encrypted-files.ts"),
+        withAccount(3, "resumed-upload.ts"),
+        withAccount(4, "files-with-effect.ts")
+      ], { concurrency: "unbounded" })
       assert.match(
         files.stdout,
-        /^some-words.txt: 21 bytes in 1 chunk, 3 transactions\nsome-words.txt bafy\w+\nhello world\n$/
+        new RegExp(
+          "^some-words.txt: 21 bytes in 1 chunk, 3 transactions\nsome-words.txt bafy\\w+\ncountdown bafy\\w+\nhello world\n" +
+            "any 16 of 32 blocks restore a chunk\npublic\n$"
+        ),
+        files.stderr
       )
       assert.strictEqual(readFileSync(`${path}.copy`, "utf8"), "hello world, and more")
-      const encrypted = yield* run("encrypted-files.ts", [stack.nodeAddress, freshName()], { env })
       assert.match(
         encrypted.stdout,
-        /^Dear diary\na file of 10 bytes, named [0-9a-f]{8}…\nand no key to read it with\n$/
+        /^Dear diary\na file of 10 bytes, named [0-9a-f]{8}…\nand no key to read it with\n$/,
+        encrypted.stderr
       )
-      const effect = yield* run("files-with-effect.ts", [stack.nodeAddress, freshName()], { env })
-      assert.match(effect.stdout, /^bafy\w+\n1000 lines\nThe bucket .* has a file "numbers.txt" already/)
+      assert.strictEqual(
+        resumed.stdout,
+        "photo was broken off\nand done, with commit\ndraft was broken off\nand stored anew, with other bytes\n",
+        resumed.stderr
+      )
+      assert.match(
+        effect.stdout,
+        /^bafy\w+\n1000 lines\n1\n2\n3\nThe bucket .* has a file "numbers.txt" already/,
+        effect.stderr
+      )
+      assert.deepStrictEqual([files, encrypted, resumed, effect].map(({ code }) => code), [0, 0, 0, 0])
     }).pipe(Effect.scoped))
 
   it.live("the SDK without a gateway", () =>

@@ -1,10 +1,12 @@
-/** What the documents link to is there. */
+/** What the documents link to is there, and what they show is what the code has. */
+import * as Sdk from "@akave-async/sdk"
 import { assert, it } from "@effect/vitest"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
+const sdkGuide = readFileSync(join(root, "docs/sdk.md"), "utf8")
 const documents = ["README.md", ...globSync("docs/**/*.md", { cwd: root })]
 
 /** The anchor of a heading, as GitHub makes it. */
@@ -32,10 +34,20 @@ it("the glossary defines each word once", () => {
 
 it("the guide to the SDK shows parts of programs that run", () => {
   const programs = globSync("docs/examples/*.ts", { cwd: root }).map((file) => readFileSync(join(root, file), "utf8"))
-  const blocks = Array.from(
-    readFileSync(join(root, "docs/sdk.md"), "utf8").matchAll(/```ts\n([^]*?)```/g),
-    ([, block = ""]) => block
-  )
+  const blocks = Array.from(sdkGuide.matchAll(/```(\w*)\n([^]*?)```/g), ([, language = "", block = ""]) => {
+    assert.strictEqual(language, "ts")
+    return block
+  })
   assert.isAtLeast(blocks.length, 7)
   for (const block of blocks) assert.isTrue(programs.some((program) => program.includes(block)), block)
+})
+
+it("the guide to the SDK names every error that it exports, and no other", () => {
+  const exported = Object.entries(Sdk).flatMap(([name, one]) =>
+    "prototype" in one && one.prototype instanceof Error ? [name] : []
+  )
+  const [, errors = ""] = /^## Errors\n([^]*?)^## /m.exec(sdkGuide) ?? []
+  const named = Array.from(errors.matchAll(/^\| (`[^|]*) \|/gm), ([, names = ""]) => names.match(/\w+/g) ?? []).flat()
+  assert.isAtLeast(exported.length, 20)
+  assert.sameMembers(named, exported)
 })
