@@ -38,7 +38,7 @@ const show = Effect.gen(function*() {
     const elapsed = `${(((yield* Clock.currentTimeMillis) - startedAt) / 1000).toFixed(2)} s`
     const facts = [
       ["transaction", job.tx_hash],
-      ["bucket id", job.result?.bucket_id],
+      ["bucket id", job.result !== null && "bucket_id" in job.result ? job.result.bucket_id : undefined],
       ["because", job.error?.message]
     ].flatMap(([label, value]) => value ? [`${label} ${value}`] : [])
     yield* Console.log(`  ${elapsed.padStart(8)}  ${job.status.padEnd(10)}  ${facts.join("  ")}`.trimEnd())

@@ -23,6 +23,7 @@ const operations = {
       started: "PairStarted",
       submitted: "PairSubmitted",
       attemptFailed: "PairAttemptFailed",
+      advanced: "PairAdvanced",
       completed: "PairCreated",
       failed: "PairFailed",
       cancelled: "PairCancelled"
@@ -35,7 +36,7 @@ const operations = {
 const Event = Schema.TaggedUnion(Job.cases(operations))
 export type Event = typeof Event.Type
 type PairJob = Job.JobOf<typeof operations>
-const { onJob, stepOf } = Job.naming<typeof operations, Event>(operations)
+const { cancel, onJob, stepOf } = Job.naming<typeof operations, Event>(operations)
 
 export const codec = CloudEvent.make(Event)
 const aggregate: Aggregate.Aggregate<Job.Jobs, Event> = {
@@ -52,6 +53,8 @@ export const subject = (owner: Address, bucket: BucketName.BucketName): string =
   `${name}.${owner.toLowerCase()}.${BucketName.toToken(bucket)}`
 
 export const kind = Kind.withJobs(name, ["owner", "pair"], aggregate, {
+  operations,
+  cancel,
   onJob,
   stepOf,
   schema: Job.schema(operations),

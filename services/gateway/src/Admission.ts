@@ -3,8 +3,8 @@
  * as many jobs in flight as it may. A request that was accepted before is accepted again: it asks for nothing more.
  */
 import type { Caller } from "@akave-async/api/Caller"
-import type { Current } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type Load } from "@akave-async/eventing/EventLog"
+import type { Current } from "@akave-async/eventing/JobEvents"
 import * as LaneConsumer from "@akave-async/eventing/LaneConsumer"
 import { Clock, Config, Context, Effect, Exit, Layer, Schema } from "effect"
 import { IdempotencyKeys } from "./IdempotencyKeys.ts"

@@ -2,7 +2,7 @@
 import { maxWait } from "@akave-async/api/Conventions"
 import { JobResource, jobResource } from "@akave-async/api/Resources"
 import * as Job from "@akave-async/domain/Job"
-import type { Current } from "@akave-async/eventing/BucketEvents"
+import type { Current } from "@akave-async/eventing/JobEvents"
 import { Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 

@@ -1,12 +1,13 @@
-/** Commands on buckets and their jobs. */
+/** Commands on buckets. */
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import type * as IdempotencyKey from "@akave-async/domain/IdempotencyKey"
 import * as Job from "@akave-async/domain/Job"
 import type { Decision } from "@akave-async/eventing/Aggregate"
-import { type Current, evolveJob, execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
+import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
+import { type Current, evolveJob } from "@akave-async/eventing/JobEvents"
 import { Context, Effect, Layer, type Result, Schema } from "effect"
 import { IdempotencyKeys, nthOf } from "./IdempotencyKeys.ts"
 
@@ -40,11 +41,6 @@ export class Buckets extends Context.Service<Buckets, {
     name: BucketName,
     key?: string
   ): Effect.Effect<Current, Bucket.BucketBusy | Bucket.BucketMissing | KeyReused | LogUnavailable>
-  /** Cancels a job that no executor has started, and gives it as it is then. */
-  cancel(
-    caller: By,
-    job: Bucket.BucketJob
-  ): Effect.Effect<Current, Job.JobOver | Job.TooLateToCancel | LogUnavailable>
 }>()("@akave-async/gateway/Buckets") {
   static readonly layer = Layer.effect(
     Buckets,
@@ -116,16 +112,7 @@ export class Buckets extends Context.Service<Buckets, {
         }
       )
 
-      const cancel = Effect.fn("Buckets.cancel")(
-        function*(caller: By, { id: jobId, owner, request }: Bucket.BucketJob) {
-          yield* Effect.annotateCurrentSpan({ "job.id": jobId })
-          const subject = Bucket.subject(owner, request.name)
-          const decide = Bucket.cancel({ jobId, cancelledBy: caller.actor, reason: "Cancelled on request" })
-          return yield* run(caller, subject, yield* load(log, subject), decide)
-        }
-      )
-
-      return Buckets.of({ request, requestAll, requestDeletion, cancel })
+      return Buckets.of({ request, requestAll, requestDeletion })
     })
   )
 }

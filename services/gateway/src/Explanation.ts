@@ -1,15 +1,16 @@
 /** How a job got where it is: a pure function of the job, its stored events, and what executors and this gateway say of it. */
 import type * as Explanation from "@akave-async/api/Explanation"
-import type * as Bucket from "@akave-async/domain/Bucket"
+import { namesOf } from "@akave-async/api/Resources"
 import * as Job from "@akave-async/domain/Job"
-import { kind } from "@akave-async/eventing/BucketEvents"
+import type { AnyJob } from "@akave-async/domain/Operations"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
-import { DateTime, Option, Result } from "effect"
+import { stepOf } from "@akave-async/eventing/JobEvents"
+import { DateTime, Option } from "effect"
 import * as Waiting from "./Waiting.ts"
 import { gwei, spoken } from "./Words.ts"
 
 export interface Known extends Waiting.Known {
-  readonly job: Bucket.BucketJob
+  readonly job: AnyJob
   /** The job's events, in the order of the log. */
   readonly events: ReadonlyArray<StoredEvent>
 }
@@ -21,6 +22,8 @@ const names = {
   started: "started",
   submitted: "submitted",
   attemptFailed: "attempt_failed",
+  advanced: "advanced",
+  abandoned: "abandoned",
   completed: "completed",
   failed: "failed",
   cancelled: "cancelled"
@@ -32,7 +35,10 @@ const nothing = { attempt: null, tx_hash: null, nonce: null, max_fee_per_gas: nu
 type Submission = Job.StepOf<"submitted">
 
 /** What a job is to do. */
-const aboutOf = ({ operation, request }: Bucket.BucketJob) => `${operation} of ${request.name}`
+const aboutOf = (job: AnyJob) => {
+  const { bucket_name, file_name } = namesOf(job)
+  return `${job.operation} of ${file_name === null ? bucket_name : `${bucket_name}/${file_name}`}`
+}
 
 /** How a transaction follows on those that the job has reported before. */
 const submitted = (step: Submission, before: ReadonlyArray<Submission>): string => {
@@ -72,6 +78,19 @@ const described = (
         : `again from ${DateTime.formatIso(retryAt)} on`
       return { message: `attempt ${attempt} failed, ${next}: ${error.message}`, attempt, error }
     }
+    case "advanced": {
+      const { adopted, blockNumber, gasUsed, part, transactionHash } = step
+      const gas = gasUsed === undefined ? "" : `, ${gasUsed} gas units used`
+      const message = adopted
+        ? `its part ${part} was found done`
+        : `its part ${part} was mined${blockNumber === undefined ? "" : ` in block ${blockNumber}`}${gas}`
+      return { message, tx_hash: transactionHash ?? null }
+    }
+    case "abandoned": {
+      const { cancelledBy, error } = step
+      const why = cancelledBy === undefined ? error.message : `cancelled by ${cancelledBy}: ${error.message}`
+      return { message: `takes back what it has stored: ${why}`, error }
+    }
     case "completed": {
       const { adopted, blockNumber, gasUsed, transactionHash } = step
       const where = blockNumber === undefined ? "" : ` in block ${blockNumber}`
@@ -96,6 +115,8 @@ const pauseAfter = ({ error, step }: Entry): Explanation.Pause | null => {
     case "requested":
       return "executor"
     case "started":
+    case "advanced":
+    case "abandoned":
       return "preparation"
     case "submitted":
       return "chain"
@@ -114,7 +135,7 @@ const timelineOf = ({ events, job }: Known): ReadonlyArray<Entry> => {
   const before: Array<Submission> = []
   let attempt: number | null = null
   for (const stored of events) {
-    const step = Result.getOrUndefined(kind.read(stored))?.step
+    const step = stepOf(stored)
     const last = entries.at(-1)
     const time = step?.occurredAt ?? Option.getOrElse(
       DateTime.make(stored.headers["ce-time"] ?? ""),
@@ -195,7 +216,7 @@ export const explain = (known: Known): Explanation.JobExplanation => {
   return {
     job_id: job.id,
     operation: job.operation,
-    bucket_name: job.request.name,
+    ...namesOf(job),
     owner: job.owner,
     status: job.status,
     summary: summaryOf(known, { fees, last: timeline.at(-1), waiting }),

@@ -1,6 +1,6 @@
 /** What a gateway measures of the whole: the jobs that have not ended, the dead letters, and how far the read model is behind. */
-import * as Bucket from "@akave-async/domain/Bucket"
 import * as Job from "@akave-async/domain/Job"
+import { operations } from "@akave-async/domain/Operations"
 import { EventLog } from "@akave-async/eventing/EventLog"
 import * as Measure from "@akave-async/platform/Measure"
 import { Clock, Effect, Metric, Option } from "effect"
@@ -62,7 +62,7 @@ export const measure = Effect.gen(function*() {
 })
 /** The operations and statuses that there are or were jobs of. */
 const seen = new Set(
-  Object.keys(Bucket.operations).flatMap((operation) =>
+  Object.keys(operations).flatMap((operation) =>
     Job.Status.literals.flatMap((status) => Job.isTerminal(status) ? [] : [`${operation}\n${status}`])
   )
 )

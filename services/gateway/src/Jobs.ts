@@ -1,7 +1,9 @@
 /** Jobs as they are now: what the read model holds of them, and what has happened since. */
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Job from "@akave-async/domain/Job"
-import { type Current, evolveJob, subjectOf } from "@akave-async/eventing/BucketEvents"
+import type { AnyJob } from "@akave-async/domain/Operations"
+import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
+import { type Current, evolveJob, kindOf, subjectOf } from "@akave-async/eventing/JobEvents"
 import { Tail } from "@akave-async/eventing/Tail"
 import { Context, type Duration, Effect, Layer, Option, Result } from "effect"
 import { type LookupError, ReadModel } from "./ReadModel.ts"
@@ -18,12 +20,18 @@ export class Jobs extends Context.Service<Jobs, {
   find(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, LookupError>
   /** The job as soon as it is as wanted, or as it is after this time. */
   wait(current: Current, isWanted: (job: Current) => boolean, time: Duration.Input): Effect.Effect<Current>
+  /**
+   * Cancels a job of the caller, and gives it as it is then: at once where no executor has begun it; one that can take back what it
+   * has done ends after that.
+   */
+  cancel(caller: By, job: AnyJob): Effect.Effect<Current, Job.JobOver | Job.TooLateToCancel | LogUnavailable>
 }>()("@akave-async/gateway/Jobs") {
   static readonly layer = Layer.effect(
     Jobs,
     Effect.gen(function*() {
       const readModel = yield* ReadModel
       const tail = yield* Tail
+      const log = yield* EventLog
 
       const find = Effect.fn("Jobs.find")(function*(caller: By, id: Job.Id) {
         // A job whose request is remembered needs no database.
@@ -62,7 +70,19 @@ export class Jobs extends Context.Service<Jobs, {
         }
       )
 
-      return Jobs.of({ find, wait })
+      const cancel = Effect.fn("Jobs.cancel")(
+        function*({ actor, traceparent }: By, { id: jobId, operation, ...job }: AnyJob) {
+          yield* Effect.annotateCurrentSpan({ "job.id": jobId })
+          const kind = kindOf(operation)
+          const subject = subjectOf({ ...job, id: jobId, operation } as AnyJob)
+          const command = { jobId, cancelledBy: actor, reason: "Cancelled on request" }
+          const origin = { source: "/akave/gateway", traceparent }
+          const { revision, state } = yield* kind.cancel(log, subject, yield* kind.load(log, subject), command, origin)
+          return { job: (yield* Effect.orDie(Effect.fromNullishOr(state.job))) as AnyJob, revision }
+        }
+      )
+
+      return Jobs.of({ find, wait, cancel })
     })
   )
 }

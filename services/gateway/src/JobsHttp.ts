@@ -5,9 +5,9 @@ import * as Problems from "@akave-async/api/Problems"
 import { jobResource } from "@akave-async/api/Resources"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Job from "@akave-async/domain/Job"
-import { evolveJob } from "@akave-async/eventing/BucketEvents"
 import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import { EventLog } from "@akave-async/eventing/EventLog"
+import { evolveJob } from "@akave-async/eventing/JobEvents"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
 import { Tail } from "@akave-async/eventing/Tail"
 import type { Nats } from "@akave-async/platform/Nats"
@@ -15,7 +15,6 @@ import type * as Archive from "@akave-async/read-model/Archive"
 import { DateTime, Effect, Option, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Answers from "./Answers.ts"
-import { Buckets } from "./Buckets.ts"
 import { explain } from "./Explanation.ts"
 import { Health } from "./Health.ts"
 import { Jobs } from "./Jobs.ts"
@@ -102,7 +101,7 @@ export const JobsHttp = HttpApiBuilder.group(
   Api,
   "jobs",
   Effect.fnUntraced(function*(handlers) {
-    const buckets = yield* Buckets
+    const jobs = yield* Jobs
     const context = yield* Effect.context<Jobs | EventLog | Tail | Health | Nats | Archive.Database>()
 
     const readModel = yield* ReadModel
@@ -110,14 +109,17 @@ export const JobsHttp = HttpApiBuilder.group(
     return handlers.handleAll({
       list: Effect.fnUntraced(function*({ query }) {
         const page = yield* readModel.jobs(yield* Caller, query)
-        return { jobs: page.map(jobResource), next: page.length < query.limit ? null : page.at(-1)?.id ?? null }
+        return {
+          jobs: page.map((job) => jobResource(job)),
+          next: page.length < query.limit ? null : page.at(-1)?.id ?? null
+        }
       }, Effect.catchTags({ SqlError: lookupFailures.SqlError })),
       get: (request) => Effect.provideContext(getJob(request), context),
       explain: ({ params }) => Effect.provideContext(explainJob(params.job_id), context),
       cancel: Effect.fnUntraced(
         function*({ params }) {
           const { job } = yield* Effect.provideContext(findJob(params.job_id), context)
-          return Answers.job(yield* buckets.cancel(yield* Caller, job))
+          return Answers.job(yield* jobs.cancel(yield* Caller, job))
         },
         Effect.catchTags({
           TooLateToCancel: ({ message }) => new Problems.JobNotCancellable({ detail: message }),

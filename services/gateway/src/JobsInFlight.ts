@@ -1,8 +1,8 @@
 /** How many jobs of an account are in flight: counted by the read model when it is first asked, and from the log since. */
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Job from "@akave-async/domain/Job"
-import type { Current } from "@akave-async/eventing/BucketEvents"
 import type { Sequence, StoredEvent } from "@akave-async/eventing/EventLog"
+import type { Current } from "@akave-async/eventing/JobEvents"
 import { ofOwner } from "@akave-async/eventing/Recent"
 import { Registry } from "@akave-async/eventing/Registry"
 import { Tail } from "@akave-async/eventing/Tail"

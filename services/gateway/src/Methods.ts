@@ -11,7 +11,7 @@ interface Route {
 }
 
 const routeOf = (path: string, method: string): Route => ({
-  template: path.replaceAll(/:(\w+)/g, "{$1}"),
+  template: path.replaceAll(/:(\w+)/g, "{$1}").replace(/\*$/, "{file_name}"),
   segments: segmentsOf(path),
   method
 })
@@ -33,12 +33,19 @@ const routes: ReadonlyArray<Route> = (() => {
 export const endpoints: ReadonlyArray<string> = routes.map(({ method, template }) => `${method} ${template}`)
 
 /** The routes that a path is of, by how many segments they have: few are looked at for each request. */
-const byLength = Map.groupBy(routes, ({ segments }) => segments.length)
+const byLength = Map.groupBy(
+  routes.filter(({ segments }) => segments.at(-1) !== "*"),
+  ({ segments }) => segments.length
+)
+/** Those whose last segment is all the rest of a path. */
+const openEnded = routes.filter(({ segments }) => segments.at(-1) === "*")
+const matches = (path: ReadonlyArray<string>) => ({ segments }: Route): boolean =>
+  segments.every((segment, n) =>
+    segment === "*" ? path.length > n && path[n] !== "" : segment.startsWith(":") || segment === path[n]
+  )
 const routesAt = (url: string): ReadonlyArray<Route> => {
   const path = segmentsOf(url.split("?", 1)[0] ?? "")
-  return byLength.get(path.length)?.filter(({ segments }) =>
-    segments.every((segment, n) => segment.startsWith(":") || segment === path[n])
-  ) ?? []
+  return [...byLength.get(path.length) ?? [], ...openEnded].filter(matches(path))
 }
 
 /** The template of the route that a path is of, such as `/jobs/{job_id}`; undefined where nothing is served. */

@@ -1,7 +1,7 @@
 /** Events that were taken out of the log's stream, from the archive: what is old is read as what is new. */
 import * as Job from "@akave-async/domain/Job"
-import { type Current, subjectOf } from "@akave-async/eventing/BucketEvents"
 import { EventLog, LogUnavailable, type Sequence, type StoredEvent } from "@akave-async/eventing/EventLog"
+import { type Current, subjectOf } from "@akave-async/eventing/JobEvents"
 import * as LogEvents from "@akave-async/eventing/LogEvents"
 import { ofOwner } from "@akave-async/eventing/Recent"
 import { Registry } from "@akave-async/eventing/Registry"

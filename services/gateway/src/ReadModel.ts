@@ -2,12 +2,13 @@
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Resources from "@akave-async/api/Resources"
 import { Stats } from "@akave-async/api/System"
-import * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import type * as Job from "@akave-async/domain/Job"
-import type { Current } from "@akave-async/eventing/BucketEvents"
+import type { AnyJob } from "@akave-async/domain/Operations"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
+import type { Current } from "@akave-async/eventing/JobEvents"
+import { Registry } from "@akave-async/eventing/Registry"
 import { readModelTable } from "@akave-async/platform/Postgres"
 import * as Retry from "@akave-async/platform/Retry"
 import { bucketId } from "@akave-async/sdk/Buckets"
@@ -72,7 +73,7 @@ export class ReadModel extends Context.Service<ReadModel, {
   /** A job of the caller, as far as the read model has come. */
   storedJob(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, SqlError.SqlError>
   /** Jobs of the caller before this one, the latest first. */
-  jobs(caller: By, query: JobQuery): Effect.Effect<ReadonlyArray<Bucket.BucketJob>, SqlError.SqlError>
+  jobs(caller: By, query: JobQuery): Effect.Effect<ReadonlyArray<AnyJob>, SqlError.SqlError>
   /** How many jobs of the caller have not ended, once so many events are applied. */
   inFlight(caller: By): Effect.Effect<{ readonly applied: number; readonly jobs: number }, SqlError.SqlError>
   /** How the caller's jobs got on that were asked for within this time. */
@@ -110,6 +111,9 @@ export class ReadModel extends Context.Service<ReadModel, {
       const sql = yield* SqlClient.SqlClient
       const table = yield* readModelTable
       const log = yield* EventLog
+      const { readJobs } = yield* Registry
+      const decodeJobs = (jobs: ReadonlyArray<unknown>) =>
+        Effect.map(Effect.orDie(readJobs(jobs)), (jobs) => jobs as ReadonlyArray<AnyJob>)
       // As JSON a time is written in one way, whatever the session's DateStyle.
       const bucketColumns = sql.literal("name, bucket_id, owner, tx_hash, job_id, to_jsonb(created_at) as created_at")
 
@@ -156,7 +160,8 @@ export class ReadModel extends Context.Service<ReadModel, {
           const [row] = yield* sql<{ job: unknown; revision: number }>`
             select job, revision from ${table("bucket_jobs")} where id = ${id} and ${isOf(caller)}`
           if (row === undefined) return Option.none()
-          return Option.some({ job: yield* Effect.orDie(decodeJob(row.job)), revision: row.revision })
+          const [job] = yield* decodeJobs([row.job])
+          return Option.map(Option.fromUndefinedOr(job), (job) => ({ job, revision: row.revision }))
         }), inTime)
       const job = (caller: By, id: Job.Id) => certain(storedJob(caller, id))
 
@@ -176,7 +181,7 @@ export class ReadModel extends Context.Service<ReadModel, {
             ...until === undefined ? [] : [sql`created_at < ${DateTime.formatIso(until)}::timestamptz`]
           ])
         } order by id desc limit ${limit}`
-        return yield* Effect.orDie(decodeJobs(rows.map(({ job }) => job)))
+        return yield* decodeJobs(rows.map(({ job }) => job))
       }, inTime)
 
       const inFlight = Effect.fn("ReadModel.inFlight")(function*(caller: By) {
@@ -285,8 +290,6 @@ const openLetter: DeadLetter.Status = "dead"
 /** For 2 s, every 20 ms: a projector that runs is there sooner. */
 const catchUp = Retry.within("2 seconds", "20 millis")
 
-const decodeJob = Schema.decodeUnknownEffect(Schema.toCodecJson(Bucket.BucketJob))
-const decodeJobs = Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson(Bucket.BucketJob)))
 const decodeStats = Schema.decodeUnknownEffect(Stats.fields.operations)
 const decodeLetters = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ letter: Schema.toCodecJson(DeadLetter.DeadLetter) }))

@@ -4,8 +4,8 @@ import { Caller } from "@akave-async/api/Caller"
 import { maxPage, maxWait } from "@akave-async/api/Conventions"
 import * as Resources from "@akave-async/api/Resources"
 import { Capabilities } from "@akave-async/api/System"
-import * as Bucket from "@akave-async/domain/Bucket"
 import * as Job from "@akave-async/domain/Job"
+import { type Name, operations } from "@akave-async/domain/Operations"
 import * as LaneReports from "@akave-async/eventing/LaneReports"
 import { durabilityConfig, Nats } from "@akave-async/platform/Nats"
 import { Effect, Schema, Struct } from "effect"
@@ -19,9 +19,13 @@ import { ReadModel } from "./ReadModel.ts"
 import { lookupFailures } from "./Unavailable.ts"
 
 /** How each operation is asked for. */
-const asked: Readonly<Record<keyof typeof Bucket.operations, { readonly method: string; readonly path: string }>> = {
+const asked: Readonly<Record<Name, { readonly method: string; readonly path: string }>> = {
   "bucket.create": { method: "POST", path: "/buckets" },
-  "bucket.delete": { method: "DELETE", path: "/buckets/{name}" }
+  "bucket.delete": { method: "DELETE", path: "/buckets/{name}" },
+  "file.upload": { method: "PUT", path: "/buckets/{name}/files/{file_name}" },
+  "file.delete": { method: "DELETE", path: "/buckets/{name}/files/{file_name}" },
+  "file.access": { method: "PATCH", path: "/buckets/{name}/files/{file_name}" },
+  "file.download": { method: "POST", path: "/buckets/{name}/files/{file_name}/downloads" }
 }
 
 const capabilities = {
@@ -29,7 +33,7 @@ const capabilities = {
   operations: Struct.keys(asked).map((operation) => ({
     operation,
     ...asked[operation],
-    input: Schema.toJsonSchemaDocument(Schema.Struct(Bucket.operations[operation].request)).schema as Schema.Json
+    input: Schema.toJsonSchemaDocument(Schema.Struct(operations[operation].request)).schema as Schema.Json
   })),
   limits: {
     body_bytes: maxBody,

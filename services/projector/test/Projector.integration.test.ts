@@ -59,6 +59,10 @@ const history = (likes: ReadonlyArray<Bucket.Event>): ReadonlyArray<Bucket.Event
           return Bucket.onJob(Job.recordSubmission({ ...step, jobId: jobOf }))
         case "attemptFailed":
           return Bucket.onJob(Job.failAttempt({ ...step, jobId: jobOf }))
+        case "advanced":
+          return Bucket.onJob(Job.advance({ ...step, jobId: jobOf }))
+        case "abandoned":
+          return Bucket.onJob(Job.abandon({ ...step, jobId: jobOf }))
         case "completed":
           return Bucket.onJob(
             Job.complete({ ...step, jobId: jobOf, own: { bucketId: BucketId.make(hash(bucket)) } })

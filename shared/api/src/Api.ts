@@ -6,11 +6,24 @@ import type { HttpClient } from "effect/http"
 import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AccountsGroup, CallerGroup } from "./AccountsApi.ts"
 import { Identification } from "./Caller.ts"
-import { bodyErrors, etag, jobErrors, jobParams, maxWait, notModified, page, Validation } from "./Conventions.ts"
+import {
+  accepted,
+  asking,
+  bodyErrors,
+  created,
+  etag,
+  jobErrors,
+  jobParams,
+  maxWait,
+  notModified,
+  page,
+  Validation
+} from "./Conventions.ts"
 import { DeadLettersGroup } from "./DeadLettersApi.ts"
 import * as Document from "./Document.ts"
 import { EventsGroup } from "./EventsApi.ts"
 import { JobExplanation } from "./Explanation.ts"
+import { DownloadsGroup, FilesGroup } from "./FilesApi.ts"
 import { OperationsGroup } from "./OperationsApi.ts"
 import * as Problems from "./Problems.ts"
 import {
@@ -19,7 +32,6 @@ import {
   BucketPage,
   BucketRequest,
   BucketResource,
-  IdempotencyKey,
   JobPage,
   jobQuery,
   JobResource,
@@ -28,30 +40,6 @@ import {
 import { Capabilities, Stats, statsQuery } from "./System.ts"
 import { WebhooksGroup } from "./WebhooksApi.ts"
 
-const preference = { "preference-applied": Schema.optionalKey(Schema.String) }
-/** The job that was accepted, and where it can be followed; if it was waited for, how it has ended. */
-const accepted = [
-  HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(202)), {
-    location: Schema.String,
-    etag,
-    ...preference
-  }),
-  HttpApiSchema.WithHeaders(JobResource, { location: Schema.String, etag, ...preference })
-] as const
-/** The same of a job that has created what is at the location. */
-const created = HttpApiSchema.WithHeaders(JobResource.pipe(HttpApiSchema.status(201)), {
-  location: Schema.String,
-  etag,
-  ...preference
-})
-/** What a request for a job may say beside its body. */
-const asking = {
-  "idempotency-key": Schema.optionalKey(IdempotencyKey),
-  prefer: Schema.optionalKey(Schema.String.annotate({
-    description:
-      `\`wait=N\` (RFC 7240): answer when the job has ended, after N seconds at the latest, of which ${maxWait} count`
-  }))
-}
 const getJob = {
   params: jobParams,
   headers: { "if-none-match": Schema.optionalKey(Schema.String) },
@@ -116,6 +104,7 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
     error: [
       Problems.BucketNotFound,
       Problems.BucketBusy,
+      Problems.BucketHasJobs,
       Problems.IdempotencyKeyReused,
       Problems.Overloaded,
       Problems.TooManyJobs,
@@ -159,10 +148,10 @@ export class JobsGroup extends HttpApiGroup.make("jobs").add(
     params: jobParams,
     success: HttpApiSchema.WithHeaders(JobResource, { etag }),
     error: [...jobErrors, Problems.JobNotCancellable, ...bodyErrors]
-  }).annotate(OpenApi.Summary, "Cancel a job that is still queued")
+  }).annotate(OpenApi.Summary, "Cancel a job")
     .annotate(
       OpenApi.Description,
-      "Ends a job that no executor has begun. Once one has, the job can't be cancelled: its transaction may be on its way."
+      "Ends a job that no executor has begun. Once one has, only an upload can be cancelled: it takes back what it has stored, and then ends. The transaction of other jobs may be on its way."
     )
 ).annotate(OpenApi.Description, "Accepted requests, and how far they have come").middleware(Validation).middleware(
   Identification
@@ -207,7 +196,7 @@ export class HealthGroup extends HttpApiGroup.make("health").add(
 export const version = "0.1.0"
 
 const api = HttpApi.make("gateway")
-  .add(BucketsGroup, JobsGroup, EventsGroup, WebhooksGroup)
+  .add(BucketsGroup, FilesGroup, DownloadsGroup, JobsGroup, EventsGroup, WebhooksGroup)
   .add(CallerGroup, AccountsGroup, DeadLettersGroup, SystemGroup, HealthGroup, OperationsGroup)
 
 export class Api extends api
@@ -216,7 +205,7 @@ export class Api extends api
   .annotate(OpenApi.License, { name: "Apache-2.0", identifier: "Apache-2.0" })
   .annotate(
     OpenApi.Description,
-    "Buckets on Akave, asynchronously: a request is answered at once with a job, and executors do the job on chain exactly once."
+    "Buckets and files on Akave, asynchronously: a request is answered at once with a job, and executors do the job on chain exactly once."
   )
   .annotate(OpenApi.Servers, [{ url: "/", description: "The gateway that serves this document" }])
   .annotate(OpenApi.Transform, (document) => Document.complete(api, document))

@@ -94,6 +94,44 @@ const removeUnused = (document: Record<string, unknown>): void => {
   if (unused.length > 0) removeUnused(document)
 }
 
+/** The last parameter of a path that is all the rest of it: the name of a file. Its bodies are no JSON, and declared here. */
+const bytes = {
+  description: "The file, as it is",
+  required: true,
+  content: { "*/*": { schema: { type: "string", format: "binary" } } }
+}
+const form = {
+  description: "A form with one file, as browsers send it",
+  required: true,
+  content: {
+    "multipart/form-data": {
+      schema: {
+        type: "object",
+        properties: { file_name: { type: "string" }, file: { type: "string", format: "binary" } },
+        required: ["file"]
+      }
+    }
+  }
+}
+const nameFiles = (document: Record<string, unknown>): void => {
+  const paths = objectAt(document, "paths") as Record<string, unknown>
+  const named = Object.entries(paths).flatMap(([path, methods]) => {
+    if (!path.endsWith("/*")) return [[path, methods] as const]
+    const { post, ...others } = objectAt(methods)
+    const file = path.replace("*", "{file_name}")
+    for (const operation of [post, ...Object.values(others)]) {
+      for (const parameter of Object.values(objectAt(objectAt(operation), "parameters"))) {
+        if (objectAt(parameter)["name"] === "*") Object.assign(objectAt(parameter), { name: "file_name" })
+      }
+    }
+    return [[file, others] as const, [`${file}/downloads`, { post }] as const]
+  })
+  for (const path of Object.keys(paths)) Reflect.deleteProperty(paths, path)
+  Object.assign(paths, Object.fromEntries(named))
+  Object.assign(objectAt(paths, "/buckets/{name}/files/{file_name}", "put"), { requestBody: bytes })
+  Object.assign(objectAt(paths, "/buckets/{name}/files", "post"), { requestBody: form })
+}
+
 /** Completes a document in place, and gives it back. */
 export const complete = <Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<string, Groups>,
@@ -123,6 +161,7 @@ export const complete = <Groups extends HttpApiGroup.Constraint>(
       }
     }
   })
+  nameFiles(document)
   Object.assign(objectAt(document, "components"), { securitySchemes })
   markTimes(document)
   removeUnused(document)

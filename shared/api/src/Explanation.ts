@@ -11,6 +11,8 @@ export const Step = Schema.Literals([
   "started",
   "submitted",
   "attempt_failed",
+  "advanced",
+  "abandoned",
   "completed",
   "failed",
   "cancelled",
@@ -106,6 +108,8 @@ export const JobExplanation = Schema.Struct({
   job_id: Job.Id,
   operation: Operation,
   bucket_name: Schema.String,
+  /** Null where the job is not on a file. */
+  file_name: Schema.NullOr(Schema.String),
   owner: Address,
   status: Job.Status,
   summary: Schema.String,

@@ -65,6 +65,7 @@ const job = {
   job_id: Job.Id.make("01a1fd96-6aed-70f8-9e47-556db4c9cbc3"),
   operation: "bucket.create" as const,
   bucket_name: "my-bucket",
+  file_name: null,
   owner: Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 }
 

@@ -110,6 +110,150 @@ export class BucketNotFound extends problem<BucketNotFound>()(
   404,
   "There is no such bucket"
 ) {}
+/** `job_id` is the deletion that is under way, or has been asked for. */
+export class BucketBeingDeleted extends problem<BucketBeingDeleted>()(
+  "BucketBeingDeleted",
+  "bucket_being_deleted",
+  409,
+  "The bucket is being deleted",
+  { job_id: Schema.String }
+) {}
+/** `job_id` is one of the jobs on files of the bucket that are under way. */
+export class BucketHasJobs extends problem<BucketHasJobs>()(
+  "BucketHasJobs",
+  "bucket_has_jobs",
+  409,
+  "Jobs on files of the bucket are under way",
+  { job_id: Schema.String }
+) {}
+/** `job_id` is the job that uploaded it. */
+export class FileExists extends problem<FileExists>()(
+  "FileExists",
+  "file_exists",
+  409,
+  "A file of this name exists",
+  { job_id: Schema.String, root_cid: Schema.String }
+) {}
+/** `job_id` is the job that is under way. */
+export class FileBusy extends problem<FileBusy>()(
+  "FileBusy",
+  "file_busy",
+  409,
+  "A job for this file name is under way",
+  { job_id: Schema.String }
+) {}
+export class FileNameTaken extends problem<FileNameTaken>()(
+  "FileNameTaken",
+  "file_name_taken",
+  409,
+  "Another account of the same wallet has the name"
+) {}
+export class FileNotFound extends problem<FileNotFound>()(
+  "FileNotFound",
+  "file_not_found",
+  404,
+  "There is no such file"
+) {}
+/** `root_cid` is that of the file that is there; null where there is none. */
+export class PreconditionFailed extends problem<PreconditionFailed>()(
+  "PreconditionFailed",
+  "precondition_failed",
+  412,
+  "The file is not the one that the request is for",
+  { root_cid: Schema.NullOr(Schema.String) }
+) {}
+export class EmptyFile extends problem<EmptyFile>()("EmptyFile", "empty_file", 400, "The file has no content") {}
+/** The body ended before all of it had come, or is not as long as `Content-Length` says. */
+export class IncompleteBody extends problem<IncompleteBody>()(
+  "IncompleteBody",
+  "incomplete_body",
+  400,
+  "The body is not complete"
+) {}
+/** Both in 64 hex digits. */
+export class DigestMismatch extends problem<DigestMismatch>()(
+  "DigestMismatch",
+  "digest_mismatch",
+  400,
+  "The body is not the one that the digest is of",
+  { expected: Schema.String, actual: Schema.String }
+) {}
+/** `limit` is in bytes. */
+export class FileTooLarge extends problem<FileTooLarge>()(
+  "FileTooLarge",
+  "file_too_large",
+  413,
+  "The file is larger than this gateway takes",
+  { limit: Schema.Natural }
+) {}
+/** `limit` is in bytes. */
+export class TooManyStagedBytes extends problem<TooManyStagedBytes>()(
+  "TooManyStagedBytes",
+  "too_many_staged_bytes",
+  429,
+  "The account has as many bytes waiting to be uploaded as it may",
+  { limit: Schema.Natural }
+) {}
+export class StagingFull
+  extends problem<StagingFull>()("StagingFull", "staging_full", 507, "The staging store is full")
+{}
+export class StagingUnavailable extends problem<StagingUnavailable>()(
+  "StagingUnavailable",
+  "staging_unavailable",
+  503,
+  "The staging store does not answer"
+) {}
+/** Node or chain do not answer, or do not have what the chain says that there is. */
+export class NetworkUnavailable extends problem<NetworkUnavailable>()(
+  "NetworkUnavailable",
+  "network_unavailable",
+  503,
+  "The storage network does not give it for now"
+) {}
+/** `size` is that of the file, in bytes. */
+export class RangeNotSatisfiable extends problem<RangeNotSatisfiable>()(
+  "RangeNotSatisfiable",
+  "range_not_satisfiable",
+  416,
+  "The file does not have these bytes",
+  { size: Schema.Natural }
+) {}
+export class EncryptionKeyRequired extends problem<EncryptionKeyRequired>()(
+  "EncryptionKeyRequired",
+  "encryption_key_required",
+  400,
+  "The file is encrypted with a key that this gateway does not have"
+) {}
+export class WrongEncryptionKey extends problem<WrongEncryptionKey>()(
+  "WrongEncryptionKey",
+  "wrong_encryption_key",
+  400,
+  "The file was not encrypted with this key"
+) {}
+export class EncryptionNotConfigured extends problem<EncryptionNotConfigured>()(
+  "EncryptionNotConfigured",
+  "encryption_not_configured",
+  409,
+  "The gateway has no secret to encrypt files with"
+) {}
+export class DownloadNotFound extends problem<DownloadNotFound>()(
+  "DownloadNotFound",
+  "download_not_found",
+  404,
+  "There is no such download, or its link is not the one that was given"
+) {}
+export class DownloadNotReady extends problem<DownloadNotReady>()(
+  "DownloadNotReady",
+  "download_not_ready",
+  409,
+  "The download has not been completed"
+) {}
+export class DownloadExpired extends problem<DownloadExpired>()(
+  "DownloadExpired",
+  "download_expired",
+  410,
+  "The download was kept for its time and is gone"
+) {}
 export class IdempotencyKeyReused extends problem<IdempotencyKeyReused>()(
   "IdempotencyKeyReused",
   "idempotency_key_reused",
@@ -232,6 +376,28 @@ const problems = [
   BucketNameTaken,
   BucketBusy,
   BucketNotFound,
+  BucketBeingDeleted,
+  BucketHasJobs,
+  FileExists,
+  FileBusy,
+  FileNameTaken,
+  FileNotFound,
+  PreconditionFailed,
+  EmptyFile,
+  IncompleteBody,
+  DigestMismatch,
+  FileTooLarge,
+  TooManyStagedBytes,
+  StagingFull,
+  StagingUnavailable,
+  NetworkUnavailable,
+  RangeNotSatisfiable,
+  EncryptionKeyRequired,
+  WrongEncryptionKey,
+  EncryptionNotConfigured,
+  DownloadNotFound,
+  DownloadNotReady,
+  DownloadExpired,
   IdempotencyKeyReused,
   AccountExists,
   AccountNotFound,

@@ -1,6 +1,8 @@
 /** The routes of webhooks: endpoints that are sent an account's events, and what was sent to them. */
 import * as Bucket from "@akave-async/domain/Bucket"
 import * as Delivery from "@akave-async/domain/Delivery"
+import * as Download from "@akave-async/domain/Download"
+import * as File from "@akave-async/domain/File"
 import * as Webhook from "@akave-async/domain/Webhook"
 import { WebhookUrl } from "@akave-async/domain/WebhookUrl"
 import { Effect, Schema, Struct } from "effect"
@@ -14,7 +16,11 @@ import { Operation } from "./Resources.ts"
 export const maxWebhooks = 20
 
 /** The CloudEvents types of the events of jobs, which are those that a webhook can be sent. */
-export const EventType = Schema.Literals(Struct.keys(Bucket.Event.cases).map((tag) => `akave.${tag}.v1` as const))
+export const EventType = Schema.Literals(
+  [...Struct.keys(Bucket.Event.cases), ...Struct.keys(File.Event.cases), ...Struct.keys(Download.Event.cases)].map((
+    tag
+  ) => `akave.${tag}.v1` as const)
+)
 
 const Description = Schema.String.check(Schema.isMaxLength(200, { message: "at most 200 characters" }))
 const EventTypes = Schema.Array(EventType).check(Schema.isMaxLength(100, { message: "at most 100 types" }))

@@ -47,7 +47,7 @@ export const { BucketDeletionRequested, BucketRequested } = Event.cases
 export type BucketJob = Job.JobOf<typeof operations>
 export const BucketJob = Job.schema(operations)
 
-export const { eventOf, onJob, stepOf } = Job.naming<typeof operations, Event>(operations)
+export const { cancel, eventOf, onJob, stepOf } = Job.naming<typeof operations, Event>(operations)
 
 /** What the subjects of all buckets begin with. */
 export const kind = "bucket"
@@ -137,9 +137,6 @@ const visible = (state: State, request: Request): Result.Result<boolean, BucketB
     free(state, request),
     (error) => error instanceof NameTaken ? new BucketMissing({ name: request.name }) : error
   )
-
-/** Ends a job that no executor has started. */
-export const cancel = (command: Parameters<typeof Job.cancel>[0]) => onJob(Job.cancel(command))
 
 /** Asks for a bucket. */
 export const requestCreation =

@@ -18,5 +18,17 @@ export const BucketId = Schema.String.check(
 ).pipe(Schema.brand("BucketId"))
 export type BucketId = typeof BucketId.Type
 
+/** A file's id in the Storage contract, keccak256(bucket id ‖ name): 0x and 64 lower-case hex digits. */
+export const FileId = Schema.String.check(
+  Schema.isPattern(/^0x[0-9a-f]{64}$/u, { message: "a file id is 0x and 64 lower-case hex digits" })
+).pipe(Schema.brand("FileId"))
+export type FileId = typeof FileId.Type
+
+/** The CID of a file's root: version 1, in lower-case base32. */
+export const RootCid = Schema.String.check(
+  Schema.isPattern(/^b[a-z2-7]{10,120}$/u, { message: "a root CID is b and lower-case base32" })
+).pipe(Schema.brand("RootCid"))
+export type RootCid = typeof RootCid.Type
+
 /** An amount in wei. */
 export const Wei = Schema.BigInt.check(Schema.isGreaterThanOrEqualToBigInt(0n))

@@ -1,8 +1,9 @@
 // oxlint-disable max-lines -- the whole life of a job: states, steps, decisions
 /**
  * The job machine. A job is one accepted request, and its life is the same for every operation: requested, started (attempt
- * n), submitted (a transaction), then completed, failed or cancelled. An operation gives the events of that life their names,
- * and adds what its request and its result hold.
+ * n), submitted (a transaction), then completed, failed or cancelled. A job of several parts also advances from part to part, and one
+ * that does not go on may be abandoned: it takes back what it has put on chain before it ends. An operation gives the events of that
+ * life their names, and adds what its request and its result hold.
  */
 import { DateTime, Result, Schema, Struct } from "effect"
 import { Address, TransactionHash, Wei } from "./Ethereum.ts"
@@ -47,6 +48,8 @@ export const Part = Schema.String.check(
 export type Part = typeof Part.Type
 /** The part of a job that has only one. It is not stored: events without a part speak of it. */
 export const whole: Part = "whole"
+/** The part by which an abandoned job takes back what its other parts have put on chain. */
+export const undo: Part = "undo"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Events
@@ -83,6 +86,10 @@ const fields = {
     maxPriorityFeePerGas: Wei
   },
   attemptFailed: { ...common, attempt: Schema.Natural, error: Failure, retryAt: Schema.DateTimeUtc },
+  /** A part is done, and another one follows. */
+  advanced: { ...common, part: Part, ...receipt },
+  /** The job does not go on, for this reason, and ends once it has taken back what it has put on chain. */
+  abandoned: { ...common, error: Failure, cancelledBy: Schema.optionalKey(Schema.NonEmptyString) },
   completed: { ...common, ...receipt },
   failed: { ...common, error: Failure, attempts: Schema.Natural },
   cancelled: { ...common, cancelledBy: Schema.NonEmptyString, reason: Schema.String }
@@ -90,9 +97,14 @@ const fields = {
 type StepFields = typeof fields
 export type StepName = keyof StepFields
 
+/** The steps that only jobs of several parts have. */
+type StepOfParts = "advanced" | "abandoned"
+
 /** An operation's row: the tag of its event for each step, and what its request and its result hold of their own. */
 export interface Operation {
-  readonly events: Readonly<Record<StepName, string>>
+  readonly events:
+    & Readonly<Record<Exclude<StepName, StepOfParts>, string>>
+    & { readonly [Name in StepOfParts]?: string }
   readonly request: Schema.Struct.Fields
   readonly result: Schema.Struct.Fields
 }
@@ -103,8 +115,11 @@ type OwnFields<Row extends Operation, Name extends StepName> = Name extends "req
   : Name extends "completed" ? Row["result"]
   : {}
 type CasesOf<Row extends Operation> = {
-  readonly [Name in StepName as Row["events"][Name]]: StepFields[Name] & OwnFields<Row, Name>
+  readonly [Name in StepName as TagOf<Row, Name>]: StepFields[Name] & OwnFields<Row, Name>
 }
+type TagOf<Row extends Operation, Name extends StepName> = Row["events"] extends
+  { readonly [N in Name]: infer Tag extends string } ? Tag
+  : never
 type Both<Union> = (Union extends unknown ? (member: Union) => void : never) extends (all: infer All) => void ? All
   : never
 type Cases<Rows extends Operations> = Both<{ [Name in keyof Rows]: CasesOf<Rows[Name]> }[keyof Rows]>
@@ -117,6 +132,8 @@ export const cases = <const Rows extends Operations>(rows: Rows): Struct.Simplif
       [events.started, fields.started],
       [events.submitted, fields.submitted],
       [events.attemptFailed, fields.attemptFailed],
+      ...(events.advanced === undefined ? [] : [[events.advanced, fields.advanced]]),
+      ...(events.abandoned === undefined ? [] : [[events.abandoned, fields.abandoned]]),
       [events.completed, { ...fields.completed, ...result }],
       [events.failed, fields.failed],
       [events.cancelled, fields.cancelled]
@@ -168,6 +185,9 @@ export const naming = <const Rows extends Operations, Event extends { readonly _
     return { _tag: rows[operation]?.events[step], ...shared, ...request, ...own } as unknown as Event
   }
 
+  /** Whether a job of this operation can take back what it has done. */
+  const canUndo = (operation: string): boolean => rows[operation]?.events.abandoned !== undefined
+
   /** A decision of the machine, in the events of these operations. */
   const onJob = <Name extends StepName, Rejection>(decide: Decision<Name, Rejection>) =>
   (
@@ -176,7 +196,11 @@ export const naming = <const Rows extends Operations, Event extends { readonly _
   ): Result.Result<ReadonlyArray<Event>, Rejection> =>
     Result.map(decide(jobs, occurredAt), (steps) => steps.map(eventOf))
 
-  return { stepOf, eventOf, onJob }
+  /** Ends a job that no executor has started; one of several parts, which has begun, is abandoned. */
+  const cancel = (command: Cancellation) =>
+    onJob<"cancelled" | "abandoned", JobOver | TooLateToCancel>(cancelWith(command, canUndo))
+
+  return { stepOf, eventOf, onJob, cancel }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -200,6 +224,14 @@ interface Begun {
   /** The latest transaction that was reported, and the part that it is for. */
   readonly transactionHash?: TransactionHash
   readonly part?: Part
+  /** The last of its parts that is done, while another one follows. */
+  readonly done?: Part
+  /** Why the job does not go on, and who has cancelled it, where somebody has. */
+  readonly abandoned?: Abandoned
+}
+export interface Abandoned {
+  readonly error: Failure
+  readonly cancelledBy?: string
 }
 /** What a completed job did on chain. */
 export type Receipt = Schema.Struct.Type<typeof receipt>
@@ -251,7 +283,9 @@ export const schema = <const Rows extends Operations>(rows: Rows): Schema.Codec<
     attempts: Schema.Natural,
     startedAt: Schema.DateTimeUtc,
     transactionHash: Schema.optionalKey(TransactionHash),
-    part: Schema.optionalKey(Part)
+    part: Schema.optionalKey(Part),
+    done: Schema.optionalKey(Part),
+    abandoned: Schema.optionalKey(Schema.Struct(Struct.pick(fields.abandoned, ["error", "cancelledBy"])))
   }
   return Schema.Union(
     Object.entries(rows).flatMap(([operation, { request, result }]) => {
@@ -290,6 +324,10 @@ export const schema = <const Rows extends Operations>(rows: Rows): Schema.Codec<
 export const attemptsOf = (job: Job): number => "attempts" in job ? job.attempts : 0
 /** Why a job, or its last attempt, failed. */
 export const errorOf = (job: Job): Failure | undefined => "error" in job ? job.error : undefined
+/** The last part of a job that is done, while another one follows; undefined where there is none. */
+export const doneOf = (job: Job): Part | undefined => "done" in job ? job.done : undefined
+/** Why a job that has not ended does not go on; undefined where it does. */
+export const abandonedOf = (job: Job): Abandoned | undefined => "abandoned" in job ? job.abandoned : undefined
 /** The latest transaction of a job. */
 export const transactionOf = (job: Job): TransactionHash | undefined =>
   "transactionHash" in job ? job.transactionHash : undefined
@@ -320,6 +358,13 @@ export const evolve = (job: Job | undefined, step: Step): Job | undefined => {
       const { error, retryAt } = step
       return { ...asked, ...begun, status: "processing", attemptFailed: true, error, retryAt }
     }
+    case "advanced":
+      return { ...job, updatedAt: step.occurredAt, done: step.part }
+    case "abandoned": {
+      const { cancelledBy, error } = step
+      const abandoned = { error, ...(cancelledBy === undefined ? {} : { cancelledBy }) }
+      return { ...job, updatedAt: step.occurredAt, abandoned }
+    }
     case "completed": {
       const { jobId: _, occurredAt: __, operation: ___, own, step: ____, ...result } = step
       const hash = result.transactionHash === undefined ? {} : { transactionHash: result.transactionHash }
@@ -340,11 +385,13 @@ const askedOf = ({ createdAt, id, idempotencyKeyHash, operation, owner, request,
   createdAt,
   updatedAt
 })
-const begunOf = ({ attempts, part, startedAt, transactionHash }: Begun): Begun => ({
+const begunOf = ({ abandoned, attempts, done, part, startedAt, transactionHash }: Begun): Begun => ({
   attempts,
   startedAt,
   ...(transactionHash === undefined ? {} : { transactionHash }),
-  ...(part === undefined ? {} : { part })
+  ...(part === undefined ? {} : { part }),
+  ...(done === undefined ? {} : { done }),
+  ...(abandoned === undefined ? {} : { abandoned })
 })
 
 /** What an aggregate keeps of its jobs, of which one at most is live. */
@@ -373,6 +420,7 @@ export const evolveJobs = <AJob extends Job>(jobs: Jobs<AJob>, step: Step): Jobs
       }
     case "submitted":
       return { ...jobs, job, submitted: [...jobs.submitted, step.transactionHash] }
+    case "advanced":
     case "completed":
       return { ...jobs, job, blockNumber: Math.max(jobs.blockNumber, step.blockNumber ?? 0) }
     default:
@@ -476,14 +524,60 @@ export const fail =
     })
   }
 
+/** Records that a part is done which another one follows. */
+export const advance =
+  (command: Command<"advanced">): Decision<"advanced", JobOver | OutOfOrder> => (jobs, occurredAt) =>
+    Result.flatMap(live(jobs, command.jobId), (job) => {
+      if (job.status !== "processing") return outOfOrder(job, "advanced")
+      if (job.done === command.part) return none
+      return Result.succeed([{ ...command, step: "advanced", operation: job.operation, occurredAt }])
+    })
+
+/** Has a job of several parts take back what it has done. */
+export const abandon =
+  (command: Command<"abandoned">): Decision<"abandoned", JobOver | OutOfOrder> => (jobs, occurredAt) =>
+    Result.flatMap(live(jobs, command.jobId), (job) => {
+      if (job.status !== "processing") return outOfOrder(job, "abandoned")
+      if (job.abandoned !== undefined) return none
+      return Result.succeed([{ ...command, step: "abandoned", operation: job.operation, occurredAt }])
+    })
+
+/** Ends an abandoned job, which has taken back what it had done: as cancelled where somebody has cancelled it, else as failed. */
+export const endAbandoned = (jobId: Id): Decision<"cancelled" | "failed", JobOver | OutOfOrder> => (jobs, occurredAt) =>
+  Result.flatMap(live(jobs, jobId), (job) => {
+    if (job.status !== "processing" || job.abandoned === undefined) return outOfOrder(job, "failed")
+    const { abandoned: { cancelledBy, error }, attempts, operation } = job
+    return Result.succeed([
+      cancelledBy === undefined
+        ? { step: "failed", operation, jobId, occurredAt, error, attempts }
+        : { step: "cancelled", operation, jobId, occurredAt, cancelledBy, reason: error.message }
+    ])
+  })
+
+/** Which job is cancelled, by whom and why. */
+export type Cancellation = Command<"cancelled">
+
 /** Ends a job that no executor has started. */
-export const cancel =
-  (command: Command<"cancelled">): Decision<"cancelled", JobOver | TooLateToCancel> => ({ job }, occurredAt) => {
-    const { jobId } = command
-    if (job?.id !== jobId) return Result.fail(new JobOver({ jobId }))
-    if (job.status === "cancelled") return none
-    if (job.status !== "queued") return Result.fail(new TooLateToCancel({ jobId, status: job.status }))
-    return Result.succeed([{ ...command, step: "cancelled", operation: job.operation, occurredAt }])
-  }
+export const cancel = (command: Cancellation): Decision<"cancelled", JobOver | TooLateToCancel> => (jobs, occurredAt) =>
+  Result.map(
+    cancelWith(command, () => false)(jobs, occurredAt),
+    (steps) => steps.filter((step) => step.step === "cancelled")
+  )
+
+const cancelWith = (
+  command: Cancellation,
+  canUndo: (operation: string) => boolean
+): Decision<"cancelled" | "abandoned", JobOver | TooLateToCancel> =>
+({ job }, occurredAt) => {
+  const { cancelledBy, jobId, reason } = command
+  if (job?.id !== jobId) return Result.fail(new JobOver({ jobId }))
+  const { operation, status } = job
+  if (status === "cancelled") return none
+  if (status === "queued") return Result.succeed([{ ...command, step: "cancelled", operation, occurredAt }])
+  if (status !== "processing" || !canUndo(operation)) return Result.fail(new TooLateToCancel({ jobId, status }))
+  if (job.abandoned !== undefined) return none
+  const error: Failure = { category: "cancelled", code: "Cancelled", message: reason }
+  return Result.succeed([{ step: "abandoned", operation, jobId, occurredAt, error, cancelledBy }])
+}
 
 const outOfOrder = ({ id: jobId, status }: Job, step: StepName) => Result.fail(new OutOfOrder({ jobId, step, status }))

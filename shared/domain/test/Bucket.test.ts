@@ -214,6 +214,10 @@ const commandFor = (like: Bucket.Event, jobId: Job.Id): Decide => {
       return Bucket.onJob(Job.recordSubmission({ ...step, jobId }))
     case "attemptFailed":
       return Bucket.onJob(Job.failAttempt({ ...step, jobId }))
+    case "advanced":
+      return Bucket.onJob(Job.advance({ ...step, jobId }))
+    case "abandoned":
+      return Bucket.onJob(Job.abandon({ ...step, jobId }))
     case "completed":
       return Bucket.onJob(Job.complete({ ...step, jobId }))
     case "failed":

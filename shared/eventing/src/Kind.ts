@@ -47,12 +47,15 @@ export interface Kind<Event extends AnyEvent = AnyEvent> {
 /** What a job works on, by name. */
 export interface About {
   readonly bucketName?: string
+  readonly fileName?: string
 }
 
 type Loaded = Aggregate.Loaded<Job.Jobs>
 
 /** The jobs of a kind. What is loaded of one aggregate may only be given back for the same one. */
 export interface JobsOf {
+  /** The names of the operations that its jobs have. */
+  readonly operations: ReadonlyArray<string>
   readonly schema: Schema.Codec<Job.Job, unknown>
   /** A job of this kind as plain JSON. */
   readonly toJson: (job: Job.Job) => unknown
@@ -70,6 +73,14 @@ export interface JobsOf {
     decide: Job.Decision<Name, Rejection>,
     origin: Aggregate.Origin
   ) => Effect.Effect<Loaded, Rejection | LogUnavailable>
+  /** Cancels a job, as far as one of its operation can be. */
+  readonly cancel: (
+    log: EventLogShape,
+    subject: string,
+    known: Loaded,
+    command: Job.Cancellation,
+    origin: Aggregate.Origin
+  ) => Effect.Effect<Loaded, Job.JobOver | Job.TooLateToCancel | LogUnavailable>
 }
 
 /** Whether the event is one of this kind. */
@@ -88,11 +99,15 @@ export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob ex
   name: string,
   tokens: ReadonlyArray<string>,
   aggregate: Aggregate.Aggregate<State, Event>,
-  { about, onJob, schema, stepOf, subjectOf }: {
+  { about, cancel, onJob, operations, schema, stepOf, subjectOf }: {
+    readonly operations: Readonly<Record<string, Job.Operation>>
     readonly stepOf: (event: Event) => Job.Step
     readonly onJob: <Name extends Job.StepName, Rejection>(
       decide: Job.Decision<Name, Rejection>
     ) => Aggregate.Decision<Job.Jobs, Event, Rejection>
+    readonly cancel: (
+      command: Job.Cancellation
+    ) => Aggregate.Decision<Job.Jobs, Event, Job.JobOver | Job.TooLateToCancel>
     readonly schema: Schema.Codec<AJob, unknown>
     readonly about: (job: AJob) => About
     readonly subjectOf: (job: AJob) => string
@@ -101,6 +116,7 @@ export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob ex
   const { execute, load } = Aggregate.make(aggregate)
   const ofAnyJob = schema as unknown as Schema.Codec<Job.Job, unknown>
   return build(name, tokens, aggregate, stepOf, {
+    operations: Object.keys(operations),
     schema: ofAnyJob,
     toJson: Schema.encodeSync(Schema.toCodecJson(ofAnyJob)),
     about: (job) => about(job as AJob),
@@ -119,7 +135,9 @@ export const withJobs = <State extends Job.Jobs, Event extends AnyEvent, AJob ex
         known as Aggregate.Loaded<State>,
         onJob(decide),
         origin
-      )
+      ),
+    cancel: (log, subject, known, command, origin) =>
+      execute(log, subject, known as Aggregate.Loaded<State>, cancel(command), origin)
   })
 }
 
@@ -168,6 +186,8 @@ export const idOfStep = (step: Job.Step): string => {
       return idOfSubmission(jobId, step.transactionHash)
     case "attemptFailed":
       return `${jobId}.attempt.${step.attempt}.failed`
+    case "advanced":
+      return `${jobId}.${step.part}.advanced`
     default:
       return `${jobId}.${step.step}`
   }

@@ -9,9 +9,11 @@ import * as BucketEvents from "./BucketEvents.ts"
 import type { UndecodableEvent } from "./CloudEvent.ts"
 import * as DeadLetterEvents from "./DeadLetterEvents.ts"
 import * as DeliveryEvents from "./DeliveryEvents.ts"
+import * as DownloadEvents from "./DownloadEvents.ts"
 import type { StoredEvent } from "./EventLog.ts"
+import * as FileEvents from "./FileEvents.ts"
 import * as IdempotencyKeyEvents from "./IdempotencyKeyEvents.ts"
-import type { Kind, Known } from "./Kind.ts"
+import type { JobsOf, Kind, Known } from "./Kind.ts"
 import * as LogEvents from "./LogEvents.ts"
 import * as WebhookEvents from "./WebhookEvents.ts"
 
@@ -28,6 +30,8 @@ export type Read =
 export interface Registered {
   readonly kinds: ReadonlyArray<Kind>
   readonly read: (stored: StoredEvent) => Read
+  /** How jobs of this operation are read and changed; undefined where no kind has it. */
+  readonly jobsOf: (operation: string) => JobsOf | undefined
   /** Jobs of any kind from plain JSON. */
   readonly readJobs: (jobs: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<Job.Job>, Schema.SchemaError>
 }
@@ -35,8 +39,12 @@ export interface Registered {
 export const of = (kinds: ReadonlyArray<Kind>): Registered => {
   const byName = new Map(kinds.map((kind) => [kind.name, kind]))
   const jobs = Schema.Union(kinds.flatMap(({ jobs }) => jobs === undefined ? [] : [jobs.schema]))
+  const byOperation = new Map(
+    kinds.flatMap(({ jobs }) => jobs === undefined ? [] : jobs.operations.map((name) => [name, jobs] as const))
+  )
   return {
     kinds,
+    jobsOf: (operation) => byOperation.get(operation),
     readJobs: Schema.decodeUnknownEffect(Schema.Array(Schema.toCodecJson(jobs))),
     read: (stored) => {
       const [name = ""] = stored.subject.split(".", 1)
@@ -56,6 +64,8 @@ export const kinds: ReadonlyArray<Kind> = [
   BucketEvents.kind,
   DeadLetterEvents.kind,
   DeliveryEvents.kind,
+  DownloadEvents.kind,
+  FileEvents.kind,
   IdempotencyKeyEvents.kind,
   LogEvents.kind,
   WebhookEvents.kind

@@ -215,6 +215,10 @@ const decisionOf = (whole: Job.Step): Decision<Bucket.State, unknown, { readonly
       return Job.recordSubmission(step)
     case "attemptFailed":
       return Job.failAttempt(step)
+    case "advanced":
+      return Job.advance(step)
+    case "abandoned":
+      return Job.abandon(step)
     case "completed":
       return Job.complete(step)
     case "failed":
