@@ -24,6 +24,11 @@ export const accessManager = new Interface(["function changePublicAccess(bytes32
 export const createBucketTopic = id("CreateBucket(bytes32,string,address)")
 /** First topic of the log that every deleted bucket leaves. */
 export const deleteBucketTopic = id("DeleteBucket(bytes32,string,address)")
+/** First topics of the logs that a file leaves which is begun, whose chunk is added, which is committed, or deleted. */
+export const createFileTopic = id("CreateFile(bytes32,bytes32,string,address)")
+export const addFileChunkTopic = id("AddFileChunk(bytes32,bytes32,string,address)")
+export const commitFileTopic = id("CommitFile(bytes32,bytes32,string,address)")
+export const deleteFileTopic = id("DeleteFile(bytes32,bytes32,string,address)")
 
 const signatures = [
   // Raised by Storage.

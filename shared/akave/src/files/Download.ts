@@ -1,6 +1,12 @@
 /** Downloads: what a node reports is verified against the chain, and each block against its CID, before a byte is given out. */
 import { type DateTime, Effect, Option, Redacted, Semaphore, Stream } from "effect"
-import { blocksPerChunk, type Coding, type Layout as ChunkLayout, plaintextPerChunk } from "../encoding/ChunkCodec.ts"
+import {
+  blocksPerChunk,
+  type Coding,
+  encryptionOverhead,
+  type Layout as ChunkLayout,
+  plaintextPerChunk
+} from "../encoding/ChunkCodec.ts"
 import { ChunkCoder } from "../encoding/ChunkCoder.ts"
 import * as Cid from "../encoding/Cid.ts"
 import * as Dag from "../encoding/Dag.ts"
@@ -20,6 +26,10 @@ export interface DownloadOptions {
   readonly coding?: Coding
   /** Whether the file is encrypted, where its sizes on chain don't show that. */
   readonly isEncrypted?: boolean
+  /** 32 bytes, which count for this download in place of the reference `Encryption`. */
+  readonly encryptionKey?: Redacted.Redacted<Uint8Array>
+  /** True gives the chunks as they were encrypted, each with its nonce and its tag, and needs no key. The whole file then, and no range. */
+  readonly isSealed?: boolean
   /** Blocks of a chunk on their way at once; 10 by default. */
   readonly concurrency?: number
   /** Chunks in memory at once; 2 by default. */
@@ -109,14 +119,19 @@ export const make = Effect.gen(function*() {
 
   return Effect.fn("Files.open")(function*(request: Request) {
     const { bucketName, name, onWire, options } = request
+    const { isSealed = false } = options
+    const master = Option.orElse(
+      Option.fromUndefinedOr(options.encryptionKey),
+      () => Option.map(encryption, ({ key }) => key)
+    )
     const file = yield* committed(request)
     const isKnown = Layout.recognise(file).length > 0
     const layouts = layoutsOf(file, options)
     const keyRequired = new KeyRequired({ bucketName, name })
-    const possible = Option.isSome(encryption) ? layouts : layouts.filter(({ isEncrypted }) => !isEncrypted)
+    const possible = Option.isSome(master) || isSealed ? layouts : layouts.filter(({ isEncrypted }) => !isEncrypted)
     const [layout] = possible
     if (layout === undefined) return yield* keyRequired
-    const key = Option.map(encryption, ({ key }) => Redacted.make(fileKey(key, onWire.bucketName, onWire.name)))
+    const key = Option.map(master, (key) => Redacted.make(fileKey(key, onWire.bucketName, onWire.name)))
     const { end, start } = yield* checkRange(options.range, file.actualSize)
     const full = plaintextPerChunk(layout)
     const [firstChunk, endChunk] = [Math.floor(start / full), start === end ? 0 : Math.ceil(end / full)]
@@ -128,17 +143,20 @@ export const make = Effect.gen(function*() {
         ...possible.map(({ coding }) => coding.parityBlocks === 0 ? blocks.length : coding.dataBlocks)
       )
       const payloads = yield* fetchBlocks({ of: onWire, chunkCid: cid, chunkIndex, blocks, needed, concurrency })
+      const length = Math.min(full, file.actualSize - chunkIndex * full)
+      const sealing = isSealed && layout.isEncrypted ? encryptionOverhead : 0
       const bytes = yield* coder.decode(payloads, {
         index: chunkIndex,
-        layouts: possible,
+        layouts: isSealed ? possible.map(({ coding }) => ({ coding, isEncrypted: false })) : possible,
         cids: blocks.map(({ cid }) => cid),
-        ...(isKnown ? { length: Math.min(full, file.actualSize - chunkIndex * full) } : {}),
+        ...(isKnown ? { length: length + sealing } : {}),
         ...(Option.isSome(key) ? { fileKey: Redacted.value(key.value) } : {})
       }).pipe(
         Effect.mapError((error) =>
           error._tag === "NotErasureCoded" && possible.length < layouts.length ? keyRequired : error
         )
       )
+      if (isSealed) return bytes
       const offset = chunkIndex * full
       return bytes.subarray(Math.max(0, start - offset), Math.min(bytes.length, end - offset))
     })

@@ -1,8 +1,9 @@
 /** Files as the Storage contract has them, and the transactions that change them. Names are those on the wire. */
 import { Context, DateTime, Effect, Layer, Option } from "effect"
 import { hexlify, ZeroHash } from "ethers"
-import { accessManager, storage } from "../Abi.ts"
+import { accessManager, commitFileTopic, createFileTopic, deleteFileTopic, storage } from "../Abi.ts"
 import { bucketId } from "../BucketId.ts"
+import type { MinedTransaction } from "../Buckets.ts"
 import { Chain } from "../Chain.ts"
 import * as Cid from "../encoding/Cid.ts"
 import { type ContractError, RpcError, type UnknownRevert } from "../Errors.ts"
@@ -29,6 +30,9 @@ export interface OnChainFile {
   readonly chunks: ReadonlyArray<OnChainChunk>
 }
 
+/** What a transaction does to a file. */
+export type FileChange = "create" | "commit" | "delete"
+
 /** A chunk as a transaction adds it. */
 export interface AddedChunk {
   readonly index: number
@@ -50,8 +54,10 @@ type Refused = ContractError | UnknownRevert | RpcError
  * chain's node looks at that. Nothing is sent.
  */
 export class FileContract extends Context.Service<FileContract, {
-  /** The file in the state of the latest block. */
-  onChain(of: Named): Effect.Effect<Option.Option<OnChainFile>, Refused>
+  /** The file in the state after a block, the latest one by default. */
+  onChain(of: Named, block?: number): Effect.Effect<Option.Option<OnChainFile>, Refused>
+  /** The transaction that last did this to a file, by its id; none where there is none, or the chain's node does not look back far enough. */
+  lastTransaction(did: FileChange, fileId: string): Effect.Effect<Option.Option<MinedTransaction>, RpcError>
   hasBucket(of: { readonly bucketName: string; readonly owner: string }): Effect.Effect<boolean, Refused>
   prepareCreate(of: Named & { readonly from: string }): Effect.Effect<Prepared, Refused>
   /**
@@ -83,16 +89,22 @@ export class FileContract extends Context.Service<FileContract, {
   )
 }
 
+const topics = { create: createFileTopic, commit: commitFileTopic, delete: deleteFileTopic }
+
 /** Gas units beyond what a call needs now, because what is mined before it can make it dearer. */
 const spareGas = 30_000n
 
 // oxlint-disable-next-line max-lines-per-function -- its calls share one contract
 const make = Effect.gen(function*() {
-  const { accessAddress, call, chainId, simulate, storageAddress } = yield* Chain
+  const { accessAddress, call, chainId, logs, simulate, storageAddress } = yield* Chain
 
   const view = Effect.fnUntraced(
-    function*(name: "getBucketByName" | "getFileByName" | "getFileIndexById", args: ReadonlyArray<unknown>) {
-      const answer = yield* call({ to: storageAddress, data: storage.encodeFunctionData(name, args) })
+    function*(
+      name: "getBucketByName" | "getFileByName" | "getFileIndexById",
+      args: ReadonlyArray<unknown>,
+      block?: number
+    ) {
+      const answer = yield* call({ to: storageAddress, data: storage.encodeFunctionData(name, args) }, block)
       return yield* Effect.try({
         try: () => storage.decodeFunctionResult(name, answer),
         catch: () =>
@@ -105,10 +117,20 @@ const make = Effect.gen(function*() {
     }
   )
 
-  const onChain = Effect.fn("FileContract.onChain")(function*(of: Named) {
-    const [file] = yield* view("getFileByName", [of.bucketId, of.name])
+  const onChain = Effect.fn("FileContract.onChain")(function*(of: Named, block?: number) {
+    const [file] = yield* view("getFileByName", [of.bucketId, of.name], block)
     return file.id === ZeroHash ? Option.none() : Option.some(yield* toFile(file))
   })
+
+  const lastTransaction: FileContract["Service"]["lastTransaction"] = Effect.fn("FileContract.lastTransaction")(
+    function*(did, fileId) {
+      const found = yield* logs({ address: storageAddress, topics: [topics[did], fileId] })
+      return Option.map(
+        Option.fromUndefinedOr(found.at(-1)),
+        ({ blockNumber, transactionHash }) => ({ hash: transactionHash, blockNumber })
+      )
+    }
+  )
 
   const hasBucket: FileContract["Service"]["hasBucket"] = Effect.fn("FileContract.hasBucket")(
     function*({ bucketName, owner }) {
@@ -181,6 +203,7 @@ const make = Effect.gen(function*() {
 
   return FileContract.of({
     onChain,
+    lastTransaction,
     hasBucket,
     prepareCreate,
     prepareChunk,

@@ -1,20 +1,18 @@
-// oxlint-disable max-lines -- how one chunk goes from its bytes to stored blocks
+// oxlint-disable max-lines -- how one chunk goes from its bytes to the chain
 /** One reading of what is uploaded: each chunk is encoded, announced, added on chain, and the blocks that it lacks are sent. */
-import { Clock, Deferred, Duration, Effect, Fiber, FiberSet, Option, Redacted, Schedule, Semaphore } from "effect"
-import { randomBytes } from "node:crypto"
-import * as BlockSignature from "../BlockSignature.ts"
-import { Chain, type Receipt } from "../Chain.ts"
+import { Deferred, Duration, Effect, Fiber, FiberSet, Option, Redacted, Schedule, Semaphore } from "effect"
+import type { Receipt } from "../Chain.ts"
 import type { Buffers } from "../encoding/Buffers.ts"
-import type { Coding, EncodedChunk } from "../encoding/ChunkCodec.ts"
+import type { Coding } from "../encoding/ChunkCodec.ts"
 import { ChunkCoder } from "../encoding/ChunkCoder.ts"
-import * as Cid from "../encoding/Cid.ts"
-import type { NodeError } from "../Errors.ts"
 import { Sender } from "../Sender.ts"
 import { type Prepared, Wallet } from "../Wallet.ts"
 import type { Announcement } from "./BlockMessages.ts"
+import * as BlockUpload from "./BlockUpload.ts"
+import { patiently } from "./BlockUpload.ts"
 import { type AddedChunk, FileContract, isRefusedAs, type OnChainFile } from "./FileContract.ts"
 import { SourceChanged, type SourceFailed } from "./FileErrors.ts"
-import { FileNode, type FileRef, type UploadPlace } from "./FileNode.ts"
+import { FileNode, type FileRef } from "./FileNode.ts"
 import type { Tracker } from "./Progress.ts"
 import type { Reader, Source } from "./Source.ts"
 import type { PartTransaction, UploadOptions } from "./UploadOptions.ts"
@@ -80,34 +78,18 @@ export const readChunk = (reader: Reader, size: number, buffers: Buffers): Effec
 export const isUnsettled = ({ _tag }: { readonly _tag: string }): boolean =>
   _tag === "TransactionReverted" || _tag === "SettleTimeout"
 
-/** What can't be reached is tried again until then, a block with pauses that double from the first to the last. */
-const [firstPause, longestPause, patience] = ["100 millis", "5 seconds", "2 minutes"] as const
-/** What a node refuses for good is tried this often, since it may have forgotten what it was told. */
-const mostRefusals = 4
 /** A transaction that came to nothing is sent again this often at most, while the chain shows that it is needed. */
 const mostRepairs = 5
 /** How often, and how far apart, it is looked whether what waits to be mined has been mined: for 2 minutes. */
 export const [mostLooks, lookInterval] = [480, Duration.millis(250)]
-/** How long a signature is of use, in seconds; Akave's own client asks for as long. */
-const signatureLifetime = 86_400
-
-/** Goes on with a call as long as the node or the chain can't be reached. A transaction that went out meanwhile is found on chain. */
-const patiently = <A, E extends { readonly _tag: string; readonly isRetryable?: boolean }, R>(
-  call: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  Effect.retry(call, {
-    schedule: Schedule.spaced("1 second").pipe(Schedule.jittered, Schedule.upTo({ duration: patience })),
-    while: ({ _tag, isRetryable }) => isRetryable === true && (_tag === "RpcError" || _tag === "NodeError")
-  })
-
 // oxlint-disable-next-line max-lines-per-function -- its steps share one upload
 export const make = Effect.gen(function*() {
-  const chain = yield* Chain
   const wallet = yield* Wallet
   const sender = yield* Sender
   const contract = yield* FileContract
   const node = yield* FileNode
   const coder = yield* ChunkCoder
+  const { sendBlocks } = yield* BlockUpload.make
 
   const onChain = ({ of }: Upload) => patiently(contract.onChain(of))
 
@@ -213,82 +195,6 @@ export const make = Effect.gen(function*() {
       return found
     }))
 
-  const sign = Effect.fnUntraced(function*(upload: Upload, chunk: AddedChunk, blockIndex: number, nodeId: Uint8Array) {
-    const nonce = BigInt(`0x${randomBytes(32).toString("hex")}`)
-    const deadline = Math.floor((yield* Clock.currentTimeMillis) / 1_000) + signatureLifetime
-    const digest = BlockSignature.digestOf(
-      { chainId: chain.chainId, verifyingContract: chain.storageAddress },
-      {
-        chunkCid: Cid.toBytes(chunk.cid),
-        blockDigest: Cid.digest(chunk.blocks[blockIndex]?.cid ?? chunk.cid),
-        chunkIndex: chunk.index,
-        blockIndex,
-        nodeId: nodeId.subarray(-32),
-        nonce,
-        deadline,
-        bucketId: Buffer.from(upload.of.bucketId.slice(2), "hex")
-      }
-    )
-    return { nonce, deadline, signature: yield* wallet.signDigest(digest) }
-  })
-
-  /** Sends blocks of a chunk that is on chain. A node that refuses may have forgotten the chunk, or the chain lost it: both are mended. */
-  const sendBlocks = Effect.fnUntraced(function*(
-    upload: Upload,
-    encoded: EncodedChunk,
-    announcement: Announcement,
-    announced: ReadonlyArray<UploadPlace>,
-    missing: ReadonlyArray<number>
-  ) {
-    let places = announced
-    const renewal = yield* Semaphore.make(1)
-    const renew = (stale: ReadonlyArray<UploadPlace>) =>
-      renewal.withPermit(Effect.gen(function*() {
-        if (places !== stale) return
-        yield* ensureChunks(upload)
-        places = yield* patiently(node.announce(announcement))
-      }))
-    const send = (blockIndex: number) => {
-      let refusals = 0
-      return Effect.suspend(() => {
-        const used = places
-        const place = used[blockIndex]
-        const block = encoded.blocks[blockIndex]
-        if (place === undefined || block === undefined) return Effect.void
-        return Effect.flatMap(
-          sign(upload, encoded, blockIndex, place.nodeId),
-          (signed) =>
-            node.uploadBlock(place.address, {
-              ...announcement,
-              ...signed,
-              blockIndex,
-              data: block.data,
-              nodeId: place.nodeId
-            })
-        ).pipe(
-          Effect.tapErrorTag("NodeError", (error: NodeError) => {
-            if (error.isRetryable) return Effect.void
-            refusals += 1
-            return renew(used)
-          })
-        )
-      }).pipe(
-        Effect.retry({
-          schedule: Schedule.min([Schedule.exponential(firstPause), Schedule.spaced(longestPause)]).pipe(
-            Schedule.jittered,
-            Schedule.upTo({ duration: patience })
-          ),
-          while: (error) => error._tag === "NodeError" && (error.isRetryable || refusals < mostRefusals)
-        }),
-        Effect.tap(() => Effect.sync(() => countStored(upload, encoded.index, 1 << blockIndex)))
-      )
-    }
-    yield* Effect.forEach(missing, (n) => upload.blocks.withPermit(send(n)), {
-      concurrency: "unbounded",
-      discard: true
-    })
-  })
-
   const takeReader = Effect.fnUntraced(function*(upload: Upload) {
     const { opened, source } = upload
     upload.opened = Option.none()
@@ -359,7 +265,15 @@ export const make = Effect.gen(function*() {
         const places = missing.length === 0 ? [] : yield* patiently(node.announce(announcement))
         if (!known.isAdded) yield* add(upload, known, Deferred.succeed(sent, undefined))
         yield* Deferred.succeed(sent, undefined)
-        yield* sendBlocks(upload, encoded, announcement, places, missing)
+        yield* sendBlocks({
+          encoded,
+          announcement,
+          places,
+          missing,
+          permits: upload.blocks,
+          mend: ensureChunks(upload),
+          onStored: (n) => countStored(upload, index, 1 << n)
+        })
         for (const { data } of encoded.blocks.slice(0, 1)) coder.buffers.give(data.buffer)
       })
       const storing = yield* FiberSet.make<void, Effect.Error<ReturnType<typeof store>>>()
