@@ -7,7 +7,7 @@ import { RpcError } from "@akave-async/sdk/Errors"
 import { Duration, Effect, Option, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { waitsFor } from "./Lane.ts"
-import type { Refusal, ResultOf } from "./Operation.ts"
+import type { Done, Refusal } from "./Operation.ts"
 import type { Task } from "./Task.ts"
 
 /** How often it is seen whether what was found is confirmed. */
@@ -57,12 +57,12 @@ export const make = Effect.gen(function*() {
   /** What the part asks for, if the contract refuses it because it is so already. */
   const find = (task: Task, job: Job.Job, part: Job.Part, own: ReadonlyArray<TransactionHash>) =>
     task.operation.prepare(job, part).pipe(
-      Effect.as(Option.none<ResultOf<Job.Job>>()),
+      Effect.map((prepared) => "done" in prepared ? Option.some(prepared.done) : Option.none<Done>()),
       Effect.catchTag(
         ["ContractError", "UnknownRevert"],
         (refusal) => Effect.map(adopt(task, job, part, refusal, own), Option.some)
       ),
-      Effect.catchTag(["ContractError", "InvalidArgument", "UnknownRevert"], () => Effect.succeedNone)
+      Effect.catchTag(["ContractError", "InvalidArgument", "PartFailed", "UnknownRevert"], () => Effect.succeedNone)
     )
 
   return { adopt, find }

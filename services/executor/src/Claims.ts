@@ -21,7 +21,7 @@ export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds
 
   /**
    * A claim for a part of the job, behind the one that is spent or whose part is done; another one, if another executor has
-   * claimed since. Or the result of the part, where the contract says that nothing is left to do.
+   * claimed since. Or how the part was done, where the contract says that nothing is left to do.
    */
   const claim = Effect.fnUntraced(function*(
     task: Task,
@@ -33,6 +33,7 @@ export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds
     const claimed = (claim: Wallet.Claim) => ({ _tag: "Claimed", claim }) as const
     const prepared = yield* Effect.result(task.operation.prepare(job, part))
     if (Result.isSuccess(prepared)) {
+      if ("done" in prepared.success) return { _tag: "Found", part, done: prepared.success.done } as const
       const [balance, { maxFeePerGas }] = yield* Effect.all([funds.balance, ledger.offer], { concurrency: 2 })
       const needed = prepared.success.gasLimit * maxFeePerGas
       if (balance < needed) {
@@ -48,7 +49,7 @@ export const make = Effect.fnUntraced(function*(adoption: Adoption, funds: Funds
     if (Option.isSome(rival) && rival.value.transactionHash !== after?.transactionHash) return claimed(rival.value)
     // A transaction that was recorded may be of a claim that was lost with its ledger.
     const own = [...known.state.submitted, ...after === undefined ? [] : Wallet.hashes(after)]
-    return { _tag: "Found", part, result: yield* adoption.adopt(task, job, part, refusal, own) } as const
+    return { _tag: "Found", part, done: yield* adoption.adopt(task, job, part, refusal, own) } as const
   })
 
   /**

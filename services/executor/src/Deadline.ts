@@ -3,15 +3,24 @@ import type * as Job from "@akave-async/domain/Job"
 import { Chain } from "@akave-async/sdk/Chain"
 import { DateTime, Duration, Effect, Schedule } from "effect"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
+import { Operations } from "./Operations.ts"
 
 /** A job that waits in place does so for this long at least. */
 const leastPatience = Duration.seconds(2)
 /** How often a job whose time is over by one clock looks whether it is by the other. */
 const interval = Duration.seconds(5)
 
+/** How long a job has, from its first attempt on. */
+export const timeOf = Effect.gen(function*() {
+  const { deadline } = yield* ExecutorConfig
+  const operations = yield* Operations
+  return (job: Job.Job): Duration.Duration =>
+    Duration.sum(deadline, operations.get(job.operation)?.extraTime?.(job) ?? Duration.zero)
+})
+
 export const make = Effect.gen(function*() {
   const chain = yield* Chain
-  const { deadline } = yield* ExecutorConfig
+  const of = yield* timeOf
 
   const begin = (job: Job.Job) => "startedAt" in job ? job.startedAt : job.createdAt
 
@@ -19,7 +28,7 @@ export const make = Effect.gen(function*() {
   const remaining = (job: Job.Job) =>
     Effect.map(DateTime.now, (now) => {
       const from = DateTime.max(job.createdAt, begin(job))
-      return DateTime.distance(now, DateTime.addDuration(from, deadline))
+      return DateTime.distance(now, DateTime.addDuration(from, of(job)))
     })
 
   /** Whether the job's time is over within this duration by this clock. */
@@ -31,7 +40,7 @@ export const make = Effect.gen(function*() {
     const left = yield* remaining(job)
     if (Duration.isGreaterThan(left, Duration.zero)) return false
     return yield* Effect.flatMap(chain.blockNumber, chain.blockTime).pipe(
-      Effect.map((head) => Duration.isGreaterThanOrEqualTo(DateTime.distance(begin(job), head), deadline)),
+      Effect.map((head) => Duration.isGreaterThanOrEqualTo(DateTime.distance(begin(job), head), of(job))),
       // A chain that does not answer is ignored.
       Effect.orElseSucceed(() => true)
     )
@@ -47,6 +56,6 @@ export const make = Effect.gen(function*() {
       Effect.asVoid
     )
 
-  return { deadline, isNear, isOver, patience, passed }
+  return { of, isNear, isOver, patience, passed }
 })
 export type Deadline = Effect.Success<typeof make>

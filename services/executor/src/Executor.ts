@@ -12,7 +12,8 @@ import * as LaneConsumer from "@akave-async/eventing/LaneConsumer"
 import { again, done, type Outcome } from "@akave-async/eventing/Outcome"
 import * as Reaction from "@akave-async/eventing/Reaction"
 import { type Registered, Registry } from "@akave-async/eventing/Registry"
-import { Effect, Stream } from "effect"
+import { Duration, Effect, Stream } from "effect"
+import * as Deadline from "./Deadline.ts"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { Lane, waitsFor } from "./Lane.ts"
 import { Ledger } from "./Ledger.ts"
@@ -31,6 +32,12 @@ export const run = Effect.gen(function*() {
   const { ackWait, maxInFlight } = yield* ExecutorConfig
   const owner = signer.toLowerCase()
 
+  const timeOf = yield* Deadline.timeOf
+  const deadlineOf = (step: Job.Step | undefined) => {
+    const job = step && Job.evolve(undefined, step)
+    return job === undefined ? Duration.infinity : timeOf(job)
+  }
+
   const work = (
     stored: StoredEvent,
     { kind, step }: Known,
@@ -47,7 +54,10 @@ export const run = Effect.gen(function*() {
     maxAckPending: maxInFlight,
     wants: ({ step }: Known) => step?.step === "requested" && step.owner.toLowerCase() === owner,
     handle: ({ isFirst, known, stored }: Reaction.Wanted) =>
-      lane.work({ sequence: stored.sequence, jobId: known.step?.jobId }, work(stored, known, isFirst))
+      lane.work(
+        { sequence: stored.sequence, jobId: known.step?.jobId, deadline: deadlineOf(known.step) },
+        work(stored, known, isFirst)
+      )
   }
 
   yield* Effect.all([

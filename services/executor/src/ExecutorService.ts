@@ -10,6 +10,10 @@ import * as Retry from "@akave-async/platform/Retry"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { Buckets } from "@akave-async/sdk/Buckets"
 import { Chain } from "@akave-async/sdk/Chain"
+import { ChunkCoder } from "@akave-async/sdk/encoding/ChunkCoder"
+import { FileContract } from "@akave-async/sdk/files/FileContract"
+import { FileNode } from "@akave-async/sdk/files/FileNode"
+import { Staging } from "@akave-async/staging/Staging"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import * as Executor from "./Executor.ts"
@@ -21,10 +25,14 @@ import { Lanes, run as openLanes } from "./Lanes.ts"
 import { Ledger } from "./Ledger.ts"
 import { LedgerLog } from "./LedgerLog.ts"
 import { Operations } from "./Operations.ts"
+import { ChunkMemory } from "./operations/StagedChunks.ts"
 import { Receipts } from "./Receipts.ts"
 import * as Report from "./Report.ts"
 import { Shortages } from "./Shortages.ts"
 import { Steps } from "./Steps.ts"
+
+/** What nodes are given at a time, and how long they may take, in milliseconds. */
+const nodeOptions = { timeout: 10_000, blockTimeout: 60_000, partSize: 131_072 }
 
 /** Holds the chain's layers back until the node answers: an executor may be started before it. */
 const NodeAnswers = Layer.effectDiscard(Effect.gen(function*() {
@@ -47,8 +55,9 @@ const lane = Layer.effectDiscard(Effect.gen(function*() {
   yield* Effect.forkScoped(Keeper.run)
   yield* lanes.opened({ owner: signer, report, ledger: yield* LedgerLog, measure: yield* LaneMetrics.make })
 })).pipe(
-  Layer.provide([Steps.layer, Lane.layer, Operations.layer]),
-  Layer.provide([WalletLedger, Shortages.layer, Buckets.layer]),
+  Layer.provide(Steps.layer),
+  Layer.provide([Lane.layer, Operations.layer]),
+  Layer.provide([WalletLedger, Shortages.layer, Buckets.layer, FileContract.layer]),
   Layer.provide(LedgerLog.layerConfig)
 )
 
@@ -76,6 +85,7 @@ const Health = Layer.unwrap(Effect.gen(function*() {
 
 export const layer = Layer.merge(Layer.effectDiscard(openLanes(lane)), Health).pipe(
   Layer.provide([Lanes.layer, Receipts.layer, Failpoint.layerConfig]),
+  Layer.provide([ChunkCoder.layer(), ChunkMemory.layerConfig, FileNode.layer(nodeOptions), Staging.layerConfig]),
   Layer.provide(Layer.provide(Chain.layerConfig, NodeAnswers)),
   Layer.provide([AkaveNode.layerConfig, EventLogJetStream.layerConfig]),
   Layer.provide([Nats.layerConfig("executor"), NodeServices.layer])

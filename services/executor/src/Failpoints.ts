@@ -9,6 +9,7 @@ export const names = [
   "sent",
   "submitted",
   "receipt-seen",
+  "advanced",
   "completed"
 ] as const
 

@@ -43,7 +43,17 @@ export class NotSent extends Data.TaggedError("NotSent")<{
   override readonly message = `The transaction was not sent: ${this.cause.message}`
 }
 
+/** What a part needs beside its transaction could not be had. */
+export class PartFailed extends Data.TaggedError("PartFailed")<{
+  readonly failure: Job.Failure
+  /** Whether it may pass by itself; it is then tried again as long as the job has time. */
+  readonly isRetryable: boolean
+}> {
+  override readonly message = this.failure.message
+}
+
 export type ChainFailure =
+  | PartFailed
   | ContractError
   | DeadlinePassed
   | InsufficientFunds
@@ -55,6 +65,8 @@ export type ChainFailure =
 export const toFailure = (error: ChainFailure): Job.Failure => {
   const { message } = error
   switch (error._tag) {
+    case "PartFailed":
+      return error.failure
     case "ContractError":
       return { category: "reverted", code: error.name, message }
     case "UnknownRevert":

@@ -17,7 +17,7 @@ export const make = Effect.gen(function*() {
   const chain = yield* Chain
   const lane = yield* Lane
   const { signer } = yield* Ledger
-  const { deadline, maxFeePerGas: cap } = yield* ExecutorConfig
+  const { deadline: standard, maxFeePerGas: cap } = yield* ExecutorConfig
   const executor = yield* InstanceId
 
   const look = Effect.all({
@@ -39,7 +39,7 @@ export const make = Effect.gen(function*() {
   const jobReport = Effect.fnUntraced(function*(jobId: string) {
     const held = yield* lane.held(jobId)
     if (held === undefined) return {}
-    const { claim, ...rest } = held
+    const { claim, deadline = standard, ...rest } = held
     const seen = yield* sight
     const job: JobReport = {
       ...rest,

@@ -26,11 +26,14 @@ interface Awaited {
 export interface Held extends Awaited {
   readonly heldMillis: number
   readonly waitsFor: string
+  /** How long it has from its first attempt on, where that is known. */
+  readonly deadline?: Duration.Duration
 }
 
 /** An event whose step is under way, or is to be taken again. Times are of the monotonic clock, in milliseconds. */
 interface Work {
   readonly jobId: Job.Id | undefined
+  readonly deadline?: Duration.Duration
   /** What it waits for, or why its last try came to nothing. */
   waitsFor: string
   awaited: Awaited
@@ -44,7 +47,12 @@ interface Work {
 export class Lane extends Context.Service<Lane, {
   /** Runs the work on the job that the event at this sequence asks for; it is the lane's until the outcome is `Done`. */
   work<E, R>(
-    event: { readonly sequence: number; readonly jobId: Job.Id | undefined },
+    event: {
+      readonly sequence: number
+      readonly jobId: Job.Id | undefined
+      /** How long the job has from its first attempt on. */
+      readonly deadline?: Duration.Duration
+    },
     work: Effect.Effect<Outcome, E, R>
   ): Effect.Effect<Outcome, E, R>
   /** How the lane gets on with a job; undefined where it does not have it. */
@@ -57,7 +65,14 @@ export class Lane extends Context.Service<Lane, {
 
 /** The work that the present fiber is at. */
 const Current = Context.Reference<Work>("@akave-async/executor/Lane/Current", {
-  defaultValue: () => ({ jobId: undefined, waitsFor: "", awaited: {}, since: 0, progressedAt: 0, keptUntil: 0 })
+  defaultValue: () => ({
+    jobId: undefined,
+    waitsFor: "",
+    awaited: {},
+    since: 0,
+    progressedAt: 0,
+    keptUntil: 0
+  })
 })
 
 /** Notes what the present step waits for: a clause such as "waits for the chain to use nonce 7", and what that is about. */
@@ -98,9 +113,15 @@ const make = Effect.gen(function*() {
     }
   })
 
-  const work: Lane["Service"]["work"] = Effect.fnUntraced(function*({ jobId, sequence }, work) {
+  const work: Lane["Service"]["work"] = Effect.fnUntraced(function*({ deadline, jobId, sequence }, work) {
     const before = works.get(sequence) ?? { waitsFor: "has just begun", awaited: {}, since: yield* monotonicMillis }
-    const begun: Work = { progressedAt: 0, ...before, jobId, keptUntil: Infinity }
+    const begun: Work = {
+      progressedAt: 0,
+      ...before,
+      jobId,
+      ...(deadline === undefined ? {} : { deadline }),
+      keptUntil: Infinity
+    }
     works.set(sequence, begun)
     return yield* work.pipe(
       Effect.provideService(Current, begun),
@@ -117,7 +138,9 @@ const make = Effect.gen(function*() {
     Effect.map(monotonicMillis, (now): Held | undefined => {
       forget(now)
       const work = Array.from(works.values()).find((work) => work.jobId === jobId)
-      return work && { heldMillis: now - work.since, waitsFor: work.waitsFor, ...work.awaited }
+      if (work === undefined) return undefined
+      const { awaited, deadline, since, waitsFor } = work
+      return { heldMillis: now - since, waitsFor, ...(deadline === undefined ? {} : { deadline }), ...awaited }
     })
 
   const report = Effect.map(monotonicMillis, (now): LaneReport => {

@@ -77,7 +77,8 @@ export class Ledger extends Context.Service<Ledger, {
    * Signs the transaction with the next nonce and stores it for a part of a job. A job whose latest claim is not the one
    * that this one comes `after` gets that claim again, for whichever part it is. A new claim comes after one whose nonce was
    * used without doing what its part asks for, or whose part is done. A claim that was changed since is not that one, because
-   * the change may be what used the nonce. A claim that was withdrawn is never followed by another one.
+   * the change may be what used the nonce. A claim that was withdrawn is followed by none but that which takes back what the job has
+   * done.
    */
   claim(purpose: Purpose, prepared: Prepared, after?: Wallet.Claim): Effect.Effect<Wallet.Claim, LedgerError | GivenUp>
   /**
@@ -260,8 +261,11 @@ const make = Effect.fnUntraced(function*(log: EventLogShape) {
       group,
       ({ after, purpose }) =>
         isNew && after === undefined ? Effect.succeedNone : find(purpose.jobId).pipe(
-          Effect.map(Option.filter((claim) => claim.withdrawn !== undefined || !isSame(claim, after))),
-          Effect.catchTag("GivenUp", (error) => Effect.succeed(error))
+          Effect.map(Option.filter((claim) =>
+            (claim.withdrawn !== undefined && purpose.part !== Job.undo) || !isSame(claim, after)
+          )),
+          Effect.catchTag("GivenUp", (error) =>
+            Effect.succeed(error))
         ),
       { concurrency: "unbounded" }
     )

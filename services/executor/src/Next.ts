@@ -1,11 +1,11 @@
 /** What to do next for a job: a pure decision on what the log, the ledger and the chain show. */
-import type { TransactionHash } from "@akave-async/domain/Ethereum"
+import { TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import type { Receipt } from "@akave-async/sdk/Chain"
 import type { DateTime } from "effect"
 import type { InsufficientFunds } from "./Failures.ts"
-import type { ResultOf } from "./Operation.ts"
+import type { Done } from "./Operation.ts"
 
 /** What was seen of the job's latest claim, or of a part that needs no claim. */
 export type Seen =
@@ -18,7 +18,7 @@ export type Seen =
   | { readonly _tag: "Spent" }
   | { readonly _tag: "Unspent" }
   /** What this part asks for is so already. */
-  | { readonly _tag: "Found"; readonly part: Job.Part; readonly result: ResultOf<Job.Job> }
+  | { readonly _tag: "Found"; readonly part: Job.Part; readonly done: Done }
   /** The wallet can't pay for the claim's transaction. */
   | { readonly _tag: "Unpaid"; readonly shortage: InsufficientFunds }
   | { readonly _tag: "Overdue" }
@@ -29,8 +29,10 @@ export interface Situation {
   readonly jobId: Job.Id
   /** The jobs of its aggregate, as the log has them. */
   readonly jobs: Job.Jobs
-  /** The parts of its work, in their order. */
+  /** The parts of its work, in their order; none where it takes no transaction. */
   readonly parts: ReadonlyArray<Job.Part>
+  /** Whether it takes back what it has done, where it does not go on. */
+  readonly canUndo: boolean
   /** Its latest claim, as the ledger has it. */
   readonly claim: Wallet.Claim | "given up" | undefined
   readonly seen: Seen
@@ -43,6 +45,8 @@ export type Action =
   /** An executor gave the job up and died before it recorded the end. */
   | { readonly _tag: "Conclude" }
   | { readonly _tag: "Start" }
+  /** Do the work of a job without parts. */
+  | { readonly _tag: "Work" }
   /** See whether the claim of the attempt that failed is spent. */
   | { readonly _tag: "Look"; readonly claim: Wallet.Claim }
   /** Claim a nonce for this part, behind the claim that is spent or whose part is done. */
@@ -56,11 +60,17 @@ export type Action =
   /** Find out why the transaction reverted, and what that means for the part. */
   | { readonly _tag: "Explain"; readonly claim: Wallet.Claim; readonly receipt: Receipt }
   | { readonly _tag: "Withdraw"; readonly claim: Wallet.Claim }
-  | { readonly _tag: "Complete"; readonly receipt: Receipt }
+  /** Record that this part is done, which another one follows. */
+  | { readonly _tag: "Advance"; readonly part: Job.Part; readonly done: Done }
+  /** Record that the job takes back what it has done. */
+  | { readonly _tag: "Abandon"; readonly error: Job.Failure }
+  /** End a job that has taken back what it had done, once it gets no claim any more. */
+  | { readonly _tag: "EndAbandoned"; readonly after: Wallet.Claim | undefined }
+  | { readonly _tag: "Complete"; readonly done: Done; readonly after: Wallet.Claim | undefined }
   /** Complete the job with what was found done, once it gets no claim any more. */
   | {
     readonly _tag: "CompleteAsFound"
-    readonly result: ResultOf<Job.Job>
+    readonly done: Done
     readonly after: Wallet.Claim | undefined
   }
   | { readonly _tag: "Fail"; readonly error: Job.Failure }
@@ -68,7 +78,8 @@ export type Action =
   | { readonly _tag: "Refresh" }
 
 /** What to do next at this time. */
-export const next = ({ claim, jobId, jobs, parts, seen }: Situation, now: DateTime.Utc): Action => {
+export const next = (situation: Situation, now: DateTime.Utc): Action => {
+  const { claim, jobId, jobs, parts, seen } = situation
   const { job, submitted } = jobs
   if (job === undefined || !Job.isLive(jobs, jobId)) return { _tag: "Leave" }
   if (claim === "given up") return { _tag: "Conclude" }
@@ -77,19 +88,80 @@ export const next = ({ claim, jobId, jobs, parts, seen }: Situation, now: DateTi
     if ("retryAt" in job && Job.mustWait(job, now)) return { _tag: "Wait", until: job.retryAt }
     return isRecorded && seen._tag === "Nothing" ? { _tag: "Look", claim } : { _tag: "Start" }
   }
-  /** What follows on a part that is done. */
-  const behind = (part: Job.Part): Job.Part | undefined => parts[parts.indexOf(part) + 1]
-  if (seen._tag === "Found") {
-    const part = behind(seen.part)
-    if (part === undefined) return { _tag: "CompleteAsFound", result: seen.result, after: claim }
-    return claim?.withdrawn === undefined
-      ? { _tag: "Claim", part, after: claim }
-      : { _tag: "Fail", error: claim.withdrawn }
-  }
-  if (claim === undefined) return { _tag: "Claim", part: parts[0] ?? Job.whole, after: undefined }
+  if (parts.length === 0) return { _tag: "Work" }
+  const way: Way = job.abandoned === undefined ? onward(situation, job.done) : backward(situation)
+  if (seen._tag === "Found") return way.done(seen.part, seen.done, "CompleteAsFound")
+  if (claim === undefined) return way.begin
   const part = Wallet.partOf(claim)
-  if (seen._tag === "Spent") return { _tag: "Claim", part, after: claim }
+  // Another executor has found that the job does not go on.
+  if (!way.parts.includes(part)) return { _tag: "Refresh" }
+  if (seen._tag === "Spent") return way.again(part)
   if (!isRecorded || seen._tag === "Unspent") return { _tag: "Send", claim }
+  return settled(claim, part, seen, way)
+}
+
+/** How a job goes on: towards its end, or back. */
+interface Way {
+  /** The parts that its claims can be for. */
+  readonly parts: ReadonlyArray<Job.Part>
+  /** What to do where it has no claim. */
+  readonly begin: Action
+  /** What to do once a part is done, and how the job is completed if that was the last one. */
+  readonly done: (part: Job.Part, done: Done, completion: "Complete" | "CompleteAsFound") => Action
+  /** What to do where the nonce of a part's claim was used without effect. */
+  readonly again: (part: Job.Part) => Action
+  /** What to do where the part's transaction was reverted. */
+  readonly reverted: (part: Job.Part, receipt: Receipt) => Action
+  /** What to do where a claim was withdrawn. */
+  readonly withdrawn: (error: Job.Failure) => Action
+}
+
+const onward = ({ canUndo, claim: known, parts }: Situation, last: Job.Part | undefined): Way => {
+  const claim = known === "given up" ? undefined : known
+  const fail = (error: Job.Failure): Action => canUndo ? { _tag: "Abandon", error } : { _tag: "Fail", error }
+  const claimFor = (part: Job.Part): Action =>
+    claim?.withdrawn === undefined ? { _tag: "Claim", part, after: claim } : fail(claim.withdrawn)
+  const place = (part: Job.Part | undefined) => part === undefined ? -1 : parts.indexOf(part)
+  return {
+    parts,
+    begin: claimFor(parts[place(last) + 1] ?? Job.whole),
+    done: (part, done, completion) => {
+      if (place(part) === parts.length - 1) return { _tag: completion, done, after: claim }
+      if (place(last) < place(part)) return { _tag: "Advance", part, done }
+      // A claim that was withdrawn is the job's last one, though its call was mined after all.
+      return claimFor(parts[Math.max(place(part), place(last)) + 1] ?? Job.whole)
+    },
+    again: (part) => claimFor(part),
+    reverted: (_, receipt) => claim === undefined ? { _tag: "Refresh" } : { _tag: "Explain", claim, receipt },
+    withdrawn: fail
+  }
+}
+
+/** Of an abandoned job: what it has under way is seen through, and then taken back, unless that was its last part. */
+const backward = ({ claim: known, parts }: Situation): Way => {
+  const claim = known === "given up" ? undefined : known
+  const undo: Action = { _tag: "Claim", part: Job.undo, after: claim }
+  return {
+    parts: [...parts, Job.undo],
+    // It has no transaction, and so nothing to take back.
+    begin: { _tag: "EndAbandoned", after: undefined },
+    done: (part, done, completion) => {
+      if (part === Job.undo) return { _tag: "EndAbandoned", after: claim }
+      return part === parts.at(-1) ? { _tag: completion, done, after: claim } : undo
+    },
+    again: () => undo,
+    reverted: (part, receipt) => part === Job.undo && claim !== undefined ? { _tag: "Explain", claim, receipt } : undo,
+    withdrawn: () => undo
+  }
+}
+
+/** What to do once something was seen of a claim that was recorded. */
+const settled = (
+  claim: Wallet.Claim,
+  part: Job.Part,
+  seen: Exclude<Seen, { _tag: "Found" | "Spent" | "Unspent" }>,
+  way: Way
+): Action => {
   switch (seen._tag) {
     case "Nothing":
       return { _tag: "Await", claim }
@@ -100,21 +172,24 @@ export const next = ({ claim, jobId, jobs, parts, seen }: Situation, now: DateTi
     case "Elsewhere": {
       // A change to the claim may be what has used the nonce.
       if (Wallet.hashes(claim).includes(seen.by)) return { _tag: "Refresh" }
-      if (claim.withdrawn !== undefined) return { _tag: "Fail", error: claim.withdrawn }
-      return seen.claimed === claim.transactionHash ? { _tag: "Claim", part, after: claim } : { _tag: "Await", claim }
+      if (claim.withdrawn !== undefined) return way.withdrawn(claim.withdrawn)
+      return seen.claimed === claim.transactionHash ? way.again(part) : { _tag: "Await", claim }
     }
     case "Mined": {
       const { did, receipt } = seen
       if (did === "transfer") {
-        return claim.withdrawn === undefined ? { _tag: "Refresh" } : { _tag: "Fail", error: claim.withdrawn }
+        return claim.withdrawn === undefined ? { _tag: "Refresh" } : way.withdrawn(claim.withdrawn)
       }
-      if (did === "revert") return { _tag: "Explain", claim, receipt }
-      const following = behind(part)
-      if (following === undefined) return { _tag: "Complete", receipt }
-      // A claim that was withdrawn is the job's last one, though its call was mined after all.
-      return claim.withdrawn === undefined
-        ? { _tag: "Claim", part: following, after: claim }
-        : { _tag: "Fail", error: claim.withdrawn }
+      return did === "revert" ? way.reverted(part, receipt) : way.done(part, doneBy(receipt), "Complete")
     }
   }
 }
+
+/** That a transaction of the job has done a part. */
+export const doneBy = ({ blockNumber, effectiveGasPrice, gasUsed, transactionHash }: Receipt): Done => ({
+  transactionHash: TransactionHash.make(transactionHash),
+  blockNumber,
+  gasUsed,
+  ...(effectiveGasPrice === undefined ? {} : { effectiveGasPrice }),
+  adopted: false
+})

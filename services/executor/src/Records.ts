@@ -12,7 +12,8 @@ import type { Funds } from "./Funds.ts"
 import { progressed, waitsFor } from "./Lane.ts"
 import * as LaneMetrics from "./LaneMetrics.ts"
 import { Ledger } from "./Ledger.ts"
-import type { ResultOf } from "./Operation.ts"
+import { nothing } from "./Next.ts"
+import type { Done, ResultOf } from "./Operation.ts"
 import { source } from "./Source.ts"
 import { jobOf, type Known, type Task } from "./Task.ts"
 
@@ -53,6 +54,12 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
         Effect.tap(progressed)
       )
   }
+
+  const advance = (task: Task, known: Known, part: Job.Part, done: Done) =>
+    Effect.tap(record(task, known, Job.advance({ jobId: task.jobId, part, ...done })), progressed)
+
+  const abandon = (task: Task, known: Known, error: Job.Failure) =>
+    record(task, known, Job.abandon({ jobId: task.jobId, error }))
 
   const complete = (task: Task, known: Known, result: ResultOf<Job.Job>) => {
     const { adopted, blockNumber, effectiveGasPrice, gasUsed, transactionHash, ...own } = result
@@ -104,10 +111,20 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
     return goesOn ?? (yield* complete(task, known, result))
   })
 
+  /** Ends an abandoned job, which has taken back what it had done. */
+  const endAbandoned = Effect.fnUntraced(function*(task: Task, known: Known, after: Wallet.Claim | undefined) {
+    const goesOn = yield* giveUp(task, after)
+    if (goesOn !== undefined) return goesOn
+    const error = Job.abandonedOf(jobOf(known))?.error
+    yield* record(task, known, Job.endAbandoned(task.jobId))
+    if (error !== undefined) yield* LaneMetrics.attemptFailed(jobOf(known), error)
+    return done
+  })
+
   /**
    * Records the failure of an attempt: with a time for the next one, or, where that is no use, as the end of the job. A job
    * ends so only when it is sure that no transaction of it can be mined any more: it is given up, but for the claim `after`
-   * which it would have gone on.
+   * which it would have gone on. One that can take back what it has done is abandoned, and what it takes back is tried for ever.
    */
   const fail = Effect.fnUntraced(function*(
     task: Task,
@@ -126,15 +143,20 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
       error._tag === "InsufficientFunds" ? { needed: error.needed } : {}
     )
     const isRefusal = error._tag === "ContractError" || error._tag === "UnknownRevert"
-    const isShort = isRefusal && task.operation.isTemporary(error)
+    const isShort = isRefusal && (yield* task.operation.isTemporary(error, job))
     // Funds are waited for, and what passes by itself, as long as the job has time.
-    const isPatient = error._tag === "InsufficientFunds" || isShort
+    const isPatient = error._tag === "InsufficientFunds" || isShort ||
+      (error._tag === "PartFailed" && error.isRetryable)
     // A job whose claim may be lost is done perhaps: as long as the chain does not say, it can't be called failed.
     const isUnknown = error._tag === "RpcError" && after === undefined && (yield* ledger.mayHaveLost(job.createdAt))
-    const isRetried = isPatient
-      ? !(yield* deadline.isOver(job))
+    const isUndone = Job.abandonedOf(job) !== undefined
+    const isRetried = isUndone || isPatient
+      ? isUndone || !(yield* deadline.isOver(job))
       : isUnknown || (error.isRetryable && attempt <= retries)
     if (!isRetried) {
+      if (task.operation.canUndo === true && after !== undefined) {
+        return { known: yield* abandon(task, known, failure), seen: nothing }
+      }
       const goesOn = yield* giveUp(task, after)
       return goesOn ?? (yield* end(task, known, failure))
     }
@@ -145,6 +167,6 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline, funds: Funds
     return again(Duration.zero)
   })
 
-  return { start, submission, complete, completeAsFound, end, failAttempt, fail }
+  return { start, submission, advance, abandon, complete, completeAsFound, end, endAbandoned, failAttempt, fail }
 })
 export type Records = Effect.Success<ReturnType<typeof make>>

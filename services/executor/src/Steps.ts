@@ -21,7 +21,7 @@ import { waitsFor } from "./Lane.ts"
 import * as LaneMetrics from "./LaneMetrics.ts"
 import { Ledger } from "./Ledger.ts"
 import { type Action, next, nothing, type Seen, type Situation } from "./Next.ts"
-import type { Operation } from "./Operation.ts"
+import type { Done, Operation } from "./Operation.ts"
 import * as Records from "./Records.ts"
 import { costOf, Shortages } from "./Shortages.ts"
 import { jobOf, type Known, type Task } from "./Task.ts"
@@ -42,6 +42,9 @@ export class Steps extends Context.Service<Steps, {
 }>()("@akave-async/executor/Steps") {
   static readonly layer = Layer.effect(Steps, Effect.suspend(() => make))
 }
+
+/** How often it is seen whether a job was abandoned whose part is prepared. */
+const lookInterval = Duration.seconds(3)
 
 /** After this a claim that did not get out is tried again. */
 const shortDelay = Duration.seconds(2)
@@ -72,9 +75,9 @@ const make = Effect.gen(function*() {
   const watch = yield* Watch.make(deadline)
 
   /** Cancels the claim of a job whose time is over: its nonce gets a transfer of nothing. */
-  const withdraw = (claim: Wallet.Claim) =>
+  const withdraw = (job: Job.Job, claim: Wallet.Claim) =>
     Effect.map(
-      Effect.option(ledger.withdraw(claim, toFailure(new DeadlinePassed({ deadline: deadline.deadline })))),
+      Effect.option(ledger.withdraw(claim, toFailure(new DeadlinePassed({ deadline: deadline.of(job) })))),
       Option.match({ onNone: (): Change => again(shortDelay), onSome: (claim) => ({ claim, seen: nothing }) })
     )
 
@@ -85,8 +88,9 @@ const make = Effect.gen(function*() {
     yield* Effect.logWarning(error.message).pipe(Effect.annotateLogs({ jobId: job.id }))
     const needed = cause._tag === "InsufficientFunds" ? cause.needed : costOf(claim)
     yield* waitsFor(`failed: ${error.message}`, { claim, needed })
-    const isWithdrawn = claim.withdrawn !== undefined
-    if (!isWithdrawn && (yield* deadline.isOver(job))) return yield* withdraw(claim)
+    // What takes something back has as long as it takes.
+    const isEndless = claim.withdrawn !== undefined || claim.part === Job.undo
+    if (!isEndless && (yield* deadline.isOver(job))) return yield* withdraw(job, claim)
     if (cause._tag === "RpcError") return again(shortDelay)
     const reason = cause._tag === "InsufficientFunds" ? cause : yield* claims.missing(claim, cause)
     yield* records.failAttempt(task, known, reason, yield* DateTime.now)
@@ -97,16 +101,29 @@ const make = Effect.gen(function*() {
         schedule: Schedule.spaced(shortDelay)
       })
     // The transfer that withdraws it has no deadline: it ends the job.
-    const limit = isWithdrawn ? Duration.infinity : yield* deadline.patience(job)
+    const limit = isEndless ? Duration.infinity : yield* deadline.patience(job)
     yield* Effect.timeoutOption(Effect.ignore(untilPaid), limit)
     return again(Duration.zero)
   })
 
+  /** Ends when the job is abandoned while a part of it is prepared, which may take long. */
+  const abandoned = ({ cause: { subject }, jobId }: Task) =>
+    log.last(subject).pipe(
+      Effect.map((last) => Option.exists(last, ({ headers }) => headers["ce-id"] === `${jobId}.abandoned`)),
+      Effect.orElseSucceed(() => false),
+      Effect.delay(lookInterval),
+      Effect.repeat({ until: (is) => is }),
+      Effect.as({ _tag: "Abandoned" as const })
+    )
+
   const claim = Effect.fnUntraced(
     function*(task: Task, known: Known, part: Job.Part, after: Wallet.Claim | undefined) {
-      const claimed = yield* Effect.result(claims.claim(task, known, part, after))
+      const claiming = claims.claim(task, known, part, after)
+      const isForward = task.operation.canUndo === true && part !== Job.undo
+      const claimed = yield* Effect.result(isForward ? Effect.raceFirst(claiming, abandoned(task)) : claiming)
       if (Result.isSuccess(claimed)) {
         if (claimed.success._tag === "Found") return { seen: claimed.success }
+        if (claimed.success._tag === "Abandoned") return again(Duration.zero)
         yield* failpoint.hit(pointOf("claimed", part))
         return { claim: claimed.success.claim, seen: nothing }
       }
@@ -148,7 +165,7 @@ const make = Effect.gen(function*() {
     const adopted = yield* Effect.result(
       Effect.flatMap(chain.explainRevert(receipt), (refusal) => adoption.adopt(task, jobOf(known), part, refusal, own))
     )
-    if (Result.isSuccess(adopted)) return { seen: { _tag: "Found" as const, part, result: adopted.success } }
+    if (Result.isSuccess(adopted)) return { seen: { _tag: "Found" as const, part, done: adopted.success } }
     const error = adopted.failure
     if (error._tag === "LogUnavailable") return yield* error
     // What was so when the call was mined, and was undone since, takes another call.
@@ -157,15 +174,43 @@ const make = Effect.gen(function*() {
       : yield* records.fail(task, known, error, claim)
   })
 
+  /** Completes a job whose last part is done. What is to be read for its result is read again, where that fails. */
+  const complete = Effect.fnUntraced(function*(
+    task: Task,
+    known: Known,
+    done: Done,
+    giveUp?: { readonly after: Wallet.Claim | undefined }
+  ) {
+    const result = yield* Effect.result(task.operation.result(jobOf(known), done))
+    if (Result.isFailure(result)) {
+      yield* waitsFor(`failed: ${result.failure.message}`)
+      return again(shortDelay)
+    }
+    if (giveUp !== undefined) return yield* records.completeAsFound(task, known, result.success, giveUp.after)
+    const settled = yield* records.complete(task, known, result.success)
+    yield* failpoint.hit(pointOf("completed"))
+    return settled
+  })
+
+  /** Does the work of a job that takes no transaction. */
+  const doWork = Effect.fnUntraced(function*(task: Task, known: Known) {
+    const work = task.operation.work?.(jobOf(known)) ?? Effect.die(new Error("an operation without parts has work"))
+    const result = yield* Effect.result(work)
+    return Result.isSuccess(result)
+      ? yield* records.complete(task, known, result.success)
+      : yield* records.fail(task, known, result.failure, undefined)
+  })
+
   /** Ends a job that an executor gave up and then died before it recorded the end. */
   const conclude = Effect.fnUntraced(function*(task: Task, known: Known) {
     const job = jobOf(known)
+    if (Job.abandonedOf(job) !== undefined) return yield* records.endAbandoned(task, known, undefined)
     const last = task.operation.parts(job).at(-1) ?? Job.whole
     const found = yield* Effect.result(adoption.find(task, job, last, known.state.submitted))
     if (Result.isFailure(found)) {
       return found.failure._tag === "LogUnavailable" ? yield* found.failure : again(retryDelay)
     }
-    if (Option.isSome(found.success)) return yield* records.complete(task, known, found.success.value)
+    if (Option.isSome(found.success)) return yield* complete(task, known, found.success.value)
     return yield* records.end(task, known, {
       category: "internal",
       code: "GivenUp",
@@ -203,15 +248,22 @@ const make = Effect.gen(function*() {
         yield* Effect.logWarning("the deadline has passed; the nonce is used up").pipe(
           Effect.annotateLogs({ jobId: task.jobId })
         )
-        return yield* withdraw(action.claim)
-      case "Complete": {
-        const job = jobOf(known)
-        yield* records.complete(task, known, task.operation.result(job, action.receipt))
-        yield* failpoint.hit(pointOf("completed"))
-        return done
+        return yield* withdraw(jobOf(known), action.claim)
+      case "Advance": {
+        const advanced = yield* records.advance(task, known, action.part, action.done)
+        yield* failpoint.hit(pointOf("advanced", action.part))
+        return { known: advanced }
       }
+      case "Abandon":
+        return { known: yield* records.abandon(task, known, action.error), seen: nothing }
+      case "EndAbandoned":
+        return yield* records.endAbandoned(task, known, action.after)
+      case "Work":
+        return yield* doWork(task, known)
+      case "Complete":
+        return yield* complete(task, known, action.done)
       case "CompleteAsFound":
-        return yield* records.completeAsFound(task, known, action.result, action.after)
+        return yield* complete(task, known, action.done, action)
       case "Fail":
         return yield* records.end(task, known, action.error)
       case "Conclude":
@@ -248,9 +300,13 @@ const make = Effect.gen(function*() {
       while (true) {
         const jobs = state.known.state
         const parts = jobs.job === undefined ? [] : operation.parts(jobs.job)
-        const action = next({ ...state, jobId, jobs, parts }, yield* DateTime.now)
+        const canUndo = operation.canUndo === true
+        const action = next({ ...state, jobId, jobs, parts, canUndo }, yield* DateTime.now)
         const change: Change = yield* take(task, state, action)
-        if (isOutcome(change)) return change
+        if (isOutcome(change)) {
+          if (change._tag === "Done" && jobs.job?.id === jobId) yield* operation.ended?.(jobs.job) ?? Effect.void
+          return change
+        }
         state = { ...state, ...change }
       }
     },

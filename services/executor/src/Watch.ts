@@ -1,5 +1,5 @@
 /** What becomes of a claim: the chain uses its nonce, others change it, its wallet runs short, or its job's time is over. */
-import type * as Job from "@akave-async/domain/Job"
+import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
 import { Duration, Effect, Option, Schedule } from "effect"
 import type { Deadline } from "./Deadline.ts"
@@ -54,7 +54,10 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline) {
     return yield* Effect.raceAllFirst([
       settled(claim),
       changed(job.id, claim),
-      claim.withdrawn === undefined ? Effect.map(deadline.passed(job), (): Seen => ({ _tag: "Overdue" })) : Effect.never
+      // What takes something back has as long as it takes.
+      claim.withdrawn === undefined && claim.part !== Job.undo
+        ? Effect.map(deadline.passed(job), (): Seen => ({ _tag: "Overdue" }))
+        : Effect.never
     ])
   })
 

@@ -1,6 +1,6 @@
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
+import { Address, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
 import type * as Wallet from "@akave-async/domain/Wallet"
 import { assert, describe, it } from "@effect/vitest"
@@ -71,6 +71,7 @@ const receipt = {
   to: owner,
   logs: []
 }
+const minedBy = { transactionHash: hashOf(4), blockNumber: 9, gasUsed: 21_000, adopted: false }
 const mined = (did: "call" | "revert" | "transfer"): Seen => ({ _tag: "Mined", did, receipt })
 const elsewhere = (claimed: number, by = 999): Seen => ({
   _tag: "Elsewhere",
@@ -78,20 +79,30 @@ const elsewhere = (claimed: number, by = 999): Seen => ({
   by: hashOf(by)
 })
 const shortage = new InsufficientFunds({ address: owner, balance: 0n, needed: 1n, transactions: 1 })
-const result = { adopted: true, bucketId: BucketId.make(hashOf(1)) }
-const found = (part: Job.Part): Seen => ({ _tag: "Found", part, result })
+const done = { adopted: true }
+const found = (part: Job.Part): Seen => ({ _tag: "Found", part, done })
 
 const situation = (
   jobs: Job.Jobs,
   claim?: Situation["claim"],
   seen: Seen = nothing,
   parts: ReadonlyArray<Job.Part> = [Job.whole]
-): Situation => ({ jobId, jobs, parts, claim, seen })
+): Situation => ({ jobId, jobs, parts, canUndo: false, claim, seen })
 
 const claim = claimOf(4)
 const withdrawn = raised(claim, { withdrawn: late })
 const three = ["first", "second", "third"]
+const advanced = (jobs: Bucket.State, part: Job.Part): Job.Jobs =>
+  Job.evolveJobs<Job.Job>(jobs, { step: "advanced", operation: "bucket.create", jobId, occurredAt: now, part, ...done })
+const abandoned = (jobs: Job.Jobs): Job.Jobs =>
+  Job.evolveJobs<Job.Job>(jobs, { step: "abandoned", operation: "bucket.create", jobId, occurredAt: now, error })
+const undoing = (jobs: Job.Jobs, claim?: Situation["claim"], seen: Seen = nothing): Situation => ({
+  ...situation(jobs, claim, seen, three),
+  canUndo: true
+})
 const [first, second, third] = [ofPart(4, "first"), ofPart(5, "second"), ofPart(6, "third")]
+const undo = ofPart(9, Job.undo)
+const withdrawnFirst = raised(first, { withdrawn: late })
 
 describe("what is next", () => {
   it.for<[string, Situation, ReturnType<typeof next>]>([
@@ -151,7 +162,8 @@ describe("what is next", () => {
 
     ["for a call that is mined is the job's end", situation(recorded(claim), claim, mined("call")), {
       _tag: "Complete",
-      receipt
+      done: minedBy,
+      after: claim
     }],
     ["for a call that reverted is to find out why", situation(recorded(claim), claim, mined("revert")), {
       _tag: "Explain",
@@ -171,7 +183,7 @@ describe("what is next", () => {
     [
       "for a withdrawn claim whose call was mined after all is the job's end",
       situation(recorded(claim, withdrawn), withdrawn, mined("call")),
-      { _tag: "Complete", receipt }
+      { _tag: "Complete", done: minedBy, after: withdrawn }
     ],
     ["for a nonce that was used from elsewhere is another claim", situation(recorded(claim), claim, elsewhere(4)), {
       _tag: "Claim",
@@ -207,7 +219,7 @@ describe("what is next", () => {
       situation(attempting, claim, found(Job.whole)),
       {
         _tag: "CompleteAsFound",
-        result,
+        done,
         after: claim
       }
     ]
@@ -222,48 +234,65 @@ describe("what is next", () => {
       after: undefined
     }],
     [
-      "is the second behind the first one's claim, once that is mined",
+      "is recorded, once the first one's transaction is mined",
       situation(recorded(first), first, mined("call"), three),
       {
-        _tag: "Claim",
-        part: "second",
-        after: first
+        _tag: "Advance",
+        part: "first",
+        done: minedBy
       }
+    ],
+    [
+      "is the second behind the first one's claim, once that is recorded",
+      situation(advanced(recorded(first), "first"), first, mined("call"), three),
+      { _tag: "Claim", part: "second", after: first }
     ],
     [
       "is the same again, where its nonce was used without effect",
-      situation(recorded(first, second), second, elsewhere(5), three),
-      {
-        _tag: "Claim",
-        part: "second",
-        after: second
-      }
+      situation(advanced(recorded(first, second), "first"), second, elsewhere(5), three),
+      { _tag: "Claim", part: "second", after: second }
     ],
-    ["is the end behind the last", situation(recorded(first, second, third), third, mined("call"), three), {
-      _tag: "Complete",
-      receipt
-    }],
     [
-      "is the one behind what was found done, without a claim for that",
+      "is the end behind the last",
+      situation(advanced(recorded(first, second, third), "second"), third, mined("call"), three),
+      { _tag: "Complete", done: minedBy, after: third }
+    ],
+    [
+      "is recorded of what was found done, without a claim for that",
       situation(attempting, undefined, found("first"), three),
       {
+        _tag: "Advance",
+        part: "first",
+        done
+      }
+    ],
+    [
+      "is the one behind what was found done",
+      situation(advanced(attempting, "first"), undefined, found("first"), three),
+      { _tag: "Claim", part: "second", after: undefined }
+    ],
+    [
+      "goes on behind what is recorded, where its claims are lost",
+      situation(advanced(attempting, "second"), undefined, nothing, three),
+      {
         _tag: "Claim",
-        part: "second",
+        part: "third",
         after: undefined
       }
     ],
     [
       "is behind the latest claim, where a part between was found done",
-      situation(recorded(first), first, found("second"), three),
-      {
-        _tag: "Claim",
-        part: "third",
-        after: first
-      }
+      situation(advanced(recorded(first), "second"), first, found("second"), three),
+      { _tag: "Claim", part: "third", after: first }
+    ],
+    [
+      "is behind what was found done later, where the latest claim is of an earlier part",
+      situation(advanced(recorded(first), "second"), first, mined("call"), three),
+      { _tag: "Claim", part: "third", after: first }
     ],
     ["is the end where the last was found done", situation(recorded(first, second), second, found("third"), three), {
       _tag: "CompleteAsFound",
-      result,
+      done,
       after: second
     }],
     ["is whichever others have claimed meanwhile", situation(recorded(first), second, nothing, three), {
@@ -271,26 +300,112 @@ describe("what is next", () => {
       claim: second
     }],
     [
+      "is looked at anew where others take back what was done",
+      situation(recorded(first), ofPart(9, Job.undo), nothing, three),
+      { _tag: "Refresh" }
+    ],
+    [
       "is none behind a claim that was withdrawn, though its call was mined after all",
-      situation(recorded(first, raised(first)), raised(first, { withdrawn: late }), mined("call"), three),
+      situation(
+        advanced(recorded(first, raised(first)), "first"),
+        raised(first, { withdrawn: late }),
+        mined("call"),
+        three
+      ),
       { _tag: "Fail", error: late }
     ],
     [
       "is none behind a claim that was withdrawn, whose part was found done",
-      situation(recorded(first, raised(first)), raised(first, { withdrawn: late }), found("first"), three),
+      situation(
+        advanced(recorded(first, raised(first)), "first"),
+        raised(first, { withdrawn: late }),
+        found("first"),
+        three
+      ),
       { _tag: "Fail", error: late }
+    ],
+    [
+      "is to take back what was done behind a claim that was withdrawn, where the operation can",
+      {
+        ...situation(recorded(first, raised(first)), raised(first, { withdrawn: late }), mined("transfer"), three),
+        canUndo: true
+      },
+      { _tag: "Abandon", error: late }
     ],
     ["is tried again from the latest claim", situation(failed(recorded(first)), first, nothing, three), {
       _tag: "Look",
       claim: first
-    }],
-    ["is not the one that is done, in another attempt", situation(recorded(first), first, mined("call"), three), {
-      _tag: "Claim",
-      part: "second",
-      after: first
     }]
   ])("of three parts %s", ([, given, then]) => {
     assert.deepStrictEqual(next(given, now), then)
+  })
+
+  it.for<[string, Situation, ReturnType<typeof next>]>([
+    ["ends, where it has no claim", undoing(abandoned(attempting)), { _tag: "EndAbandoned", after: undefined }],
+    ["takes back what is done", undoing(abandoned(advanced(recorded(first), "first")), first, mined("call")), {
+      _tag: "Claim",
+      part: Job.undo,
+      after: first
+    }],
+    ["first sends what it has claimed", undoing(abandoned(recorded(first)), second), { _tag: "Send", claim: second }],
+    ["first waits for what it has sent", undoing(abandoned(recorded(first)), first), { _tag: "Await", claim: first }],
+    ["does not ask why its call reverted", undoing(abandoned(recorded(first)), first, mined("revert")), {
+      _tag: "Claim",
+      part: Job.undo,
+      after: first
+    }],
+    ["does so behind a nonce that was used from elsewhere", undoing(abandoned(recorded(first)), first, elsewhere(4)), {
+      _tag: "Claim",
+      part: Job.undo,
+      after: first
+    }],
+    [
+      "is completed, where its last part is mined meanwhile",
+      undoing(abandoned(recorded(third)), third, mined("call")),
+      {
+        _tag: "Complete",
+        done: minedBy,
+        after: third
+      }
+    ],
+    [
+      "does so behind a claim that was withdrawn",
+      undoing(abandoned(recorded(withdrawnFirst)), withdrawnFirst, mined("transfer")),
+      {
+        _tag: "Claim",
+        part: Job.undo,
+        after: withdrawnFirst
+      }
+    ],
+    ["waits for what takes it back", undoing(abandoned(recorded(undo)), undo), { _tag: "Await", claim: undo }],
+    ["ends once that is mined", undoing(abandoned(recorded(undo)), undo, mined("call")), {
+      _tag: "EndAbandoned",
+      after: undo
+    }],
+    ["ends where nothing is left to take back", undoing(abandoned(recorded(first)), first, found(Job.undo)), {
+      _tag: "EndAbandoned",
+      after: first
+    }],
+    ["finds out why that reverted", undoing(abandoned(recorded(undo)), undo, mined("revert")), {
+      _tag: "Explain",
+      claim: undo,
+      receipt
+    }],
+    [
+      "tries that again behind a nonce that was used from elsewhere",
+      undoing(abandoned(recorded(undo)), undo, elsewhere(9)),
+      {
+        _tag: "Claim",
+        part: Job.undo,
+        after: undo
+      }
+    ]
+  ])("a job that was abandoned %s", ([, given, then]) => {
+    assert.deepStrictEqual(next(given, now), then)
+  })
+
+  it("a job without parts is its work", () => {
+    assert.deepStrictEqual(next(situation(attempting, undefined, nothing, []), now), { _tag: "Work" })
   })
 
   it.for<[string, Duration.Input, "Wait" | "Start"]>([

@@ -93,19 +93,12 @@ const ofPairs: Operations.OfKind = Effect.gen(function*() {
   const pair: Operation<PairJob> = {
     parts: () => parts,
     prepare: ({ owner, request }, part) => buckets.prepareCreate({ name: bucketOf(request.name, part), from: owner }),
-    result: (job, receipt) => ({
-      second: secondOf(job),
-      transactionHash: TransactionHash.make(receipt.transactionHash),
-      blockNumber: receipt.blockNumber,
-      gasUsed: receipt.gasUsed,
-      adopted: false
-    }),
+    result: (job, done) => Effect.succeed({ second: secondOf(job), ...done }),
     adopt: (job, part, refusal, own) =>
       refusal._tag === "ContractError" && refusal.name === "BucketAlreadyExists"
         ? buckets.creationTransaction(bucketId(bucketOf(job.request.name, part), job.owner)).pipe(
           Effect.map((found) =>
             Option.some({
-              second: secondOf(job),
               ...Option.match(found, {
                 onNone: () => ({ adopted: true }),
                 onSome: ({ blockNumber, hash }) => {
@@ -119,7 +112,7 @@ const ofPairs: Operations.OfKind = Effect.gen(function*() {
         : Effect.succeedNone,
     holds: ({ owner, request }, part, block) =>
       Effect.map(buckets.onChain({ name: bucketOf(request.name, part), owner, block }), Option.isSome),
-    isTemporary: () => false
+    isTemporary: () => Effect.succeed(false)
   }
   return { "pair.create": forJobs(pair) }
 })

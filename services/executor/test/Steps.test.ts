@@ -46,6 +46,7 @@ import { Operations } from "../src/Operations.ts"
 import { Receipts } from "../src/Receipts.ts"
 import { Shortages } from "../src/Shortages.ts"
 import { Steps } from "../src/Steps.ts"
+import { noFiles } from "./noFiles.ts"
 
 // A public development key: the first of every Anvil chain.
 const privateKey = Redacted.make("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
@@ -211,7 +212,9 @@ const bench = Effect.gen(function*() {
         return yield* Effect.never
       })
     })
-    const layer = Layer.merge(Steps.layer, Operations.layer).pipe(
+    const layer = Steps.layer.pipe(
+      Layer.provideMerge(Operations.layer),
+      Layer.provide(noFiles),
       Layer.provide([Ledger.layer(probed(ledgerLog)), receipts, buckets, Layer.succeed(Shortages, shortages)]),
       Layer.provide([chain, Signer.layer(privateKey), Layer.succeed(EventLog, probed(log))]),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({

@@ -14,6 +14,7 @@ import { Operations } from "../../src/Operations.ts"
 import { Receipts } from "../../src/Receipts.ts"
 import { Shortages } from "../../src/Shortages.ts"
 import { Steps } from "../../src/Steps.ts"
+import { noFiles } from "../noFiles.ts"
 import * as Pairs from "../Pairs.ts"
 import * as ChainClient from "./ChainClient.ts"
 import type { Dice } from "./Dice.ts"
@@ -152,8 +153,9 @@ export const start = (name: string, surroundings: Surroundings): void => {
     yield* Effect.forkScoped(Executor.run)
     yield* Effect.forkScoped(Keeper.run)
   })).pipe(
-    Layer.provide([Steps.layer, Lane.layer, Operations.layer]),
-    Layer.provide(Pairs.registered),
+    Layer.provide(Steps.layer),
+    Layer.provide([Lane.layer, Operations.layer]),
+    Layer.provide([Pairs.registered, noFiles]),
     Layer.provide([ledgerLayer, Receipts.layer, Shortages.layer]),
     Layer.provide([chainLayer, ChainClient.signer(signatures), logLayer]),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))

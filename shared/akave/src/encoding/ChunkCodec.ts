@@ -65,6 +65,12 @@ const blocksOf = (plaintext: number, { coding: { dataBlocks, parityBlocks }, enc
   return { length, count, payload: blockPayload, last: length - (count - 1) * blockPayload }
 }
 
+/** Bytes that the blocks of a chunk with so many plaintext bytes carry. */
+export const rawLength = (plaintext: number, options: EncodeOptions): number => {
+  const { count, last, payload } = blocksOf(plaintext, options)
+  return (count - 1) * payload + last
+}
+
 /** Bytes of all blocks of a chunk with so many plaintext bytes. */
 export const encodedLength = (plaintext: number, options: EncodeOptions): number => {
   const { count, last, payload } = blocksOf(plaintext, options)
