@@ -60,7 +60,7 @@ export interface Operation<AJob extends Job.Job = Job.Job> {
   extraTime?(job: AJob): Duration.Duration
   /** Does the work of a job that has no parts; may run again after a crash, or beside another executor. */
   work?(job: AJob): Effect.Effect<ResultOf<AJob>, PartFailed | RpcError>
-  /** Lets go of what was kept for a job: it has ended, or another executor has it. */
+  /** Lets go of what was kept for a job that has ended. */
   ended?(job: AJob): Effect.Effect<void>
 }
 

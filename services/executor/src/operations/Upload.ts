@@ -9,6 +9,7 @@ import * as Job from "@akave-async/domain/Job"
 import * as BucketEvents from "@akave-async/eventing/BucketEvents"
 import { EventLog } from "@akave-async/eventing/EventLog"
 import { isIndexChanged } from "@akave-async/sdk/Buckets"
+import { Chain } from "@akave-async/sdk/Chain"
 import { rawLength } from "@akave-async/sdk/encoding/ChunkCodec"
 import * as Dag from "@akave-async/sdk/encoding/Dag"
 import { RpcError } from "@akave-async/sdk/Errors"
@@ -48,6 +49,7 @@ const encodedSizeOf = ({ chunks }: OnChainFile) => chunks.reduce((sum, { encoded
 
 // oxlint-disable-next-line max-lines-per-function -- its parts share the file and its chunks
 export const make = Effect.gen(function*() {
+  const chain = yield* Chain
   const contract = yield* FileContract
   const log = yield* EventLog
   const staging = yield* Staging
@@ -133,7 +135,7 @@ export const make = Effect.gen(function*() {
         })
         since = yield* Clock.currentTimeMillis
       }
-      yield* Effect.sleep(lookInterval)
+      yield* Effect.raceFirst(chain.newHead, Effect.sleep(lookInterval))
     }
   })
 
@@ -241,11 +243,8 @@ export const make = Effect.gen(function*() {
       return isRefusedAs(refusal, "BucketNonexists") ? isBucketComing(job) : Effect.succeed(false)
     },
     extraTime: ({ request: { size } }) => Duration.seconds(size / leastRate),
-    ended: (job) =>
-      Effect.andThen(
-        stop(job),
-        Job.isTerminal(job.status) ? Effect.ignore(staging.remove(ObjectId.make(job.request.staged))) : Effect.void
-      )
+    // What is not removed is swept by a gateway.
+    ended: (job) => Effect.andThen(stop(job), Effect.ignore(staging.remove(ObjectId.make(job.request.staged))))
   }
   return { "file.upload": forJobs(upload) }
 })
