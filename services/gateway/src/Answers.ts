@@ -3,8 +3,9 @@ import { maxWait } from "@akave-async/api/Conventions"
 import { JobResource, jobResource } from "@akave-async/api/Resources"
 import * as Job from "@akave-async/domain/Job"
 import type { Current } from "@akave-async/eventing/JobEvents"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
+import { DownloadLinks } from "./DownloadLinks.ts"
 
 const encode = Schema.encodeSync(Schema.toCodecJson(JobResource))
 
@@ -24,11 +25,12 @@ export const isKnown = (ifNoneMatch: string | undefined, current: Current): bool
 export const job = (
   current: Current,
   { headers = {}, status = 200 }: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {}
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.jsonUnsafe(encode(jobResource(current.job)), {
-    status,
-    headers: { ...headers, etag: etagOf(current) }
-  })
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.map(DownloadLinks, (links) =>
+    HttpServerResponse.jsonUnsafe(encode(jobResource(current.job, links)), {
+      status,
+      headers: { ...headers, etag: etagOf(current) }
+    }))
 
 /** That the client has the job as it is. */
 export const notModified = (current: Current): HttpServerResponse.HttpServerResponse =>
@@ -47,7 +49,7 @@ export const waitOf = (prefer: string | undefined): number | undefined => {
 export const accepted = (
   current: Current,
   { created, waited }: { readonly created: string | undefined; readonly waited: number | undefined }
-): HttpServerResponse.HttpServerResponse => {
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const hasEnded = waited !== undefined && Job.isTerminal(current.job.status)
   const isCreated = hasEnded && created !== undefined && current.job.status === "completed"
   return job(current, {

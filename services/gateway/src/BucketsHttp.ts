@@ -7,12 +7,11 @@ import type * as Bucket from "@akave-async/domain/Bucket"
 import type { Current } from "@akave-async/eventing/JobEvents"
 import { Array, Effect, Option, Result, type Schema, SchemaIssue } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { Admission, type Overloaded } from "./Admission.ts"
-import * as Answers from "./Answers.ts"
+import { Admission } from "./Admission.ts"
+import { accepted, refusals } from "./Asking.ts"
 import { Buckets, type Refusal } from "./Buckets.ts"
-import { Jobs } from "./Jobs.ts"
+import type { Jobs } from "./Jobs.ts"
 import { getJob } from "./JobsHttp.ts"
-import type { TooManyJobs } from "./JobsInFlight.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { logUnavailable, lookupFailures } from "./Unavailable.ts"
 
@@ -21,15 +20,7 @@ const bucketExists = ({ bucketId, jobId, message }: Bucket.BucketExists) =>
 const nameTaken = ({ message }: Bucket.NameTaken) => new Problems.BucketNameTaken({ detail: message })
 const bucketBusy = ({ jobId, message }: Bucket.BucketBusy) =>
   new Problems.BucketBusy({ detail: message, job_id: jobId })
-const keyReused = () =>
-  new Problems.IdempotencyKeyReused({
-    detail: "The key in Idempotency-Key was used for another request. Give each request a key of its own"
-  })
-const overloaded = ({ message }: Overloaded) =>
-  new Problems.Overloaded({ detail: `${message}. Ask again after the time in Retry-After` })
-const tooManyJobs = ({ message }: TooManyJobs) =>
-  new Problems.TooManyJobs({ detail: `${message}. Ask again when some of them have ended` })
-const bucketNotFound = ({ name }: { readonly name: string }) =>
+export const bucketNotFound = ({ name }: { readonly name: string }) =>
   new Problems.BucketNotFound({
     detail: `No bucket ${name} was created by a job, or it was deleted. GET /buckets lists those that are there`
   })
@@ -61,14 +52,6 @@ const invalidName = (n: number, { issue }: Schema.SchemaError) => {
 }
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Why a request for jobs is refused, whatever it asks for. */
-const refusals = {
-  KeyReused: keyReused,
-  Overloaded: overloaded,
-  TooManyJobs: tooManyJobs,
-  LogUnavailable: logUnavailable
-}
-
 export const BucketsHttp = HttpApiBuilder.group(
   Api,
   "buckets",
@@ -76,17 +59,7 @@ export const BucketsHttp = HttpApiBuilder.group(
     const buckets = yield* Buckets
     const admission = yield* Admission
     const readModel = yield* ReadModel
-    const jobs = yield* Jobs
     const context = yield* Effect.context<Jobs>()
-
-    /** The answer to a request that was stored, after the wait that it prefers. */
-    const accepted = (asked: Current, prefer: string | undefined, created?: string) => {
-      const waited = Answers.waitOf(prefer)
-      return Effect.map(
-        waited === undefined ? Effect.succeed(asked) : jobs.wait(asked, () => false, `${waited} seconds`),
-        (current) => Answers.accepted(current, { created, waited })
-      )
-    }
 
     return handlers.handleAll({
       create: Effect.fnUntraced(
@@ -94,7 +67,7 @@ export const BucketsHttp = HttpApiBuilder.group(
           const caller = yield* Caller
           const request = buckets.request(caller, name, key)
           const asked = yield* admission.admit(caller, { jobs: 1, key }, request, Array.of)
-          return yield* accepted(asked, prefer, `/buckets/${name}`)
+          return yield* Effect.provideContext(accepted(asked, prefer, `/buckets/${name}`), context)
         },
         Effect.catchTags({ ...refusals, BucketExists: bucketExists, NameTaken: nameTaken, BucketBusy: bucketBusy })
       ),
@@ -113,7 +86,8 @@ export const BucketsHttp = HttpApiBuilder.group(
         function*({ headers: { "idempotency-key": key, prefer }, params: { name } }) {
           const caller = yield* Caller
           const request = buckets.requestDeletion(caller, name, key)
-          return yield* accepted(yield* admission.admit(caller, { jobs: 1, key }, request, Array.of), prefer)
+          const asked = yield* admission.admit(caller, { jobs: 1, key }, request, Array.of)
+          return yield* Effect.provideContext(accepted(asked, prefer), context)
         },
         Effect.catchTags({ ...refusals, BucketMissing: bucketNotFound, BucketBusy: bucketBusy })
       ),

@@ -26,6 +26,8 @@ export const ValidationHttp = HttpApiMiddleware.layerSchemaErrorTransform(Valida
   return Effect.fail(new Problems.InvalidRequest({ detail, errors }))
 })
 
+/** What a client gets to send a body of JSON. */
+const patience = "30 seconds"
 /** The largest body, in bytes. */
 export const maxBody = 128 * 1024
 /** Bodies are JSON. These types are taken for it too: what clients send when nobody gave them a type (curl's default). */
@@ -33,14 +35,24 @@ const jsonTypes = new Set(["", "application/json", "application/x-www-form-urlen
 
 const tooLarge = new Problems.BodyTooLarge({ detail: `Send at most ${maxBody} bytes` })
 
+/** Whether the body of a request is a file, or a form with one: it is read by whoever stores it. */
+export const hasFile = ({ method, url }: { readonly method: string; readonly url: string }): boolean => {
+  const path = url.split("?", 1)[0] ?? ""
+  return method === "PUT"
+    ? /^\/buckets\/[^/]+\/files\//.test(path)
+    : method === "POST" && /^\/buckets\/[^/]+\/files$/.test(path)
+}
+
+const tooSlow = new Problems.RequestTimeout({ detail: "The body did not come within 30 s: send it again" })
+
 /** Reads the body within its limit and marks it as the JSON that it is taken for. Where there is no body its type says nothing. */
 const withBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
-  if (request.method === "GET" || request.method === "HEAD") return request
+  if (request.method === "GET" || request.method === "HEAD" || hasFile(request)) return request
   if (Number(request.headers["content-length"] ?? 0) > maxBody) return yield* tooLarge
   const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? ""
   const isJson = jsonTypes.has(type) || type.endsWith("+json")
   const json = request.modify({ headers: { ...request.headers, "content-type": "application/json" } })
-  const text = yield* Effect.option(json.text)
+  const text = yield* Effect.timeoutOrElse(Effect.option(json.text), { duration: patience, orElse: () => tooSlow })
   if (!isJson && !Option.contains(text, "")) {
     return yield* new Problems.UnsupportedMediaType({ detail: `Send the body as application/json, not as ${type}` })
   }

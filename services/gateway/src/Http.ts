@@ -7,8 +7,10 @@ import { AsyncApiHttp } from "./AsyncApiHttp.ts"
 import { BucketsHttp } from "./BucketsHttp.ts"
 import * as Cors from "./Cors.ts"
 import { DeadLettersHttp } from "./DeadLettersHttp.ts"
+import { DownloadsHttp } from "./DownloadsHttp.ts"
 import { Edge, ValidationHttp } from "./Edge.ts"
 import { EventsHttp } from "./EventsHttp.ts"
+import { FilesHttp } from "./FilesHttp.ts"
 import { Front } from "./Front.ts"
 import { HealthHttp } from "./HealthHttp.ts"
 import * as IdentificationHttp from "./IdentificationHttp.ts"
@@ -35,6 +37,7 @@ export const routes = Layer.mergeAll(
   Cors.layerConfig,
   Edge
 ).pipe(
+  Layer.provide([FilesHttp, DownloadsHttp]),
   Layer.provide([BucketsHttp, JobsHttp, EventsHttp, WebhooksHttp, CallerHttp, AccountsHttp, DeadLettersHttp]),
   Layer.provide([SystemHttp, HealthHttp, OperationsHttp]),
   Layer.provide([ValidationHttp, IdentificationHttp.layer])

@@ -10,6 +10,7 @@ import { Config, Context, DateTime, Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import { Accounts } from "./Accounts.ts"
+import { hasFile } from "./Edge.ts"
 import { allowsAnonymous } from "./Exposure.ts"
 import * as Jwt from "./Jwt.ts"
 import * as KeySecrets from "./KeySecrets.ts"
@@ -49,6 +50,15 @@ const byToken = Effect.fnUntraced(function*({ accounts, jwt }: Services, token: 
   })
 })
 
+/** What a signature is over in the place of the body: of a file its digest, which is compared with the file once that has come. */
+const signedBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+  if (!hasFile(request)) return new Uint8Array(yield* Effect.orDie(request.arrayBuffer))
+  const { "content-digest": digest } = request.headers
+  return digest ?? (yield* new Unauthorized({
+    reason: "A signed request with a file needs a Content-Digest with its sha-256, which is signed in place of the body"
+  }))
+})
+
 const byKey = Effect.fnUntraced(function*(
   { accounts, masters }: Services,
   request: HttpServerRequest.HttpServerRequest,
@@ -58,7 +68,7 @@ const byKey = Effect.fnUntraced(function*(
   const { method, url: path } = request
   const signed = KeySecrets.keyIdOf(token) === undefined
     ? undefined
-    : { timestamp, signature, method, path, body: new Uint8Array(yield* Effect.orDie(request.arrayBuffer)) }
+    : { timestamp, signature, method, path, body: yield* signedBody(request) }
   const signedIn = signIn(accounts, masters.taken(), yield* DateTime.now, { token, signed })
   const { account, key: { id, scopes }, requestId, version } = yield* Effect.fromResult(signedIn)
   return callerOf(account, {

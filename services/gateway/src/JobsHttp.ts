@@ -15,6 +15,7 @@ import type * as Archive from "@akave-async/read-model/Archive"
 import { DateTime, Effect, Option, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Answers from "./Answers.ts"
+import { DownloadLinks } from "./DownloadLinks.ts"
 import { explain } from "./Explanation.ts"
 import { Health } from "./Health.ts"
 import { Jobs } from "./Jobs.ts"
@@ -51,7 +52,7 @@ export const getJob = Effect.fn(function*({ headers, params, query }: GetJob) {
   const latest = query.wait === 0 || isNews
     ? found
     : yield* jobs.wait(found, ({ revision }) => revision !== found.revision, `${query.wait} seconds`)
-  return Answers.isKnown(tag, latest) ? Answers.notModified(latest) : Answers.job(latest)
+  return Answers.isKnown(tag, latest) ? Answers.notModified(latest) : yield* Answers.job(latest)
 })
 
 /** An answer to a part of the question; none where it does not come. */
@@ -109,8 +110,9 @@ export const JobsHttp = HttpApiBuilder.group(
     return handlers.handleAll({
       list: Effect.fnUntraced(function*({ query }) {
         const page = yield* readModel.jobs(yield* Caller, query)
+        const links = yield* DownloadLinks
         return {
-          jobs: page.map((job) => jobResource(job)),
+          jobs: page.map((job) => jobResource(job, links)),
           next: page.length < query.limit ? null : page.at(-1)?.id ?? null
         }
       }, Effect.catchTags({ SqlError: lookupFailures.SqlError })),
@@ -119,7 +121,7 @@ export const JobsHttp = HttpApiBuilder.group(
       cancel: Effect.fnUntraced(
         function*({ params }) {
           const { job } = yield* Effect.provideContext(findJob(params.job_id), context)
-          return Answers.job(yield* jobs.cancel(yield* Caller, job))
+          return yield* Answers.job(yield* jobs.cancel(yield* Caller, job))
         },
         Effect.catchTags({
           TooLateToCancel: ({ message }) => new Problems.JobNotCancellable({ detail: message }),

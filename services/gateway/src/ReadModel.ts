@@ -1,9 +1,11 @@
 /** Queries on the tables that the projector keeps. */
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
+import { FileResource } from "@akave-async/api/FileResources"
 import * as Resources from "@akave-async/api/Resources"
 import { Stats } from "@akave-async/api/System"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
+import type { DownloadJob } from "@akave-async/domain/Download"
 import type * as Job from "@akave-async/domain/Job"
 import type { AnyJob } from "@akave-async/domain/Operations"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
@@ -82,6 +84,14 @@ export class ReadModel extends Context.Service<ReadModel, {
   bucket(caller: By, name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets of the caller after a name, by name. */
   buckets(caller: By, page: Page): Effect.Effect<ReadonlyArray<Resources.BucketResource>, SqlError.SqlError>
+  /** A download, whoever has asked for it. None is as certain as for {@link job}. */
+  download(id: Job.Id): Effect.Effect<Option.Option<DownloadJob>, LookupError>
+  /** Files of a bucket of the caller after a name, whose names begin with a text, by name. */
+  files(
+    caller: By,
+    bucketName: BucketName,
+    page: Page & { readonly prefix: string }
+  ): Effect.Effect<ReadonlyArray<FileResource>, SqlError.SqlError>
   /** A dead letter that the caller sees. None is as certain as for {@link job}. */
   deadLetter(
     caller: By,
@@ -165,6 +175,15 @@ export class ReadModel extends Context.Service<ReadModel, {
         }), inTime)
       const job = (caller: By, id: Job.Id) => certain(storedJob(caller, id))
 
+      const download = Effect.fn("ReadModel.download")((id: Job.Id) =>
+        certain(Effect.gen(function*() {
+          const rows = yield* sql<{ job: unknown }>`
+            select job from ${table("bucket_jobs")} where id = ${id} and operation = 'file.download'`
+          const [found] = yield* decodeJobs(rows.map(({ job }) => job))
+          return Option.fromUndefinedOr(found as DownloadJob | undefined)
+        }))
+      )
+
       const jobs = Effect.fn("ReadModel.jobs")(function*(caller: By, query: JobQuery) {
         const { after, bucket, limit, operation, prefix, since, status, until } = query
         const rows = yield* sql<{ job: unknown }>`
@@ -242,6 +261,21 @@ export class ReadModel extends Context.Service<ReadModel, {
         return yield* Effect.orDie(decodeBuckets(rows))
       }, inTime)
 
+      const files = Effect.fn("ReadModel.files")(
+        function*(caller: By, bucketName: BucketName, { after, limit, prefix }: Page & { readonly prefix: string }) {
+          const rows = yield* sql`
+            select bucket_name, name as file_name, file_id, root_cid, size, encoded_size, sha256, content_type, encryption,
+              parity_blocks, is_public, owner, job_id, to_jsonb(created_at) as created_at
+            from ${table("files")}
+            where lower(owner) = ${caller.owner.toLowerCase()} and bucket_name = ${bucketName}
+              and ${ofTenant(sql.literal("tenant"), caller)}
+              and name collate "C" > ${after ?? ""} and starts_with(name, ${prefix})
+            order by name collate "C" limit ${limit}`
+          return yield* Effect.orDie(decodeFiles(rows))
+        },
+        inTime
+      )
+
       const deadLetter = Effect.fn("ReadModel.deadLetter")((caller: By, sequence: DeadLetter.Sequence) =>
         certain(Effect.gen(function*() {
           const rows = yield* sql<{ letter: unknown }>`
@@ -269,6 +303,7 @@ export class ReadModel extends Context.Service<ReadModel, {
       return ReadModel.of({
         job,
         storedJob,
+        download,
         jobs,
         inFlight,
         liveJobs,
@@ -276,6 +311,7 @@ export class ReadModel extends Context.Service<ReadModel, {
         stats,
         bucket,
         buckets,
+        files,
         deadLetter,
         deadLetters,
         caughtUp,
@@ -298,4 +334,7 @@ const decodeBuckets = Schema.decodeUnknownEffect(
   Schema.Array(
     Resources.BucketResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromString }))
   )
+)
+const decodeFiles = Schema.decodeUnknownEffect(
+  Schema.Array(FileResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromString })))
 )

@@ -8,6 +8,7 @@ import { Nats } from "@akave-async/platform/Nats"
 import * as Postgres from "@akave-async/platform/Postgres"
 import * as Service from "@akave-async/platform/Service"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
+import { Staging } from "@akave-async/staging/Staging"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
@@ -15,6 +16,9 @@ import { Accounts } from "./Accounts.ts"
 import { Admission } from "./Admission.ts"
 import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
+import * as DownloadLinks from "./DownloadLinks.ts"
+import { FileKeys } from "./FileKeys.ts"
+import { Files } from "./Files.ts"
 import * as GatewayMetrics from "./GatewayMetrics.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
@@ -23,6 +27,7 @@ import { Jobs } from "./Jobs.ts"
 import { JobsInFlight } from "./JobsInFlight.ts"
 import { Jwt } from "./Jwt.ts"
 import * as Methods from "./Methods.ts"
+import { Network } from "./Network.ts"
 import * as Past from "./Past.ts"
 import * as RateLimits from "./RateLimits.ts"
 import { queryPatience, ReadModel } from "./ReadModel.ts"
@@ -74,7 +79,8 @@ Service.main(
       Layer.provide(Health.layer),
       Layer.provide([DeadLetters.layer, Webhooks.layer]),
       Layer.provide(WebhookModel.layer),
-      Layer.provide([Buckets.layer, Jobs.layer, Accounts.layer]),
+      Layer.provide([Buckets.layer, Files.layer, Jobs.layer, Accounts.layer, DownloadLinks.layer]),
+      Layer.provide([FileKeys.layerConfig, Network.layer, Staging.layerConfig]),
       Layer.provide([Admission.layerConfig, MasterSecret.layerConfig, Jwt.layerConfig, RateLimits.layer]),
       Layer.provide(JobsInFlight.layer),
       Layer.provide([ReadModel.layer, ReadModelState.layer, IdempotencyKeys.layer]),

@@ -22,7 +22,7 @@ export const page = {
   )
 }
 /** Of every request that may have a body. */
-export const bodyErrors = [Problems.BodyTooLarge, Problems.UnsupportedMediaType] as const
+export const bodyErrors = [Problems.BodyTooLarge, Problems.RequestTimeout, Problems.UnsupportedMediaType] as const
 export const jobErrors = [Problems.JobNotFound, Problems.ReadModelUnavailable, Problems.EventLogUnavailable] as const
 /** Names the state of a job; `If-None-Match` gives it back. */
 export const etag = Schema.String

@@ -54,6 +54,7 @@ export const problems = [
   }),
   new Problems.EmptyFile({ detail: "The network stores no file without content: send at least 1 byte" }),
   new Problems.IncompleteBody({ detail: "Of 1048576 bytes 65536 have come: send it again" }),
+  new Problems.RequestTimeout({ detail: "No byte of the body came for 30 s: send it again" }),
   new Problems.DigestMismatch({
     detail: "The body that has come is not the one that Content-Digest is of: send it again",
     expected: sha256,

@@ -56,6 +56,7 @@ const uploadErrors = [
   Problems.StagingUnavailable,
   Problems.EncryptionNotConfigured,
   Problems.UnsupportedMediaType,
+  Problems.RequestTimeout,
   Problems.IdempotencyKeyReused,
   Problems.Overloaded,
   Problems.TooManyJobs,
@@ -171,7 +172,7 @@ export class FilesGroup extends HttpApiGroup.make("files").add(
     headers: asking,
     payload: DownloadRequest,
     success: accepted,
-    error: [...changeErrors, Problems.StagingUnavailable]
+    error: [...changeErrors, Problems.StagingUnavailable, Problems.RouteNotFound]
   }).annotate(OpenApi.Summary, "Have a file fetched, as a job whose result is kept for a time")
     .annotate(
       OpenApi.Description,

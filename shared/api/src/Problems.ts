@@ -30,11 +30,18 @@ export class BodyTooLarge extends problem<BodyTooLarge>()(
   413,
   "The body is larger than 128 KiB"
 ) {}
+/** Of a file: no byte of it came for a time. */
+export class RequestTimeout extends problem<RequestTimeout>()(
+  "RequestTimeout",
+  "request_timeout",
+  408,
+  "The request did not come in time"
+) {}
 export class UnsupportedMediaType extends problem<UnsupportedMediaType>()(
   "UnsupportedMediaType",
   "unsupported_media_type",
   415,
-  "The body is not JSON"
+  "The body is not of a type that is taken"
 ) {}
 export class Unauthorized extends problem<Unauthorized>()(
   "Unauthorized",
@@ -363,6 +370,7 @@ export class InternalError extends problem<InternalError>()(
 const problems = [
   InvalidRequest,
   BodyTooLarge,
+  RequestTimeout,
   UnsupportedMediaType,
   Unauthorized,
   ClockSkew,

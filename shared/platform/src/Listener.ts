@@ -21,9 +21,8 @@ export interface Options {
   readonly tls?: Tls.Files | undefined
 }
 
-/** What a client gets to send its headers, and its whole request, in milliseconds: slower ones are answered with 408. */
+/** What a client gets to send its headers, in milliseconds: slower ones are answered with 408. What it gets for the body is up to who reads it. */
 const headersMillis = 10_000
-const requestMillis = 30_000
 
 /**
  * How long a connection may be idle, in milliseconds: longer than clients and proxies keep theirs (a minute, as a rule), so that it
@@ -34,7 +33,7 @@ const idleMillis = 75_000
 const limits = {
   connectionsCheckingInterval: 1_000,
   headersTimeout: headersMillis,
-  requestTimeout: requestMillis,
+  requestTimeout: 0,
   keepAliveTimeout: idleMillis
 }
 

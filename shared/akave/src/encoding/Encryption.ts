@@ -1,6 +1,14 @@
 /** How files and names are encrypted: AES-256-GCM under keys that HKDF-SHA256 derives from one master key. */
 import { Redacted, Result, Schema } from "effect"
-import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from "node:crypto"
+import {
+  type CipherGCM,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes
+} from "node:crypto"
 
 export class DecryptionFailed extends Schema.TaggedError<DecryptionFailed>()("DecryptionFailed", {
   what: Schema.String
@@ -69,6 +77,46 @@ export const sealChunk = (
   plaintext: Uint8Array,
   nonce: Uint8Array
 ): Iterable<Uint8Array> => seal(fileKey, String(index), plaintext, nonce)
+
+/**
+ * Encrypts the chunks of a file as its bytes come, each under a random nonce. What it gives is, chunk by chunk, what {@link sealChunk}
+ * gives.
+ * @param length Plaintext bytes of a full chunk.
+ */
+export const chunkSealer = (fileKey: Uint8Array, length: number) => {
+  let index = 0
+  let left = 0
+  let cipher: CipherGCM | undefined
+  const end = (): Array<Uint8Array> => {
+    if (cipher === undefined) return []
+    cipher.final()
+    const tag = cipher.getAuthTag()
+    cipher = undefined
+    return [tag]
+  }
+  return {
+    /** What follows from further bytes, in order. */
+    update: (bytes: Uint8Array): Array<Uint8Array> => {
+      const sealed: Array<Uint8Array> = []
+      for (let at = 0; at < bytes.length;) {
+        if (cipher === undefined) {
+          const nonce = randomBytes(nonceLength)
+          cipher = createCipheriv("aes-256-gcm", derive(fileKey, String(index++)), nonce)
+          left = length
+          sealed.push(nonce)
+        }
+        const piece = bytes.subarray(at, at + left)
+        sealed.push(cipher.update(piece))
+        at += piece.length
+        left -= piece.length
+        if (left === 0) sealed.push(...end())
+      }
+      return sealed
+    },
+    /** What ends the last chunk. */
+    end
+  }
+}
 
 /** The plaintext of an encrypted chunk. */
 export const openChunk = (

@@ -1,0 +1,114 @@
+/** The bytes of a file as they come: counted, hashed, encrypted where they are to be, and staged, all of it as they pass. */
+import * as Problems from "@akave-async/api/Problems"
+import { chunkSealer } from "@akave-async/sdk/encoding/Encryption"
+import { ObjectId, Staging } from "@akave-async/staging/Staging"
+import { Config, Duration, Effect, Schema, Stream } from "effect"
+import { createHash, randomUUID } from "node:crypto"
+
+const bytes = (name: string, standard: number) =>
+  Config.schema(Schema.Int.check(Schema.isGreaterThan(0)), name).pipe(Config.withDefault(standard))
+
+export const FileBodyConfig = Config.all({
+  /** The largest file, in bytes. */
+  maxBytes: bytes("MAX_FILE_BYTES", 107_374_182_400),
+  /** A body of which no byte comes for this long is given up. */
+  idleTimeout: Config.Duration("UPLOAD_IDLE_TIMEOUT").pipe(Config.withDefault(Duration.seconds(30)))
+})
+export type FileBodyConfig = Config.Success<typeof FileBodyConfig>
+
+/** A file that is staged. */
+export interface Staged {
+  readonly id: ObjectId
+  /** Bytes, before encryption. */
+  readonly size: number
+  /** Of these, in 64 hex digits. */
+  readonly sha256: string
+}
+
+/** How a body is taken. */
+export interface Expected {
+  /** By `Content-Length`; undefined where the length is not known before. */
+  readonly length: number | undefined
+  /** The SHA-256 that the client says it has, in hex digits. */
+  readonly sha256: string | undefined
+  /** The key of the file, and the plaintext bytes of its full chunks; undefined where it is stored in plain. */
+  readonly encryption: { readonly fileKey: Uint8Array; readonly chunkLength: number } | undefined
+}
+
+export const tooLarge = (limit: number) =>
+  new Problems.FileTooLarge({ detail: `This gateway takes files of at most ${limit} bytes`, limit })
+export const emptyFile = new Problems.EmptyFile({
+  detail: "The network stores no file without content: send at least 1 byte"
+})
+const incomplete = (detail: string) => new Problems.IncompleteBody({ detail: `${detail}: send it again` })
+
+export const stagingFailures = {
+  StagingFull: () =>
+    new Problems.StagingFull({ detail: "There is no room for the file: ask again when some uploads have ended" }),
+  StagingUnavailable: ({ message }: { readonly message: string }) =>
+    Effect.andThen(
+      Effect.logWarning(message),
+      new Problems.StagingUnavailable({ detail: "The staging store does not answer; ask again" })
+    )
+}
+
+/** Stages a body. Of one that is refused nothing stays. */
+export const stage = Effect.fnUntraced(
+  function*<E>(
+    { idleTimeout, maxBytes }: FileBodyConfig,
+    source: Stream.Stream<Uint8Array, E>,
+    { encryption, length, sha256: expected }: Expected
+  ) {
+    const staging = yield* Staging
+    const hash = createHash("sha256")
+    const sealer = encryption === undefined
+      ? undefined
+      : chunkSealer(encryption.fileKey, encryption.chunkLength)
+    let size = 0
+    const taken = source.pipe(
+      Stream.mapError(() => incomplete(`Of ${length ?? "its"} bytes ${size} have come`)),
+      Stream.timeoutOrElse({
+        duration: idleTimeout,
+        orElse: () =>
+          Stream.fail(
+            new Problems.RequestTimeout({
+              detail: `No byte of the body came for ${Duration.format(idleTimeout)}: send it again`
+            })
+          )
+      }),
+      Stream.mapEffect((piece) => {
+        size += piece.length
+        if (size > maxBytes) return Effect.fail(tooLarge(maxBytes))
+        hash.update(piece)
+        return Effect.succeed(sealer === undefined ? [piece] : sealer.update(piece))
+      }),
+      Stream.flattenIterable
+    )
+    const rest = Stream.suspend(() => Stream.fromIterable(sealer?.end() ?? []))
+    const id = ObjectId.make(randomUUID())
+    const checked = Effect.gen(function*() {
+      if (size === 0) return yield* emptyFile
+      if (length !== undefined && size !== length) return yield* incomplete(`Of ${length} bytes ${size} have come`)
+      const sha256 = hash.digest("hex")
+      if (expected !== undefined && expected !== sha256) {
+        return yield* new Problems.DigestMismatch({
+          detail: "The body that has come is not the one that the digest is of: send it again",
+          expected,
+          actual: sha256
+        })
+      }
+      const staged: Staged = { id, size, sha256 }
+      return staged
+    })
+    // What is not as it should be is found out before its bytes are durable.
+    const ending = Stream.drain(Stream.suspend(() => Stream.fromEffect(Effect.asVoid(checkedOnce))))
+    let found: Staged | undefined
+    const checkedOnce = Effect.map(checked, (staged) => found = staged)
+    yield* staging.put(id, taken.pipe(Stream.concat(rest), Stream.concat(ending)))
+    return yield* Effect.orDie(Effect.fromNullishOr(found))
+  },
+  Effect.catchTags(stagingFailures)
+)
+
+/** Removes what is not needed; what fails is swept later. */
+export const discard = ({ id }: Staged) => Staging.use((staging) => Effect.ignore(staging.remove(id)))
