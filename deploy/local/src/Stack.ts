@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as CheckpointKeyFile from "./CheckpointKeyFile.ts"
 import * as DataFolder from "./DataFolder.ts"
+import * as EncryptionSecretFile from "./EncryptionSecretFile.ts"
 import * as Environment from "./Environment.mjs"
 import * as MasterSecretFile from "./MasterSecretFile.ts"
 import * as NatsServer from "./NatsServer.ts"
@@ -141,6 +142,8 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
   const gatewaySecrets = Environment.forServices(options.shell ?? {}, { settings: ofGateways, hasOwnPostgres: true })
   // What gateways are given, notifiers get too: they derive the same secrets.
   const masterSecrets = MasterSecretFile.settings(dataDir, { ...gatewaySecrets, ...env.gateway })
+  const encryptionSecret = EncryptionSecretFile.settings(dataDir, { ...gatewaySecrets, ...env.gateway })
+  const staging = { STAGING_DIR: join(dataDir, "staging") }
   // A stack of tests signs what it is told to.
   const checkpointKey = options.shell === undefined ? {} : CheckpointKeyFile.settings(dataDir, options.shell)
   // What is here is for this machine, and so is where it may send.
@@ -244,6 +247,7 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       ...shared,
       AKAVE_NODE_ADDRESS: nodeAddress,
       ...webSocket,
+      ...staging,
       AKAVE_PRIVATE_KEY: Redacted.value(privateKey),
       ...(options.privateKeysDir === undefined ? {} : { AKAVE_PRIVATE_KEYS_DIR: options.privateKeysDir })
     })
@@ -261,6 +265,8 @@ const describe = Effect.fnUntraced(function*(options: Options & { readonly dataD
       ...webhooks,
       ...gatewaySecrets,
       ...masterSecrets,
+      ...encryptionSecret,
+      ...staging,
       HOST: Ports.host,
       PORT: `${port}`
     })
@@ -356,7 +362,8 @@ const ownSettings = new Set<string>([
 
 /** Secrets that only gateways get, and of them notifiers those that secrets of webhooks are derived from. */
 const ofGateways: ReadonlySet<string> = new Set(
-  ["MASTER_SECRET", "MASTER_SECRET_BEFORE", "JWT_SECRET"].flatMap((name) => [name, `${name}_FILE`])
+  ["MASTER_SECRET", "MASTER_SECRET_BEFORE", "FILE_ENCRYPTION_SECRET", "FILE_ENCRYPTION_SECRET_BEFORE", "JWT_SECRET"]
+    .flatMap((name) => [name, `${name}_FILE`])
 )
 
 /** Where this machine finds what listens on an address, as part of a URL. */

@@ -4,6 +4,7 @@ import * as Problems from "@akave-async/api/Problems"
 import { Cause, Effect, Option, SchemaIssue, type Types } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
+import * as FilePaths from "./FilePaths.ts"
 import * as Methods from "./Methods.ts"
 import { measured } from "./RequestMetrics.ts"
 
@@ -44,6 +45,12 @@ export const hasFile = ({ method, url }: { readonly method: string; readonly url
 }
 
 const tooSlow = new Problems.RequestTimeout({ detail: "The body did not come within 30 s: send it again" })
+
+/** The request as it is routed. */
+const routed = (request: HttpServerRequest.HttpServerRequest) => {
+  const url = FilePaths.inOneSegment(request.url)
+  return url === request.url ? request : request.modify({ url })
+}
 
 /** Reads the body within its limit and marks it as the JSON that it is taken for. Where there is no body its type says nothing. */
 const withBody = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
@@ -114,7 +121,7 @@ const withAdvice = (response: HttpServerResponse.HttpServerResponse) => {
 
 export const Edge = HttpRouter.middleware(
   (app) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, withBody).pipe(
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => withBody(routed(request))).pipe(
       Effect.flatMap((request) => Effect.provideService(app, HttpServerRequest.HttpServerRequest, request)),
       Effect.catchCause(toProblem),
       Effect.map(withAdvice),

@@ -5,10 +5,10 @@ import * as Problems from "@akave-async/api/Problems"
 import type * as Bucket from "@akave-async/domain/Bucket"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as File from "@akave-async/domain/File"
-import { FileName } from "@akave-async/domain/FileName"
+import type { FileName } from "@akave-async/domain/FileName"
 import { encryptFileName, fileKey } from "@akave-async/sdk/encoding/Encryption"
 import type { Staging } from "@akave-async/staging/Staging"
-import { Array, Effect, Schema, type Stream } from "effect"
+import { Array, Effect, type Stream } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Admission } from "./Admission.ts"
@@ -17,6 +17,7 @@ import { bucketNotFound } from "./BucketsHttp.ts"
 import * as FileBody from "./FileBody.ts"
 import { digestOf, tagsOf } from "./FileHeaders.ts"
 import * as FileKeys from "./FileKeys.ts"
+import { pathOf } from "./FilePaths.ts"
 import * as FileReads from "./FileReads.ts"
 import { type BucketBeingDeleted, Files, type Place } from "./Files.ts"
 import * as FormFile from "./FormFile.ts"
@@ -164,9 +165,6 @@ interface UploadAsked {
 /** Content types are kept as they are sent, as far as a header can have them. */
 const maxContentType = 255
 
-const pathOf = ({ bucketName, name }: Place) =>
-  `/buckets/${bucketName}/files/${name.split("/").map(encodeURIComponent).join("/")}`
-
 /** Takes a file in: checks what can be checked, and stages it. Gives the request for its upload, which is to be run or discarded. */
 const take = Effect.fnUntraced(function*(config: FileBody.FileBodyConfig, asked: UploadAsked) {
   const caller = yield* Caller
@@ -203,21 +201,9 @@ const take = Effect.fnUntraced(function*(config: FileBody.FileBodyConfig, asked:
     const { job } = current
     // The first use of the key has staged bytes of its own.
     if (job.operation !== "file.upload" || job.request.staged !== staged.id) yield* discarded
-    return yield* accepted(current, headers.prefer, pathOf(place))
+    return yield* accepted(current, headers.prefer, pathOf(place.bucketName, place.name))
   })
   return { stored: Effect.catchTags(stored, { ...refusals, ...refused }), discarded }
-})
-
-const decodeName = Schema.decodeUnknownEffect(FileName)
-
-/** The name of a file whose path goes on with what is done with it. */
-const nameBefore = Effect.fnUntraced(function*(rest: string, suffix: string) {
-  if (!rest.endsWith(suffix)) {
-    return yield* new Problems.RouteNotFound({
-      detail: `POST is served at …/files/{file_name}${suffix}; /docs shows what is`
-    })
-  }
-  return yield* Effect.mapError(decodeName(rest.slice(0, -suffix.length)), ({ message }) => invalid(message))
 })
 
 export const FilesHttp = HttpApiBuilder.group(
@@ -231,9 +217,9 @@ export const FilesHttp = HttpApiBuilder.group(
     const context = yield* Effect.context<
       Admission | FileKeys.FileKeys | Files | IdempotencyKeys | Jobs | Network | ReadModel | Staging
     >()
-    const placeOf = (params: { readonly name: BucketName; readonly "*": FileName }): Place => ({
+    const placeOf = (params: { readonly name: BucketName; readonly file_name: FileName }): Place => ({
       bucketName: params.name,
-      name: params["*"]
+      name: params.file_name
     })
 
     return handlers.handleAll({
@@ -302,8 +288,7 @@ export const FilesHttp = HttpApiBuilder.group(
         function*({ headers, params, payload: { keep_seconds: keepSeconds } }) {
           const caller = yield* Caller
           const key = headers["idempotency-key"]
-          const place = { bucketName: params.name, name: yield* nameBefore(params["*"], "/downloads") }
-          const request = files.requestDownload(caller, place, keepSeconds, key)
+          const request = files.requestDownload(caller, placeOf(params), keepSeconds, key)
           const asked = yield* admission.admit(caller, { jobs: 1, key }, request, Array.of)
           return yield* Effect.provideContext(accepted(asked, headers.prefer), context)
         },

@@ -65,7 +65,9 @@ const byKey = Effect.fnUntraced(function*(
   token: string
 ) {
   const { "x-signature": signature = "", "x-timestamp": timestamp = "" } = request.headers
-  const { method, url: path } = request
+  const { method } = request
+  // As it was sent, and not as it is routed.
+  const path = NodeHttpServerRequest.toIncomingMessage(request).url ?? request.url
   const signed = KeySecrets.keyIdOf(token) === undefined
     ? undefined
     : { timestamp, signature, method, path, body: yield* signedBody(request) }

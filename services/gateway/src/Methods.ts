@@ -1,6 +1,7 @@
 /** Which routes there are, and which methods each path answers. */
 import { Api } from "@akave-async/api/Api"
 import { HttpApi } from "effect/http-api"
+import * as FilePaths from "./FilePaths.ts"
 
 interface Route {
   /** As OpenTelemetry names it, with `{name}` for what stands for any segment. */
@@ -11,7 +12,7 @@ interface Route {
 }
 
 const routeOf = (path: string, method: string): Route => ({
-  template: path.replaceAll(/:(\w+)/g, "{$1}").replace(/\*$/, "{file_name}"),
+  template: path.replaceAll(/:(\w+)/g, "{$1}"),
   segments: segmentsOf(path),
   method
 })
@@ -33,19 +34,12 @@ const routes: ReadonlyArray<Route> = (() => {
 export const endpoints: ReadonlyArray<string> = routes.map(({ method, template }) => `${method} ${template}`)
 
 /** The routes that a path is of, by how many segments they have: few are looked at for each request. */
-const byLength = Map.groupBy(
-  routes.filter(({ segments }) => segments.at(-1) !== "*"),
-  ({ segments }) => segments.length
-)
-/** Those whose last segment is all the rest of a path. */
-const openEnded = routes.filter(({ segments }) => segments.at(-1) === "*")
-const matches = (path: ReadonlyArray<string>) => ({ segments }: Route): boolean =>
-  segments.every((segment, n) =>
-    segment === "*" ? path.length > n && path[n] !== "" : segment.startsWith(":") || segment === path[n]
-  )
+const byLength = Map.groupBy(routes, ({ segments }) => segments.length)
 const routesAt = (url: string): ReadonlyArray<Route> => {
-  const path = segmentsOf(url.split("?", 1)[0] ?? "")
-  return [...byLength.get(path.length) ?? [], ...openEnded].filter(matches(path))
+  const path = segmentsOf(FilePaths.inOneSegment(url).split("?", 1)[0] ?? "")
+  return byLength.get(path.length)?.filter(({ segments }) =>
+    segments.every((segment, n) => segment.startsWith(":") || segment === path[n])
+  ) ?? []
 }
 
 /** The template of the route that a path is of, such as `/jobs/{job_id}`; undefined where nothing is served. */

@@ -18,6 +18,7 @@ import { Buckets } from "./Buckets.ts"
 import { DeadLetters } from "./DeadLetters.ts"
 import * as DownloadLinks from "./DownloadLinks.ts"
 import { FileKeys } from "./FileKeys.ts"
+import * as FilePaths from "./FilePaths.ts"
 import { Files } from "./Files.ts"
 import * as GatewayMetrics from "./GatewayMetrics.ts"
 import { Health } from "./Health.ts"
@@ -62,7 +63,12 @@ const Announced = Layer.unwrap(Effect.map(Health, ({ readiness }) =>
   })))
 
 /** A path means what it says: what a proxy before the gateway keeps from clients, it keeps in any spelling. */
-const routerConfig = { caseSensitive: true, ignoreDuplicateSlashes: false, ignoreTrailingSlash: false }
+const routerConfig = {
+  caseSensitive: true,
+  ignoreDuplicateSlashes: false,
+  ignoreTrailingSlash: false,
+  maxParamLength: FilePaths.maxLength
+}
 
 Service.main(
   "gateway",

@@ -94,7 +94,7 @@ const removeUnused = (document: Record<string, unknown>): void => {
   if (unused.length > 0) removeUnused(document)
 }
 
-/** The last parameter of a path that is all the rest of it: the name of a file. Its bodies are no JSON, and declared here. */
+/** The bodies that are no JSON. */
 const bytes = {
   description: "The file, as it is",
   required: true,
@@ -113,23 +113,9 @@ const form = {
     }
   }
 }
-const nameFiles = (document: Record<string, unknown>): void => {
-  const paths = objectAt(document, "paths") as Record<string, unknown>
-  const named = Object.entries(paths).flatMap(([path, methods]) => {
-    if (!path.endsWith("/*")) return [[path, methods] as const]
-    const { post, ...others } = objectAt(methods)
-    const file = path.replace("*", "{file_name}")
-    for (const operation of [post, ...Object.values(others)]) {
-      for (const parameter of Object.values(objectAt(objectAt(operation), "parameters"))) {
-        if (objectAt(parameter)["name"] === "*") Object.assign(objectAt(parameter), { name: "file_name" })
-      }
-    }
-    return [[file, others] as const, [`${file}/downloads`, { post }] as const]
-  })
-  for (const path of Object.keys(paths)) Reflect.deleteProperty(paths, path)
-  Object.assign(paths, Object.fromEntries(named))
-  Object.assign(objectAt(paths, "/buckets/{name}/files/{file_name}", "put"), { requestBody: bytes })
-  Object.assign(objectAt(paths, "/buckets/{name}/files", "post"), { requestBody: form })
+const addFileBodies = (document: Record<string, unknown>): void => {
+  Object.assign(objectAt(document, "paths", "/buckets/{name}/files/{file_name}", "put"), { requestBody: bytes })
+  Object.assign(objectAt(document, "paths", "/buckets/{name}/files", "post"), { requestBody: form })
 }
 
 /** Completes a document in place, and gives it back. */
@@ -161,7 +147,7 @@ export const complete = <Groups extends HttpApiGroup.Constraint>(
       }
     }
   })
-  nameFiles(document)
+  addFileBodies(document)
   Object.assign(objectAt(document, "components"), { securitySchemes })
   markTimes(document)
   removeUnused(document)

@@ -1,4 +1,4 @@
-/** The routes of files. Their last parameter is the rest of the path: a file's name may have slashes. */
+/** The routes of files. A file's name may have slashes: in a path they may be sent as they are. */
 import { BucketName } from "@akave-async/domain/BucketName"
 import { FileName } from "@akave-async/domain/FileName"
 import * as Job from "@akave-async/domain/Job"
@@ -10,7 +10,7 @@ import { AccessRequest, DownloadRequest, FilePage, FileResource } from "./FileRe
 import * as Problems from "./Problems.ts"
 
 const bucketParams = { name: BucketName }
-const fileParams = { ...bucketParams, "*": FileName }
+const fileParams = { ...bucketParams, file_name: FileName }
 const tag = Schema.optionalKey(Schema.String)
 
 /** The key that a client encrypts and decrypts its files with: 32 bytes in base64. It is used for this request, and stored nowhere. */
@@ -83,7 +83,7 @@ const readErrors = [
 ] as const
 
 export class FilesGroup extends HttpApiGroup.make("files").add(
-  HttpApiEndpoint.put("upload", "/buckets/:name/files/*", {
+  HttpApiEndpoint.put("upload", "/buckets/:name/files/:file_name", {
     params: fileParams,
     query: uploadQuery,
     headers: {
@@ -129,7 +129,7 @@ export class FilesGroup extends HttpApiGroup.make("files").add(
       OpenApi.Description,
       "Files of the bucket that a job has uploaded, in pages; with `source=network` those that the network has."
     ),
-  HttpApiEndpoint.get("get", "/buckets/:name/files/*", {
+  HttpApiEndpoint.get("get", "/buckets/:name/files/:file_name", {
     params: fileParams,
     query: {
       metadata: Schema.optionalKey(Schema.Literals(["", "true", "network"])).annotate({
@@ -152,14 +152,14 @@ export class FilesGroup extends HttpApiGroup.make("files").add(
       OpenApi.Description,
       "From the network, each block verified before a byte of it is sent. `Range` with one range; several are refused. The `ETag` is the file's root CID. With `metadata` the answer is JSON."
     ),
-  HttpApiEndpoint.delete("delete", "/buckets/:name/files/*", {
+  HttpApiEndpoint.delete("delete", "/buckets/:name/files/:file_name", {
     params: fileParams,
     headers: { ...asking, "if-match": tag },
     success: accepted,
     error: changeErrors
   }).annotate(OpenApi.Summary, "Ask for a file's deletion; answers at once with the job that deletes it")
     .annotate(OpenApi.Description, "With `If-Match` only if the file is that one."),
-  HttpApiEndpoint.patch("setAccess", "/buckets/:name/files/*", {
+  HttpApiEndpoint.patch("setAccess", "/buckets/:name/files/:file_name", {
     params: fileParams,
     headers: { ...asking, "if-match": tag },
     payload: AccessRequest,
@@ -167,12 +167,12 @@ export class FilesGroup extends HttpApiGroup.make("files").add(
     error: changeErrors
   }).annotate(OpenApi.Summary, "Ask for a change of who may read a file; answers at once with the job that does it")
     .annotate(OpenApi.Description, "A public file can be read by everybody, from the network."),
-  HttpApiEndpoint.post("requestDownload", "/buckets/:name/files/*", {
-    params: { ...bucketParams, "*": Schema.String },
+  HttpApiEndpoint.post("requestDownload", "/buckets/:name/files/:file_name/downloads", {
+    params: fileParams,
     headers: asking,
     payload: DownloadRequest,
     success: accepted,
-    error: [...changeErrors, Problems.StagingUnavailable, Problems.RouteNotFound]
+    error: [...changeErrors, Problems.StagingUnavailable]
   }).annotate(OpenApi.Summary, "Have a file fetched, as a job whose result is kept for a time")
     .annotate(
       OpenApi.Description,

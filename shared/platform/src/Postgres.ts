@@ -109,7 +109,7 @@ export class ReadModelSchema
 export type Database = SqlClient.SqlClient | ReadModelSchema
 
 /** The number of the last migration that this release has: what it reads and writes of the read model is as that one leaves it. */
-export const readModelMigration = 7
+export const readModelMigration = 8
 
 /** The table of the migrations that were made. */
 export const migrationsTable = "schema_migrations"

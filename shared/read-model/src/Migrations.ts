@@ -190,6 +190,41 @@ const webhooks = Effect.gen(function*() {
   yield* sql`create index webhook_deliveries_outcome on ${table("webhook_deliveries")} (webhook_id, outcome, sequence)`
 })
 
+/** Files on the network, and which file a job is on. */
+const files = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const table = yield* readModelTable
+  yield* sql`
+    create table ${table("files")} (
+      owner text not null,
+      bucket_name text not null,
+      name text not null,
+      file_id text not null,
+      root_cid text not null,
+      -- Bytes of the file, and of all its blocks.
+      size bigint not null,
+      encoded_size bigint not null,
+      sha256 text not null,
+      content_type text,
+      encryption text not null,
+      key_id text,
+      name_on_wire text,
+      parity_blocks int not null,
+      is_public boolean not null,
+      tenant text,
+      job_id uuid not null,
+      created_at timestamptz not null,
+      -- The sequence of the last event that has changed it.
+      revision bigint not null,
+      primary key (owner, bucket_name, name)
+    )`
+  yield* sql`create index files_by_name on ${table("files")} (lower(owner), bucket_name, name collate "C")`
+  yield* sql`alter table ${table("bucket_jobs")} add column file_name text`
+  // Of a bucket that is to be deleted, the jobs that have not ended are asked for.
+  yield* sql`create index bucket_jobs_live on ${table("bucket_jobs")} (lower(owner), bucket_name)
+    where status in ('queued', 'processing')`
+})
+
 /** The migrator says which migration failed, and the database's error within says why. */
 const reasonOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "for an unknown reason"
@@ -211,7 +246,8 @@ export const migrations = {
   "0004_buckets_of_owner": bucketsOfOwner,
   "0005_jobs_of_owner": jobsOfOwner,
   "0006_event_segments": eventSegments,
-  "0007_webhooks": webhooks
+  "0007_webhooks": webhooks,
+  "0008_files": files
 }
 
 /** Creates or updates the read model's tables. Within a transaction it may be done once only: what fails ends the transaction. */

@@ -53,10 +53,12 @@ export const fold = (
 export const rowsOf = ({ changed, jobs }: Folding) =>
   Array.from(changed, ([id, kind]) => {
     const { job, revision } = jobs.get(id) as Folded
+    const { bucketName = null, fileName = null } = kind.about(job)
     return {
       id,
       operation: job.operation,
-      bucket_name: kind.about(job).bucketName ?? null,
+      bucket_name: bucketName,
+      file_name: fileName,
       owner: job.owner,
       tenant: job.tenant ?? null,
       status: job.status,
@@ -103,10 +105,10 @@ export const write = Effect.fn("Jobs.write")(function*(rows: ReadonlyArray<Row>,
   if (changed.length === 0) return
   yield* sql`
     insert into ${table("bucket_jobs")}
-      (id, operation, bucket_name, owner, tenant, status, created_at, updated_at, revision, job)
-    select id, operation, bucket_name, owner, tenant, status, created_at, updated_at, revision, job
+      (id, operation, bucket_name, file_name, owner, tenant, status, created_at, updated_at, revision, job)
+    select id, operation, bucket_name, file_name, owner, tenant, status, created_at, updated_at, revision, job
     from json_to_recordset(${toJson(changed)}::json) as row(
-      id uuid, operation text, bucket_name text, owner text, tenant text, status text,
+      id uuid, operation text, bucket_name text, file_name text, owner text, tenant text, status text,
       created_at timestamptz, updated_at timestamptz, revision bigint, job jsonb)
     on conflict (id) do update set status = excluded.status, updated_at = excluded.updated_at,
       revision = excluded.revision, job = excluded.job`
@@ -116,6 +118,7 @@ const columns = [
   "id",
   "operation",
   "bucket_name",
+  "file_name",
   "owner",
   "tenant",
   "status",

@@ -1,0 +1,21 @@
+/** Paths of files: a file's name is one parameter of a route, whatever slashes it has. */
+
+/** What a download of a file is asked for at, behind the file's name. */
+const suffix = "/downloads"
+
+/** Characters of the longest name in a path: 1,024 bytes, each percent-encoded. */
+export const maxLength = 3 * 1_024
+
+/** The path with the file's name in one segment, its slashes percent-encoded; any other path as it is. */
+export const inOneSegment = (url: string): string => {
+  const [path = "", ...query] = url.split("?")
+  const [, before, rest] = /^(\/buckets\/[^/]+\/files\/)(.+)$/s.exec(path) ?? []
+  if (before === undefined || rest === undefined) return url
+  const end = rest.length > suffix.length && rest.endsWith(suffix) ? suffix : ""
+  const name = rest.slice(0, rest.length - end.length).replaceAll("/", "%2F")
+  return [`${before}${name}${end}`, ...query].join("?")
+}
+
+/** The path of a file. */
+export const pathOf = (bucketName: string, name: string): string =>
+  `/buckets/${bucketName}/files/${name.split("/").map(encodeURIComponent).join("/")}`
