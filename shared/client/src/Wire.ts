@@ -87,7 +87,13 @@ export interface Readiness {
 export interface Stats {
   readonly window_minutes: number
   readonly operations: ReadonlyArray<{
-    readonly operation: "bucket.create" | "bucket.delete"
+    readonly operation:
+      | "bucket.create"
+      | "bucket.delete"
+      | "file.upload"
+      | "file.delete"
+      | "file.access"
+      | "file.download"
     readonly requested: number
     readonly completed: number
     readonly failed: number
@@ -105,7 +111,13 @@ export interface Stats {
 export interface Capabilities {
   readonly version: string
   readonly operations: ReadonlyArray<{
-    readonly operation: "bucket.create" | "bucket.delete"
+    readonly operation:
+      | "bucket.create"
+      | "bucket.delete"
+      | "file.upload"
+      | "file.delete"
+      | "file.access"
+      | "file.download"
     readonly method: string
     readonly path: string
     readonly input: unknown
@@ -329,8 +341,40 @@ export interface WebhookChange {
     | "akave.BucketDeleted.v1"
     | "akave.BucketDeletionFailed.v1"
     | "akave.BucketDeletionCancelled.v1"
+    | "akave.FileUploadRequested.v1"
+    | "akave.FileUploadStarted.v1"
+    | "akave.FileUploadSubmitted.v1"
+    | "akave.FileUploadAttemptFailed.v1"
+    | "akave.FileUploadAdvanced.v1"
+    | "akave.FileUploadAbandoned.v1"
+    | "akave.FileUploaded.v1"
+    | "akave.FileUploadFailed.v1"
+    | "akave.FileUploadCancelled.v1"
+    | "akave.FileDeletionRequested.v1"
+    | "akave.FileDeletionStarted.v1"
+    | "akave.FileDeletionSubmitted.v1"
+    | "akave.FileDeletionAttemptFailed.v1"
+    | "akave.FileDeleted.v1"
+    | "akave.FileDeletionFailed.v1"
+    | "akave.FileDeletionCancelled.v1"
+    | "akave.FileAccessRequested.v1"
+    | "akave.FileAccessStarted.v1"
+    | "akave.FileAccessSubmitted.v1"
+    | "akave.FileAccessAttemptFailed.v1"
+    | "akave.FileAccessChanged.v1"
+    | "akave.FileAccessFailed.v1"
+    | "akave.FileAccessCancelled.v1"
+    | "akave.FileDownloadRequested.v1"
+    | "akave.FileDownloadStarted.v1"
+    | "akave.FileDownloadSubmitted.v1"
+    | "akave.FileDownloadAttemptFailed.v1"
+    | "akave.FileDownloaded.v1"
+    | "akave.FileDownloadFailed.v1"
+    | "akave.FileDownloadCancelled.v1"
   >
-  readonly operations?: ReadonlyArray<"bucket.create" | "bucket.delete">
+  readonly operations?: ReadonlyArray<
+    "bucket.create" | "bucket.delete" | "file.upload" | "file.delete" | "file.access" | "file.download"
+  >
   readonly description?: string
   readonly enabled?: boolean
 }
@@ -352,8 +396,40 @@ export interface WebhookRequest {
     | "akave.BucketDeleted.v1"
     | "akave.BucketDeletionFailed.v1"
     | "akave.BucketDeletionCancelled.v1"
+    | "akave.FileUploadRequested.v1"
+    | "akave.FileUploadStarted.v1"
+    | "akave.FileUploadSubmitted.v1"
+    | "akave.FileUploadAttemptFailed.v1"
+    | "akave.FileUploadAdvanced.v1"
+    | "akave.FileUploadAbandoned.v1"
+    | "akave.FileUploaded.v1"
+    | "akave.FileUploadFailed.v1"
+    | "akave.FileUploadCancelled.v1"
+    | "akave.FileDeletionRequested.v1"
+    | "akave.FileDeletionStarted.v1"
+    | "akave.FileDeletionSubmitted.v1"
+    | "akave.FileDeletionAttemptFailed.v1"
+    | "akave.FileDeleted.v1"
+    | "akave.FileDeletionFailed.v1"
+    | "akave.FileDeletionCancelled.v1"
+    | "akave.FileAccessRequested.v1"
+    | "akave.FileAccessStarted.v1"
+    | "akave.FileAccessSubmitted.v1"
+    | "akave.FileAccessAttemptFailed.v1"
+    | "akave.FileAccessChanged.v1"
+    | "akave.FileAccessFailed.v1"
+    | "akave.FileAccessCancelled.v1"
+    | "akave.FileDownloadRequested.v1"
+    | "akave.FileDownloadStarted.v1"
+    | "akave.FileDownloadSubmitted.v1"
+    | "akave.FileDownloadAttemptFailed.v1"
+    | "akave.FileDownloaded.v1"
+    | "akave.FileDownloadFailed.v1"
+    | "akave.FileDownloadCancelled.v1"
   >
-  readonly operations?: ReadonlyArray<"bucket.create" | "bucket.delete">
+  readonly operations?: ReadonlyArray<
+    "bucket.create" | "bucket.delete" | "file.upload" | "file.delete" | "file.access" | "file.download"
+  >
   readonly description?: string
 }
 
@@ -386,10 +462,18 @@ export interface Event {
 /** One accepted request and how far it has come */
 export interface Job {
   readonly job_id: string
-  readonly operation: "bucket.create" | "bucket.delete"
+  readonly operation:
+    | "bucket.create"
+    | "bucket.delete"
+    | "file.upload"
+    | "file.delete"
+    | "file.access"
+    | "file.download"
   readonly bucket_name: string
+  readonly file_name: string | null
   readonly owner: string
   readonly status: "queued" | "processing" | "completed" | "failed" | "cancelled"
+  readonly progress: Progress | null
   readonly tx_hash: string | null
   readonly result: {
     readonly operation: "bucket.create"
@@ -402,6 +486,42 @@ export interface Job {
   } | {
     readonly operation: "bucket.delete"
     readonly bucket_id: string
+    readonly tx_hash: string | null
+    readonly block_number: number | null
+    readonly gas_used: number | null
+    readonly effective_gas_price: string | null
+    readonly adopted: boolean
+  } | {
+    readonly operation: "file.upload"
+    readonly file_id: string
+    readonly root_cid: string
+    readonly encoded_size: number
+    readonly tx_hash: string | null
+    readonly block_number: number | null
+    readonly gas_used: number | null
+    readonly effective_gas_price: string | null
+    readonly adopted: boolean
+  } | {
+    readonly operation: "file.delete"
+    readonly file_id: string
+    readonly tx_hash: string | null
+    readonly block_number: number | null
+    readonly gas_used: number | null
+    readonly effective_gas_price: string | null
+    readonly adopted: boolean
+  } | {
+    readonly operation: "file.access"
+    readonly file_id: string
+    readonly is_public: boolean
+    readonly tx_hash: string | null
+    readonly block_number: number | null
+    readonly gas_used: number | null
+    readonly effective_gas_price: string | null
+    readonly adopted: boolean
+  } | {
+    readonly operation: "file.download"
+    readonly url: string
+    readonly expires_at: string
     readonly tx_hash: string | null
     readonly block_number: number | null
     readonly gas_used: number | null
@@ -426,11 +546,36 @@ export interface Job {
   readonly updated_at: string
 }
 
+/** How far a job on a file has come */
+export interface Progress {
+  readonly stage:
+    | "waiting"
+    | "deleting"
+    | "creating"
+    | "storing"
+    | "committing"
+    | "removing"
+    | "fetching"
+    | "changing"
+    | "done"
+  readonly bytes_done: number
+  readonly bytes_total: number
+  readonly parts_done: number
+  readonly parts_total: number
+}
+
 /** A job's life, and what it waits for */
 export interface JobExplanation {
   readonly job_id: string
-  readonly operation: "bucket.create" | "bucket.delete"
+  readonly operation:
+    | "bucket.create"
+    | "bucket.delete"
+    | "file.upload"
+    | "file.delete"
+    | "file.access"
+    | "file.download"
   readonly bucket_name: string
+  readonly file_name: string | null
   readonly owner: string
   readonly status: "queued" | "processing" | "completed" | "failed" | "cancelled"
   readonly summary: string
@@ -481,6 +626,8 @@ export interface TimelineEntry {
     | "started"
     | "submitted"
     | "attempt_failed"
+    | "advanced"
+    | "abandoned"
     | "completed"
     | "failed"
     | "cancelled"
@@ -510,6 +657,37 @@ export interface TimelineEntry {
 
 export interface JobPage {
   readonly jobs: ReadonlyArray<Job>
+  readonly next: string | null
+}
+
+export interface DownloadRequest {
+  readonly keep_seconds?: number
+}
+
+export interface AccessRequest {
+  readonly is_public: boolean
+}
+
+/** A file on the network */
+export interface File {
+  readonly bucket_name: string
+  readonly file_name: string
+  readonly file_id: string
+  readonly root_cid: string | null
+  readonly size: number
+  readonly encoded_size: number
+  readonly sha256: string | null
+  readonly content_type: string | null
+  readonly encryption: "none" | "account" | "client" | null
+  readonly parity_blocks: number | null
+  readonly is_public: boolean | null
+  readonly owner: string
+  readonly job_id: string | null
+  readonly created_at: string
+}
+
+export interface FilePage {
+  readonly files: ReadonlyArray<File>
   readonly next: string | null
 }
 
@@ -642,12 +820,62 @@ export interface Methods {
     /** Have all dead letters processed again that a filter names, at most 1,000 at a time */
     redriveAll(body: RedriveRequest, options?: CallOptions): Promise<Redriven>
   }
+  readonly downloads: {
+    /** The bytes that a download has fetched */
+    get(job_id: string, query?: {
+      readonly expires?: string
+      readonly signature?: string
+    }, options?: CallOptions): Promise<void>
+  }
   readonly events: {
     /** The events of all jobs: a page, or as they come */
     list(query?: {
       readonly after?: number
       readonly limit?: number
     }, options?: CallOptions): AsyncIterable<EventPage["events"][number]>
+  }
+  readonly files: {
+    /** Upload a file; answers with the job that stores it on the network */
+    upload(name: string, file_name: string, query?: {
+      readonly parity_blocks?: number
+      /** `account`: with the account's key, which follows from the gateway's secret */
+      readonly encryption?: "none" | "account"
+      /** Whether the network gets the name encrypted too, with the same key */
+      readonly encrypt_name?: "true" | "false"
+      /** Whether a file that is there is replaced: deleted first, by the same job. `If-Match` says so too, of one file */
+      readonly overwrite?: "true" | "false"
+    }, options?: CallOptions): Promise<Job>
+    /** A file's bytes, or what is known of it */
+    get(name: string, file_name: string, query?: {
+      /** What is known of the file in place of its bytes; `network` asks the network */
+      readonly metadata?: "" | "true" | "network"
+      /** The name that a browser saves it under (`Content-Disposition`); empty for the file's own */
+      readonly download?: string
+    }, options?: CallOptions): Promise<File>
+    /** Ask for a file's deletion; answers at once with the job that deletes it */
+    delete(name: string, file_name: string, options?: CallOptions): Promise<Job>
+    /** Ask for a change of who may read a file; answers at once with the job that does it */
+    setAccess(name: string, file_name: string, body: AccessRequest, options?: CallOptions): Promise<Job>
+    /** Upload a file by a form */
+    uploadForm(name: string, query?: {
+      readonly parity_blocks?: number
+      /** `account`: with the account's key, which follows from the gateway's secret */
+      readonly encryption?: "none" | "account"
+      /** Whether the network gets the name encrypted too, with the same key */
+      readonly encrypt_name?: "true" | "false"
+      /** Whether a file that is there is replaced: deleted first, by the same job. `If-Match` says so too, of one file */
+      readonly overwrite?: "true" | "false"
+    }, options?: CallOptions): Promise<Job>
+    /** The files of a bucket, by name */
+    list(name: string, query?: {
+      readonly after?: string
+      readonly limit?: number
+      readonly prefix?: string
+      /** Who is asked: the gateway's read model or, in the chain's order, the network */
+      readonly source?: "read_model" | "network"
+    }, options?: CallOptions): AsyncIterable<FilePage["files"][number]>
+    /** Have a file fetched, as a job whose result is kept for a time */
+    requestDownload(name: string, file_name: string, body?: DownloadRequest, options?: CallOptions): Promise<Job>
   }
   readonly health: {
     /** Whether the gateway runs */
@@ -661,7 +889,13 @@ export interface Methods {
     /** Jobs, the latest first */
     list(query?: {
       readonly status?: "queued" | "processing" | "completed" | "failed" | "cancelled"
-      readonly operation?: "bucket.create" | "bucket.delete"
+      readonly operation?:
+        | "bucket.create"
+        | "bucket.delete"
+        | "file.upload"
+        | "file.delete"
+        | "file.access"
+        | "file.download"
       readonly bucket?: string
       readonly prefix?: string
       readonly since?: string
@@ -669,7 +903,7 @@ export interface Methods {
       readonly after?: string
       readonly limit?: number
     }, options?: CallOptions): AsyncIterable<JobPage["jobs"][number]>
-    /** Cancel a job that is still queued */
+    /** Cancel a job */
     cancel(job_id: string, options?: CallOptions): Promise<Job>
     /** How a job got where it is, and what it waits for */
     explain(job_id: string, options?: CallOptions): Promise<JobExplanation>
@@ -748,8 +982,43 @@ export const routes: { readonly [Group in keyof Methods]: { readonly [Name in ke
     redrive: { method: "POST", path: "/dead-letters/{sequence}/redrive", params: ["sequence"] },
     redriveAll: { method: "POST", path: "/dead-letters/redrive", params: [], hasBody: true }
   },
+  downloads: {
+    get: { method: "GET", path: "/downloads/{job_id}", params: ["job_id"], hasQuery: true }
+  },
   events: {
     list: { method: "GET", path: "/events", params: [], hasQuery: true, items: "events" }
+  },
+  files: {
+    upload: {
+      method: "PUT",
+      path: "/buckets/{name}/files/{file_name}",
+      params: ["name", "file_name"],
+      hasQuery: true,
+      isKeyed: true
+    },
+    get: { method: "GET", path: "/buckets/{name}/files/{file_name}", params: ["name", "file_name"], hasQuery: true },
+    delete: {
+      method: "DELETE",
+      path: "/buckets/{name}/files/{file_name}",
+      params: ["name", "file_name"],
+      isKeyed: true
+    },
+    setAccess: {
+      method: "PATCH",
+      path: "/buckets/{name}/files/{file_name}",
+      params: ["name", "file_name"],
+      hasBody: true,
+      isKeyed: true
+    },
+    uploadForm: { method: "POST", path: "/buckets/{name}/files", params: ["name"], hasQuery: true, isKeyed: true },
+    list: { method: "GET", path: "/buckets/{name}/files", params: ["name"], hasQuery: true, items: "files" },
+    requestDownload: {
+      method: "POST",
+      path: "/buckets/{name}/files/{file_name}/downloads",
+      params: ["name", "file_name"],
+      hasBody: true,
+      isKeyed: true
+    }
   },
   health: {
     live: { method: "GET", path: "/health", params: [] },
