@@ -21,11 +21,13 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
     "shared/eventing",
     "shared/platform",
     "shared/read-model",
-    "shared/akave"
+    "shared/akave",
+    "shared/staging"
   ],
-  "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave"],
+  "services/executor": ["shared/domain", "shared/eventing", "shared/platform", "shared/akave", "shared/staging"],
   "services/notifier": ["shared/domain", "shared/eventing", "shared/platform"],
   "services/projector": ["shared/domain", "shared/eventing", "shared/platform", "shared/read-model"],
+  "shared/staging": ["shared/platform"],
   "shared/read-model": ["shared/domain", "shared/eventing", "shared/platform"],
   "shared/operator": ["shared/domain", "shared/eventing", "shared/platform", "shared/read-model", "shared/akave"],
   "shared/client": ["shared/api", "shared/domain"],
@@ -42,6 +44,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
     "shared/platform",
     "shared/read-model",
     "shared/akave",
+    "shared/staging",
     "shared/client",
     "proto",
     "deploy/local",

@@ -1,5 +1,6 @@
 /** Which routes there are, and which methods each path answers. */
 import { Api } from "@akave-async/api/Api"
+import { templateOf } from "@akave-async/api/Document"
 import { HttpApi } from "effect/http-api"
 import * as FilePaths from "./FilePaths.ts"
 
@@ -12,8 +13,8 @@ interface Route {
 }
 
 const routeOf = (path: string, method: string): Route => ({
-  template: path.replaceAll(/:(\w+)/g, "{$1}"),
-  segments: segmentsOf(path),
+  template: templateOf(path),
+  segments: segmentsOf(templateOf(path).replaceAll(/\{\w+\}/g, ":")),
   method
 })
 const segmentsOf = (path: string): ReadonlyArray<string> => path.split("/").slice(1)

@@ -116,7 +116,8 @@ export class BucketsGroup extends HttpApiGroup.make("buckets").add(
       OpenApi.Description,
       "As for a bucket's creation. Only an empty bucket can be deleted: the contract refuses others, and the job fails with its `BucketNonempty`."
     ),
-  HttpApiEndpoint.get("job", "/buckets/jobs/:job_id", getJob)
+  // Of a bucket that is named jobs, the files are not a job.
+  HttpApiEndpoint.get("job", "/buckets/jobs/:job_id((?!files$)[^/]+)", getJob)
     .annotate(OpenApi.Summary, "A job; the same as /jobs/{job_id}")
     .annotate(OpenApi.Description, "As `GET /jobs/{job_id}`.")
 ).annotate(OpenApi.Description, "Buckets on chain, and requests for them").middleware(Validation).middleware(

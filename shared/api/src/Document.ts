@@ -94,11 +94,27 @@ const removeUnused = (document: Record<string, unknown>): void => {
   if (unused.length > 0) removeUnused(document)
 }
 
+/** A route's path as OpenAPI has it: what a parameter must look like is left out. */
+export const templateOf = (path: string): string => path.replaceAll(/:(\w+)(?:\(.*\))?/g, "{$1}")
+
+/** The paths as {@link templateOf} gives them. */
+const nameParameters = (document: Record<string, unknown>): void => {
+  const paths = objectAt(document, "paths") as Record<string, unknown>
+  for (const [path, methods] of Object.entries(paths)) {
+    Reflect.deleteProperty(paths, path)
+    paths[path.replace(/(\{\w+\})\(.*\)$/, "$1")] = methods
+  }
+}
+
 /** The bodies that are no JSON. */
 const bytes = {
   description: "The file, as it is",
   required: true,
-  content: { "*/*": { schema: { type: "string", format: "binary" } } }
+  content: {
+    "application/octet-stream": {
+      schema: { type: "string", format: "binary" }
+    }
+  }
 }
 const form = {
   description: "A form with one file, as browsers send it",
@@ -123,10 +139,11 @@ export const complete = <Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<string, Groups>,
   document: Record<string, unknown>
 ): Record<string, unknown> => {
+  nameParameters(document)
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint }) => {
-      const path = endpoint.path.replaceAll(/:(\w+)/g, "{$1}")
+      const path = templateOf(endpoint.path)
       const operation = objectAt(document, "paths", path, endpoint.method.toLowerCase())
       const { parameters } = operation
       if (Array.isArray(parameters)) {

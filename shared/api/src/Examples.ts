@@ -5,6 +5,7 @@ import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum
 import * as Job from "@akave-async/domain/Job"
 import { DateTime } from "effect"
 import { EventPage, EventResource } from "./Events.ts"
+import * as FileExamples from "./FileExamples.ts"
 import { examples as groupExamples, problems as groupProblems } from "./GroupExamples.ts"
 import { encode, isObject, type Json, objectAt } from "./JsonObject.ts"
 import * as Problems from "./Problems.ts"
@@ -266,7 +267,8 @@ const byAnswer: Readonly<Record<string, Examples>> = {
   "buckets.delete 200": { failed: encode(JobResource, failed) },
   "jobs.cancel 200": { cancelled: encode(JobResource, cancelled) },
   "deadLetters.redrive 202": { redriven: encode(DeadLetterResource, redriven) },
-  "health.live 200": { up: { status: "ok" } }
+  "health.live 200": { up: { status: "ok" } },
+  ...Object.fromEntries(FileExamples.answers(queued))
 }
 
 const namesOf = (schema: Json): ReadonlyArray<string> => {
@@ -281,6 +283,8 @@ export const add = (document: Record<string, unknown>): Record<string, unknown> 
     for (const [type, media] of Object.entries(objectAt(content))) {
       const examples = type === "text/event-stream"
         ? { event: frame }
+        : type === "application/octet-stream"
+        ? { bytes: "abc" }
         : own ?? Object.assign({}, ...namesOf(objectAt(media, "schema")).map((name) => bySchema[name]))
       Object.assign(objectAt(media), {
         examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
@@ -290,7 +294,7 @@ export const add = (document: Record<string, unknown>): Record<string, unknown> 
   for (const operations of Object.values(objectAt(document, "paths"))) {
     for (const operation of Object.values(objectAt(operations))) {
       const { operationId, requestBody, responses } = objectAt(operation)
-      withExamples(objectAt(requestBody)["content"], undefined)
+      withExamples(objectAt(requestBody)["content"], FileExamples.bodies[String(operationId)])
       for (const [status, response] of Object.entries(objectAt(responses))) {
         withExamples(objectAt(response)["content"], byAnswer[`${operationId} ${status}`])
       }

@@ -5,6 +5,7 @@ import { DateTime } from "effect"
 import { AccessRequest, DownloadRequest, FilePage, FileResource } from "./FileResources.ts"
 import { encode } from "./JsonObject.ts"
 import * as Problems from "./Problems.ts"
+import { JobResource } from "./Resources.ts"
 
 const jobId = Job.Id.make("01a1fd96-6aed-70f8-9e47-556db4c9cbc3")
 const rootCid = RootCid.make("bafybeih7arnnxqbgwrhfexzlobsesmmwlbn5qzpzo6rnbqvu2emyi7sqte")
@@ -32,6 +33,58 @@ export const examples = {
   FilePage: { one: encode(FilePage, { files: [file], next: null }) },
   AccessRequest: { public: encode(AccessRequest, { is_public: true }) },
   DownloadRequest: { anHour: encode(DownloadRequest, { keep_seconds: 3_600 }) }
+}
+
+/** Bodies that are no JSON, by operation. */
+export const bodies: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  "files.upload": { text: "abc" },
+  "files.uploadForm": { photo: { file_name: "photos/cat.jpg", file: "abc" } }
+}
+
+/** What requests for jobs on files are answered with, given a job that is queued. */
+export const answers = (job: JobResource) => {
+  const upload = {
+    ...job,
+    operation: "file.upload" as const,
+    file_name: file.file_name,
+    progress: { stage: "waiting" as const, bytes_done: 0, bytes_total: file.size, parts_done: 0, parts_total: 3 }
+  }
+  const result = {
+    operation: "file.upload" as const,
+    file_id: file.file_id,
+    root_cid: rootCid,
+    encoded_size: file.encoded_size,
+    tx_hash: null,
+    block_number: 29,
+    gas_used: 172_000,
+    effective_gas_price: 1_000_000_007n,
+    adopted: false
+  }
+  const done = { ...upload.progress, stage: "done" as const, bytes_done: file.size, parts_done: 3 }
+  const completed = { ...upload, status: "completed" as const, attempts: 1, progress: done, result }
+  const failed = {
+    ...upload,
+    status: "failed" as const,
+    attempts: 1,
+    error: {
+      category: "reverted" as const,
+      code: "FileAlreadyExists",
+      message: "The contract refused: FileAlreadyExists"
+    }
+  }
+  const shown = (name: string, one: JobResource) => ({ [name]: encode(JobResource, one) })
+  const others = { delete: "file.delete", setAccess: "file.access", requestDownload: "file.download" } as const
+  return [
+    ...["upload", "uploadForm"].flatMap((name) => [
+      [`files.${name} 202`, shown("queued", upload)] as const,
+      [`files.${name} 201`, shown("completed", completed)] as const,
+      [`files.${name} 200`, shown("failed", failed)] as const
+    ]),
+    ...Object.entries(others).flatMap(([name, operation]) => [
+      [`files.${name} 202`, shown("queued", { ...upload, operation })] as const,
+      [`files.${name} 200`, shown("failed", { ...failed, operation })] as const
+    ])
+  ]
 }
 
 export const problems = [

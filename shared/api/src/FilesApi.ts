@@ -5,13 +5,15 @@ import * as Job from "@akave-async/domain/Job"
 import { Effect, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Identification } from "./Caller.ts"
-import { accepted, asking, bodyErrors, created, page, Validation } from "./Conventions.ts"
+import { accepted, asking, bodyErrors, created, notModified, page, Validation } from "./Conventions.ts"
 import { AccessRequest, DownloadRequest, FilePage, FileResource } from "./FileResources.ts"
 import * as Problems from "./Problems.ts"
 
 const bucketParams = { name: BucketName }
 const fileParams = { ...bucketParams, file_name: FileName }
 const tag = Schema.optionalKey(Schema.String)
+const content = HttpApiSchema.StreamUint8Array().annotate({ description: "The file, as it is" })
+const part = HttpApiSchema.Empty(206).annotate({ description: "The bytes that `Range` asks for" })
 
 /** The key that a client encrypts and decrypts its files with: 32 bytes in base64. It is used for this request, and stored nowhere. */
 const clientKey = {
@@ -142,9 +144,9 @@ export class FilesGroup extends HttpApiGroup.make("files").add(
     headers: { ...clientKey, range: tag, "if-range": tag, "if-match": tag, "if-none-match": tag },
     success: [
       HttpApiSchema.WithHeaders(FileResource, { etag: tag }),
-      HttpApiSchema.StreamUint8Array(),
-      HttpApiSchema.Empty(206),
-      HttpApiSchema.Empty(304).annotate({ description: "It is as `If-None-Match` names it" })
+      content,
+      part,
+      notModified
     ] as const,
     error: [...readErrors, Problems.PreconditionFailed]
   }).annotate(OpenApi.Summary, "A file's bytes, or what is known of it")
@@ -187,7 +189,7 @@ export class DownloadsGroup extends HttpApiGroup.make("downloads").add(
     params: { job_id: Job.Id },
     query: { expires: Schema.optionalKey(Schema.String), signature: Schema.optionalKey(Schema.String) },
     headers: { ...clientKey, range: tag, "if-range": tag, "if-none-match": tag },
-    success: [HttpApiSchema.StreamUint8Array(), HttpApiSchema.Empty(206), HttpApiSchema.Empty(304)] as const,
+    success: [content, part, notModified] as const,
     error: [
       Problems.DownloadNotFound,
       Problems.DownloadNotReady,

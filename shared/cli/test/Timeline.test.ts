@@ -42,6 +42,7 @@ const explanation: JobExplanation = {
   job_id: "01a1fd96-6aed-70f8-9e47-556db4c9cbc3",
   operation: "bucket.create",
   bucket_name: "my-bucket",
+  file_name: null,
   owner: "0xA",
   status: "completed",
   summary: "bucket.create of my-bucket was completed",

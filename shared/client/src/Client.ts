@@ -18,6 +18,12 @@ export interface FollowOptions {
   readonly signal?: AbortSignal
 }
 
+/** A job of one operation, whose result is of it. */
+export type JobOf<Operation extends Job["operation"]> = Omit<Job, "operation" | "result"> & {
+  readonly operation: Operation
+  readonly result: Extract<NonNullable<Job["result"]>, { readonly operation: Operation }> | null
+}
+
 type SubmitOptions = CallOptions
 type CreateOptions = CallOptions & Pick<Waits.WaitOptions, "onChange">
 
@@ -25,14 +31,14 @@ export interface Client extends Omit<Methods, "jobs" | "events" | "buckets" | "w
   /** The gateway's URL. */
   readonly url: string
   /** Asks for a bucket, and gives the job that creates it at once. */
-  submitBucket(name: string, options?: SubmitOptions): Promise<Job>
+  submitBucket(name: string, options?: SubmitOptions): Promise<JobOf<"bucket.create">>
   /** Creates a bucket: asks for it, and waits for the end of its job. Fails with {@link JobFailed} where that is no success. */
-  createBucket(name: string, options?: CreateOptions): Promise<Job>
+  createBucket(name: string, options?: CreateOptions): Promise<JobOf<"bucket.create">>
   /** Asks for any operation that the gateway has, by its name in the capabilities, and gives the job at once. */
   submit(operation: string, input: Readonly<Record<string, unknown>>, options?: SubmitOptions): Promise<Job>
   readonly buckets: Methods["buckets"] & {
     /** Deletes a bucket: asks for it, and waits for the end of its job. */
-    delete(name: string, options?: CreateOptions): Promise<Job>
+    delete(name: string, options?: CreateOptions): Promise<JobOf<"bucket.delete">>
   }
   readonly jobs: Methods["jobs"] & {
     /** A job as it is now. */
@@ -58,7 +64,10 @@ export const make = (settings: Settings): Client => {
   const waits = Waits.make(transport)
   const methods = methodsOf(transport)
 
-  const submitted = (job: Promise<Job>, { onChange, signal, timeout = settings.timeout }: CreateOptions = {}) => {
+  const submitted = <Operation extends Job["operation"]>(
+    job: Promise<Job>,
+    { onChange, signal, timeout = settings.timeout }: CreateOptions = {}
+  ): Promise<JobOf<Operation>> => {
     const end = performance.now() + timeout
     return job.then(async ({ job_id }) => {
       const ended = await waits.wait(job_id, {
@@ -67,7 +76,7 @@ export const make = (settings: Settings): Client => {
         ...(onChange === undefined ? {} : { onChange })
       })
       if (ended.status !== "completed") throw new JobFailed(ended)
-      return ended
+      return ended as JobOf<Operation>
     })
   }
 
@@ -99,13 +108,13 @@ export const make = (settings: Settings): Client => {
   return {
     ...methods,
     url: settings.url,
-    submitBucket: (name, options) => methods.buckets.submit({ name }, options),
-    createBucket: (name, options) => submitted(methods.buckets.submit({ name }, options), options),
+    submitBucket: (name, options) => methods.buckets.submit({ name }, options) as Promise<JobOf<"bucket.create">>,
+    createBucket: (name, options) => submitted<"bucket.create">(methods.buckets.submit({ name }, options), options),
     submit,
     system: { ...methods.system, capabilities: () => capabilitiesOf(transport) },
     buckets: {
       ...methods.buckets,
-      delete: (name, options) => submitted(methods.buckets.submitDelete(name, options), options)
+      delete: (name, options) => submitted<"bucket.delete">(methods.buckets.submitDelete(name, options), options)
     },
     jobs: {
       ...methods.jobs,

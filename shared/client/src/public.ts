@@ -1,6 +1,6 @@
 /** What every flavour of the client exports. */
 export type { CallOptions } from "./CallOptions.ts"
-export type { Client, FollowOptions } from "./Client.ts"
+export type { Client, FollowOptions, JobOf } from "./Client.ts"
 export { contentTypeOf } from "./ContentType.ts"
 export type { Given } from "./Credentials.ts"
 export * from "./Errors.ts"
