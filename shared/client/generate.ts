@@ -211,7 +211,8 @@ export const routes: { readonly [Group in keyof Methods]: { readonly [Name in ke
 ${groups.map((group) => `  ${group}: {\n${of(group).map(rowOf).join("")}  },\n`).join("")}}
 `
 
-const errors = `/** ${head} */
+const errors = `// oxlint-disable max-lines -- every problem of the API
+/** ${head} */
 import { Problem } from "./Errors.ts"
 
 ${

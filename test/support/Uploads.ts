@@ -1,7 +1,7 @@
 /** Uploads that are asked for beside the gateway: their bytes are staged, and their requests appended to the log, by the test. */
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
-import { Address } from "@akave-async/domain/Ethereum"
+import type { Address } from "@akave-async/domain/Ethereum"
 import * as File from "@akave-async/domain/File"
 import { FileName } from "@akave-async/domain/FileName"
 import * as Job from "@akave-async/domain/Job"
@@ -11,7 +11,7 @@ import * as FileEvents from "@akave-async/eventing/FileEvents"
 import * as Stack from "@akave-async/local/Stack"
 import { type AkaveClient, connect } from "@akave-async/sdk/Client"
 import { ObjectId, Staging } from "@akave-async/staging/Staging"
-import { Effect, Schedule, Stream } from "effect"
+import { Effect, Schedule, type Scope, Stream } from "effect"
 import { createHash, randomUUID } from "node:crypto"
 import { v7 as uuidv7 } from "uuid"
 
@@ -84,7 +84,7 @@ export const ended = ({ log }: Means, { jobId, subject }: Asked) =>
   )
 
 /** The SDK, with a wallet that is not the executors'. */
-export const client = (stack: Stack.Stack): Effect.Effect<AkaveClient, never, import("effect").Scope.Scope> =>
+export const client = (stack: Stack.Stack): Effect.Effect<AkaveClient, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(() => connect({ nodeAddress: stack.nodeAddress, privateKey: Stack.publicDevelopmentKey })),
     (client) => Effect.promise(() => client.close())

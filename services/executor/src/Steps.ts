@@ -13,6 +13,7 @@ import { Context, DateTime, Duration, Effect, Layer, Option, Result, Schedule } 
 import * as Adoption from "./Adoption.ts"
 import * as Claims from "./Claims.ts"
 import * as Deadline from "./Deadline.ts"
+import * as Endings from "./Endings.ts"
 import { ExecutorConfig } from "./ExecutorConfig.ts"
 import { pointOf } from "./Failpoints.ts"
 import { DeadlinePassed, NotSent, toFailure } from "./Failures.ts"
@@ -21,7 +22,7 @@ import { waitsFor } from "./Lane.ts"
 import * as LaneMetrics from "./LaneMetrics.ts"
 import { Ledger } from "./Ledger.ts"
 import { type Action, next, nothing, type Seen, type Situation } from "./Next.ts"
-import type { Done, Operation } from "./Operation.ts"
+import type { Operation } from "./Operation.ts"
 import * as Records from "./Records.ts"
 import { costOf, Shortages } from "./Shortages.ts"
 import { jobOf, type Known, type Task } from "./Task.ts"
@@ -42,9 +43,6 @@ export class Steps extends Context.Service<Steps, {
 }>()("@akave-async/executor/Steps") {
   static readonly layer = Layer.effect(Steps, Effect.suspend(() => make))
 }
-
-/** How often it is seen whether a job was abandoned whose part is prepared. */
-const lookInterval = Duration.seconds(3)
 
 /** After this a claim that did not get out is tried again. */
 const shortDelay = Duration.seconds(2)
@@ -73,6 +71,7 @@ const make = Effect.gen(function*() {
   const records = yield* Records.make(deadline, funds)
   const claims = yield* Claims.make(adoption, funds)
   const watch = yield* Watch.make(deadline)
+  const endings = yield* Endings.make(adoption, records)
 
   /** Cancels the claim of a job whose time is over: its nonce gets a transfer of nothing. */
   const withdraw = (job: Job.Job, claim: Wallet.Claim) =>
@@ -106,21 +105,11 @@ const make = Effect.gen(function*() {
     return again(Duration.zero)
   })
 
-  /** Ends when the job is abandoned while a part of it is prepared, which may take long. */
-  const abandoned = ({ cause: { subject }, jobId }: Task) =>
-    log.last(subject).pipe(
-      Effect.map((last) => Option.exists(last, ({ headers }) => headers["ce-id"] === `${jobId}.abandoned`)),
-      Effect.orElseSucceed(() => false),
-      Effect.delay(lookInterval),
-      Effect.repeat({ until: (is) => is }),
-      Effect.as({ _tag: "Abandoned" as const })
-    )
-
   const claim = Effect.fnUntraced(
     function*(task: Task, known: Known, part: Job.Part, after: Wallet.Claim | undefined) {
       const claiming = claims.claim(task, known, part, after)
       const isForward = task.operation.canUndo === true && part !== Job.undo
-      const claimed = yield* Effect.result(isForward ? Effect.raceFirst(claiming, abandoned(task)) : claiming)
+      const claimed = yield* Effect.result(isForward ? Effect.raceFirst(claiming, watch.abandoned(task)) : claiming)
       if (Result.isSuccess(claimed)) {
         if (claimed.success._tag === "Found") return { seen: claimed.success }
         if (claimed.success._tag === "Abandoned") return again(Duration.zero)
@@ -174,50 +163,6 @@ const make = Effect.gen(function*() {
       : yield* records.fail(task, known, error, claim)
   })
 
-  /** Completes a job whose last part is done. What is to be read for its result is read again, where that fails. */
-  const complete = Effect.fnUntraced(function*(
-    task: Task,
-    known: Known,
-    done: Done,
-    giveUp?: { readonly after: Wallet.Claim | undefined }
-  ) {
-    const result = yield* Effect.result(task.operation.result(jobOf(known), done))
-    if (Result.isFailure(result)) {
-      yield* waitsFor(`failed: ${result.failure.message}`)
-      return again(shortDelay)
-    }
-    if (giveUp !== undefined) return yield* records.completeAsFound(task, known, result.success, giveUp.after)
-    const settled = yield* records.complete(task, known, result.success)
-    yield* failpoint.hit(pointOf("completed"))
-    return settled
-  })
-
-  /** Does the work of a job that takes no transaction. */
-  const doWork = Effect.fnUntraced(function*(task: Task, known: Known) {
-    const work = task.operation.work?.(jobOf(known)) ?? Effect.die(new Error("an operation without parts has work"))
-    const result = yield* Effect.result(work)
-    return Result.isSuccess(result)
-      ? yield* records.complete(task, known, result.success)
-      : yield* records.fail(task, known, result.failure, undefined)
-  })
-
-  /** Ends a job that an executor gave up and then died before it recorded the end. */
-  const conclude = Effect.fnUntraced(function*(task: Task, known: Known) {
-    const job = jobOf(known)
-    if (Job.abandonedOf(job) !== undefined) return yield* records.endAbandoned(task, known, undefined)
-    const last = task.operation.parts(job).at(-1) ?? Job.whole
-    const found = yield* Effect.result(adoption.find(task, job, last, known.state.submitted))
-    if (Result.isFailure(found)) {
-      return found.failure._tag === "LogUnavailable" ? yield* found.failure : again(retryDelay)
-    }
-    if (Option.isSome(found.success)) return yield* complete(task, known, found.success.value)
-    return yield* records.end(task, known, {
-      category: "internal",
-      code: "GivenUp",
-      message: "Its attempts are used up"
-    })
-  })
-
   const take = Effect.fnUntraced(function*(task: Task, { known }: State, action: Action) {
     switch (action._tag) {
       case "Leave":
@@ -259,15 +204,15 @@ const make = Effect.gen(function*() {
       case "EndAbandoned":
         return yield* records.endAbandoned(task, known, action.after)
       case "Work":
-        return yield* doWork(task, known)
+        return yield* endings.work(task, known)
       case "Complete":
-        return yield* complete(task, known, action.done)
+        return yield* endings.complete(task, known, action.done)
       case "CompleteAsFound":
-        return yield* complete(task, known, action.done, action)
+        return yield* endings.complete(task, known, action.done, action)
       case "Fail":
         return yield* records.end(task, known, action.error)
       case "Conclude":
-        return yield* conclude(task, known)
+        return yield* endings.conclude(task, known)
     }
   })
 

@@ -1,20 +1,23 @@
 /** What becomes of a claim: the chain uses its nonce, others change it, its wallet runs short, or its job's time is over. */
 import * as Job from "@akave-async/domain/Job"
 import * as Wallet from "@akave-async/domain/Wallet"
+import { EventLog } from "@akave-async/eventing/EventLog"
 import { Duration, Effect, Option, Schedule } from "effect"
 import type { Deadline } from "./Deadline.ts"
 import { Ledger } from "./Ledger.ts"
 import type { Seen } from "./Next.ts"
 import { Receipts, type Settlement } from "./Receipts.ts"
 import { Shortages } from "./Shortages.ts"
+import type { Task } from "./Task.ts"
 
-/** How often a job that waits for the chain looks whether its claim was changed. */
+/** How often a job that waits looks whether its claim was changed, or it was abandoned. */
 const lookInterval = Duration.seconds(5)
 /** A nonce that was used a while ago is found used within this time. */
 const lookTime = Duration.seconds(2)
 
 export const make = Effect.fnUntraced(function*(deadline: Deadline) {
   const ledger = yield* Ledger
+  const log = yield* EventLog
   const receipts = yield* Receipts
   const shortages = yield* Shortages
 
@@ -61,6 +64,16 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline) {
     ])
   })
 
+  /** Ends when a job is abandoned while a part of it is prepared, which may take long. */
+  const abandoned = ({ cause: { subject }, jobId }: Task) =>
+    log.last(subject).pipe(
+      Effect.map(Option.exists(({ headers }) => headers["ce-id"] === `${jobId}.abandoned`)),
+      Effect.orElseSucceed(() => false),
+      Effect.delay(lookInterval),
+      Effect.repeat({ until: (is) => is }),
+      Effect.as({ _tag: "Abandoned" as const })
+    )
+
   /** What became of the claim of an attempt that failed: whether it is spent, unless something else was seen of it. */
   const past = (claim: Wallet.Claim) =>
     Effect.map(Effect.timeoutOption(receipts.await(claim), lookTime), (settled): Seen => {
@@ -71,6 +84,6 @@ export const make = Effect.fnUntraced(function*(deadline: Deadline) {
       return isSpent && claim.withdrawn === undefined ? { _tag: "Spent" } : seen
     })
 
-  return { first, past }
+  return { first, past, abandoned }
 })
 export type Watch = Effect.Success<ReturnType<typeof make>>

@@ -1,6 +1,6 @@
 /** Links to what jobs have downloaded, whose signature stands for credentials until they end. */
-import { type Links, unsigned } from "@akave-async/api/Resources"
-import * as Job from "@akave-async/domain/Job"
+import { type Links, unsigned } from "@akave-async/api/Results"
+import type * as Job from "@akave-async/domain/Job"
 import { derive, MasterSecret } from "@akave-async/platform/MasterSecret"
 import { Context, DateTime, Effect, Layer, type Redacted } from "effect"
 import { createHmac } from "node:crypto"

@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- an example of every schema that has no file of its own for them
 /** What the OpenAPI document shows as examples. Each is made by the schema that it is an example of. */
 import { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"

@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- every error of the HTTP API
 /**
  * Every error of the HTTP API, as RFC 9457 `application/problem+json`. `code` is stable and meant for programs, `type` is the
  * code as a URI, and `detail` is a sentence that says what to do.

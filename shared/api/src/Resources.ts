@@ -1,149 +1,15 @@
 /** What the HTTP API shows: JSON with snake_case names and every field always there, null where it has no value. */
 import { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
-import { Address, BucketId, FileId, RootCid, TransactionHash, Wei } from "@akave-async/domain/Ethereum"
-import * as File from "@akave-async/domain/File"
+import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
 import * as Job from "@akave-async/domain/Job"
-import type { AnyJob, operations } from "@akave-async/domain/Operations"
-import { type DateTime, Effect, Schema, Struct } from "effect"
+import type { AnyJob } from "@akave-async/domain/Operations"
+import { Effect, Schema } from "effect"
 import * as Problems from "./Problems.ts"
-
-/** What the result of an operation on a bucket holds of its own, and how it is shown. */
-const ofBucket = {
-  fields: { bucket_id: BucketId },
-  show: ({ bucketId }: { readonly bucketId: BucketId }) => ({ bucket_id: bucketId })
-}
-/** What is shown of the jobs of each operation: an operation is one row here. */
-const results = {
-  "bucket.create": ofBucket,
-  "bucket.delete": ofBucket,
-  "file.upload": {
-    fields: { file_id: FileId, root_cid: RootCid, encoded_size: Schema.Natural },
-    show: ({ encodedSize, fileId, rootCid }: Own<"file.upload">) => ({
-      file_id: fileId,
-      root_cid: rootCid,
-      encoded_size: encodedSize
-    })
-  },
-  "file.delete": {
-    fields: { file_id: FileId },
-    show: ({ fileId }: Own<"file.delete">) => ({ file_id: fileId })
-  },
-  "file.access": {
-    fields: { file_id: FileId, is_public: Schema.Boolean },
-    show: ({ fileId, isPublic }: Own<"file.access">) => ({ file_id: fileId, is_public: isPublic })
-  },
-  "file.download": {
-    fields: {
-      /** Where the bytes are, relative to the gateway, until `expires_at`. */
-      url: Schema.String,
-      expires_at: Schema.DateTimeUtc
-    },
-    show: ({ expiresAt }: Own<"file.download">, { id }: AnyJob, { signDownload }: Links) => ({
-      url: `/downloads/${id}${signDownload(id, expiresAt)}`,
-      expires_at: expiresAt
-    })
-  }
-} as const satisfies Readonly<Record<keyof typeof operations, unknown>>
-type Own<Name extends keyof typeof operations> = Schema.Struct.Type<(typeof operations)[Name]["result"]>
-
-/** How links are made that need no other credentials. */
-export interface Links {
-  /** The query that is added to a download's path. */
-  readonly signDownload: (jobId: Job.Id, expiresAt: DateTime.Utc) => string
-}
-/** Links without a signature: they need the credentials that every request needs. */
-export const unsigned: Links = { signDownload: () => "" }
-
-type Name = keyof typeof results
-const names = Struct.keys(results)
-
-const resultOf = <Of extends Name>(operation: Of) =>
-  Schema.Struct({
-    operation: Schema.Literal(operation),
-    ...results[operation].fields,
-    tx_hash: Schema.NullOr(TransactionHash),
-    block_number: Schema.NullOr(Schema.Natural),
-    gas_used: Schema.NullOr(Schema.Natural),
-    /** Of a gas unit, in wei; null where it was not recorded, as it was not by earlier releases. */
-    effective_gas_price: Schema.NullOr(Wei),
-    adopted: Schema.Boolean
-  })
+import { Progress, progressOf } from "./Progress.ts"
+import { type Links, names, resultOf, shown, unsigned } from "./Results.ts"
 
 export const Operation = Schema.Literals(names)
-
-/** What a job on a file is at. */
-export const Stage = Schema.Literals([
-  /** No executor has begun it. */
-  "waiting",
-  /** The file that is there is deleted. */
-  "deleting",
-  "creating",
-  "storing",
-  "committing",
-  /** What was stored is taken back: the job fails, or is cancelled. */
-  "removing",
-  "fetching",
-  "changing",
-  "done"
-])
-export const Progress = Schema.Struct({
-  stage: Stage,
-  /** Of the file; those done are stored on the network. */
-  bytes_done: Schema.Natural,
-  bytes_total: Schema.Natural,
-  /** Transactions, of which a job on a file has one or more. */
-  parts_done: Schema.Natural,
-  parts_total: Schema.Natural
-}).annotate({ identifier: "Progress", description: "How far a job on a file has come" })
-export type Progress = typeof Progress.Type
-
-const stageOf = (part: Job.Part): Progress["stage"] => {
-  if (part === "delete") return "deleting"
-  return part === "create" ? "creating" : part === "commit" ? "committing" : "storing"
-}
-
-const uploadProgress = (job: File.Upload): Progress => {
-  const parts = File.uploadParts(job.request)
-  const done = job.status === "completed" ? parts.length : parts.indexOf(Job.doneOf(job) ?? "") + 1
-  const stage = Job.isTerminal(job.status) ? "done" : job.status === "queued" ? "waiting" : Job.abandonedOf(job)
-    ? "removing"
-    : stageOf(parts[done] ?? "commit")
-  return {
-    stage,
-    bytes_done: File.bytesDone(job),
-    bytes_total: job.request.size,
-    parts_done: done,
-    parts_total: parts.length
-  }
-}
-
-/** How far a job has come; null where its operation has no progress to show. */
-export const progressOf = (job: AnyJob): Progress | null => {
-  switch (job.operation) {
-    case "bucket.create":
-    case "bucket.delete":
-      return null
-    case "file.upload":
-      return uploadProgress(job)
-    default: {
-      const isDone = job.status === "completed"
-      const [size, parts] = job.operation === "file.download" ? [job.request.size, 0] : [0, 1]
-      const under = job.operation === "file.download"
-        ? "fetching"
-        : job.operation === "file.delete"
-        ? "deleting"
-        : "changing"
-      return {
-        stage: Job.isTerminal(job.status) ? "done" : job.status === "queued" ? "waiting" : under,
-        bytes_done: isDone ? size : 0,
-        bytes_total: size,
-        parts_done: isDone ? parts : 0,
-        parts_total: parts
-      }
-    }
-  }
-}
 
 export const JobResource = Schema.Struct({
   job_id: Job.Id,
@@ -170,12 +36,6 @@ export const namesOf = (job: AnyJob): { readonly bucket_name: string; readonly f
   "bucketName" in job.request
     ? { bucket_name: job.request.bucketName, file_name: job.request.name }
     : { bucket_name: job.request.name, file_name: null }
-
-/** What the result of a completed job holds of its own. */
-const shown = (job: AnyJob & { readonly status: "completed" }, links: Links) => {
-  const row: { readonly show: (result: never, job: AnyJob, links: Links) => object } = results[job.operation]
-  return row.show(job.result as never, job, links) as object as Record<never, never>
-}
 
 export const jobResource = (job: AnyJob, links: Links = unsigned): JobResource => ({
   job_id: job.id,

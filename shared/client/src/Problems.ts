@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- every problem of the API
 /** Made from the definition of the HTTP API by `node shared/client/generate.ts`: change that, and run this. */
 import { Problem } from "./Errors.ts"
 

@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- the whole of a file: its events, parts, state and decisions
 /**
  * The file aggregate: one file name in one bucket of one owner, and the jobs on it. At most one job is live at a time.
  */

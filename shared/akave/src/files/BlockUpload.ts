@@ -41,6 +41,7 @@ export interface Sending<E> {
 }
 
 /** Sends blocks, each signed by the wallet. */
+// oxlint-disable-next-line max-lines-per-function -- its sends share the node and the wallet
 export const make = Effect.gen(function*() {
   const chain = yield* Chain
   const wallet = yield* Wallet

@@ -117,6 +117,7 @@ export const make = Effect.gen(function*() {
     return { cid: chunk.cid, blocks }
   })
 
+  // oxlint-disable-next-line max-lines-per-function -- what is opened and how it is read share the file
   return Effect.fn("Files.open")(function*(request: Request) {
     const { bucketName, name, onWire, options } = request
     const { isSealed = false } = options
