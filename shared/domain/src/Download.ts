@@ -13,7 +13,6 @@ export const operations = {
     events: {
       requested: "FileDownloadRequested",
       started: "FileDownloadStarted",
-      submitted: "FileDownloadSubmitted",
       attemptFailed: "FileDownloadAttemptFailed",
       completed: "FileDownloaded",
       failed: "FileDownloadFailed",

@@ -97,8 +97,8 @@ const fields = {
 type StepFields = typeof fields
 export type StepName = keyof StepFields
 
-/** The steps that only jobs of several parts have. */
-type StepOfParts = "advanced" | "abandoned"
+/** The steps that only jobs with transactions have, or with several. */
+type StepOfParts = "submitted" | "advanced" | "abandoned"
 
 /** An operation's row: the tag of its event for each step, and what its request and its result hold of their own. */
 export interface Operation {
@@ -130,7 +130,7 @@ export const cases = <const Rows extends Operations>(rows: Rows): Struct.Simplif
     Object.values(rows).flatMap(({ events, request, result }) => [
       [events.requested, { ...fields.requested, ...request }],
       [events.started, fields.started],
-      [events.submitted, fields.submitted],
+      ...(events.submitted === undefined ? [] : [[events.submitted, fields.submitted]]),
       [events.attemptFailed, fields.attemptFailed],
       ...(events.advanced === undefined ? [] : [[events.advanced, fields.advanced]]),
       ...(events.abandoned === undefined ? [] : [[events.abandoned, fields.abandoned]]),
