@@ -13,10 +13,21 @@ const renamed: Readonly<Record<string, string>> = {
   "buckets.create": "buckets.submit",
   "buckets.createAll": "buckets.submitAll",
   "buckets.delete": "buckets.submitDelete",
+  "files.delete": "files.submitDelete",
+  "files.setAccess": "files.submitAccess",
+  "files.requestDownload": "files.submitDownload",
   "caller.get": "account.get"
 }
 /** Routes that the client has methods of its own for. */
-const left = new Set(["buckets.job", "events.ofJob", "jobs.get"])
+const left = new Set([
+  "buckets.job",
+  "downloads.get",
+  "events.ofJob",
+  "files.get",
+  "files.upload",
+  "files.uploadForm",
+  "jobs.get"
+])
 
 const arrayAt = (value: unknown, key: string): ReadonlyArray<unknown> => {
   const found = objectAt(value)[key]

@@ -1,7 +1,9 @@
 /** The client of a gateway: a method for each route, and what is made of several of them. */
 import type { CallOptions } from "./CallOptions.ts"
+import type { Uploadable } from "./Content.ts"
 import { ArgumentInvalid, JobFailed } from "./Errors.ts"
 import * as EventStream from "./EventStream.ts"
+import * as Files from "./Files.ts"
 import { failureDelay, maxFailures } from "./Polling.ts"
 import type { Route } from "./Route.ts"
 import { webCrypto } from "./Signing.ts"
@@ -10,7 +12,7 @@ import { mayPass, type Settings, type Transport } from "./Transport.ts"
 import * as TransportHttp from "./Transport.ts"
 import * as Waits from "./Waits.ts"
 import * as Webhooks from "./Webhooks.ts"
-import { type Capabilities, type Event, type Job, type Methods, routes } from "./Wire.ts"
+import { type Capabilities, type Event, type File, type Job, type Methods, routes } from "./Wire.ts"
 
 export interface FollowOptions {
   /** The sequence of the last event that the caller has. */
@@ -27,7 +29,7 @@ export type JobOf<Operation extends Job["operation"]> = Omit<Job, "operation" | 
 type SubmitOptions = CallOptions
 type CreateOptions = CallOptions & Pick<Waits.WaitOptions, "onChange">
 
-export interface Client extends Omit<Methods, "jobs" | "events" | "buckets" | "webhooks"> {
+export interface Client extends Omit<Methods, "jobs" | "events" | "buckets" | "files" | "webhooks"> {
   /** The gateway's URL. */
   readonly url: string
   /** Asks for a bucket, and gives the job that creates it at once. */
@@ -39,6 +41,33 @@ export interface Client extends Omit<Methods, "jobs" | "events" | "buckets" | "w
   readonly buckets: Methods["buckets"] & {
     /** Deletes a bucket: asks for it, and waits for the end of its job. */
     delete(name: string, options?: CreateOptions): Promise<JobOf<"bucket.delete">>
+  }
+  readonly files: Methods["files"] & {
+    /**
+     * Uploads a file: sends its bytes, asks for its upload, and waits for the end of its job. Fails with {@link JobFailed} where that
+     * is no success. What is aborted while it is sent leaves nothing; afterwards the job goes on.
+     */
+    upload(
+      bucket: string,
+      name: string,
+      what: Uploadable,
+      options?: Files.UploadOptions & Pick<Waits.WaitOptions, "onChange">
+    ): Promise<JobOf<"file.upload">>
+    /** Sends the bytes of a file and asks for its upload, and gives the job once they are stored durably. */
+    submitUpload(
+      bucket: string,
+      name: string,
+      what: Uploadable,
+      options?: Files.UploadOptions
+    ): Promise<JobOf<"file.upload">>
+    /** A file's bytes, or a range of them, from the network. */
+    download(bucket: string, name: string, options?: Files.DownloadOptions): Promise<Files.Content>
+    /** What is known of a file. */
+    info(bucket: string, name: string, options?: CallOptions): Promise<File>
+    /** Deletes a file: asks for it, and waits for the end of its job. */
+    delete(bucket: string, name: string, options?: CreateOptions): Promise<JobOf<"file.delete">>
+    /** Says whether everybody may read a file, and waits for the end of its job. */
+    setAccess(bucket: string, name: string, isPublic: boolean, options?: CreateOptions): Promise<JobOf<"file.access">>
   }
   readonly jobs: Methods["jobs"] & {
     /** A job as it is now. */
@@ -63,6 +92,7 @@ export const make = (settings: Settings): Client => {
   const transport = TransportHttp.make(settings)
   const waits = Waits.make(transport)
   const methods = methodsOf(transport)
+  const files = Files.make(transport)
 
   const submitted = <Operation extends Job["operation"]>(
     job: Promise<Job>,
@@ -116,6 +146,31 @@ export const make = (settings: Settings): Client => {
       ...methods.buckets,
       delete: (name, options) => submitted<"bucket.delete">(methods.buckets.submitDelete(name, options), options)
     },
+    files: {
+      ...methods.files,
+      submitUpload: (bucket, name, what, options) =>
+        files.submitUpload(bucket, name, what, options) as Promise<JobOf<"file.upload">>,
+      upload: (bucket, name, what, options = {}) => {
+        const { onChange, onProgress } = options
+        const storing = (job: Job) => {
+          onChange?.(job)
+          const { bytes_done: bytesDone, bytes_total: bytesTotal } = job.progress ?? { bytes_done: 0, bytes_total: 0 }
+          onProgress?.({ phase: "storing", bytesDone, bytesTotal })
+        }
+        // A large file takes its time: how long is up to the caller.
+        return submitted<"file.upload">(files.submitUpload(bucket, name, what, options), {
+          timeout: Infinity,
+          ...options,
+          onChange: storing
+        })
+      },
+      download: files.download,
+      info: files.info,
+      delete: (bucket, name, options) =>
+        submitted<"file.delete">(methods.files.submitDelete(bucket, name, options), options),
+      setAccess: (bucket, name, isPublic, options) =>
+        submitted<"file.access">(methods.files.submitAccess(bucket, name, { is_public: isPublic }, options), options)
+    },
     jobs: {
       ...methods.jobs,
       get: (job_id, options) =>
@@ -145,6 +200,12 @@ const ownKinds: Readonly<Record<string, Kind>> = {
   createBucket: { kind: "call", optionsAt: 1 },
   submit: { kind: "call", optionsAt: 2 },
   "buckets.delete": { kind: "call", optionsAt: 1 },
+  "files.upload": { kind: "call", optionsAt: 3 },
+  "files.submitUpload": { kind: "call", optionsAt: 3 },
+  "files.download": { kind: "call", optionsAt: 2 },
+  "files.info": { kind: "call", optionsAt: 2 },
+  "files.delete": { kind: "call", optionsAt: 2 },
+  "files.setAccess": { kind: "call", optionsAt: 3 },
   "jobs.get": { kind: "call", optionsAt: 1 },
   "jobs.wait": { kind: "call", optionsAt: 1 },
   "jobs.events": { kind: "iterator", optionsAt: 1 },

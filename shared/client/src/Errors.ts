@@ -120,6 +120,16 @@ export class WaitEnded extends AkaveError {
   }
 }
 
+/** The bytes of a file that have come are not all, or not those that were uploaded. Don't use them. */
+export class ContentDamaged extends AkaveError {
+  readonly _tag = "ContentDamaged"
+  readonly code = "content_damaged"
+
+  constructor(reason: string) {
+    super(`the file did not come as it is (${reason}): ask for it again`)
+  }
+}
+
 /** What came is not what the endpoint's secret has signed, or is too old. Don't trust it. */
 export class SignatureInvalid extends AkaveError {
   readonly _tag = "SignatureInvalid"

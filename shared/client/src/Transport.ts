@@ -13,6 +13,8 @@ export interface Request {
   readonly headers?: Readonly<Record<string, string>>
   /** JSON. */
   readonly body?: unknown
+  /** A body that is none: opened anew for each try, and what is signed in its place. */
+  readonly content?: { readonly open: () => ReadableStream<Uint8Array>; readonly signed: string }
   /** Whether the same request may be sent again, though the gateway may have done what it asks for. */
   readonly isRepeatable: boolean
   /** Whether whoever asks tries again by itself. */
@@ -104,20 +106,20 @@ export const make = (settings: Settings): Transport => {
   /** How far the gateway's clock is ahead of ours, in seconds. */
   let ahead = 0
 
-  const headers = async ({ body, headers, method, path }: Request): Promise<Record<string, string>> => ({
+  const headers = async ({ body, content, headers, method, path }: Request): Promise<Record<string, string>> => ({
     accept: "application/json",
     ...(settings.userAgent === undefined ? {} : { "user-agent": settings.userAgent }),
     ...(body === undefined ? {} : { "content-type": "application/json" }),
     ...headers,
     ...await headersOf(
       credentials,
-      { method, path: `${base}${path}`, body: body === undefined ? "" : JSON.stringify(body) },
+      { method, path: `${base}${path}`, body: content?.signed ?? (body === undefined ? "" : JSON.stringify(body)) },
       Date.now() / 1000 + ahead
     )
   })
 
   const once = async (request: Request, sent: Record<string, string>, signal: AbortSignal): Promise<Response> => {
-    const { body, method, path } = request
+    const { body, content, method, path } = request
     const target = `${origin}${base}${path}`
     let response: Response
     try {
@@ -126,7 +128,8 @@ export const make = (settings: Settings): Transport => {
         headers: sent,
         signal,
         redirect: "error",
-        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(content === undefined ? {} : { body: content.open(), duplex: "half" })
       })
     } catch (cause) {
       if (signal.aborted) throw signal.reason

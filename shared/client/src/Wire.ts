@@ -366,7 +366,6 @@ export interface WebhookChange {
     | "akave.FileAccessCancelled.v1"
     | "akave.FileDownloadRequested.v1"
     | "akave.FileDownloadStarted.v1"
-    | "akave.FileDownloadSubmitted.v1"
     | "akave.FileDownloadAttemptFailed.v1"
     | "akave.FileDownloaded.v1"
     | "akave.FileDownloadFailed.v1"
@@ -421,7 +420,6 @@ export interface WebhookRequest {
     | "akave.FileAccessCancelled.v1"
     | "akave.FileDownloadRequested.v1"
     | "akave.FileDownloadStarted.v1"
-    | "akave.FileDownloadSubmitted.v1"
     | "akave.FileDownloadAttemptFailed.v1"
     | "akave.FileDownloaded.v1"
     | "akave.FileDownloadFailed.v1"
@@ -820,13 +818,6 @@ export interface Methods {
     /** Have all dead letters processed again that a filter names, at most 1,000 at a time */
     redriveAll(body: RedriveRequest, options?: CallOptions): Promise<Redriven>
   }
-  readonly downloads: {
-    /** The bytes that a download has fetched */
-    get(job_id: string, query?: {
-      readonly expires?: string
-      readonly signature?: string
-    }, options?: CallOptions): Promise<void>
-  }
   readonly events: {
     /** The events of all jobs: a page, or as they come */
     list(query?: {
@@ -835,37 +826,10 @@ export interface Methods {
     }, options?: CallOptions): AsyncIterable<EventPage["events"][number]>
   }
   readonly files: {
-    /** Upload a file; answers with the job that stores it on the network */
-    upload(name: string, file_name: string, query?: {
-      readonly parity_blocks?: number
-      /** `account`: with the account's key, which follows from the gateway's secret */
-      readonly encryption?: "none" | "account"
-      /** Whether the network gets the name encrypted too, with the same key */
-      readonly encrypt_name?: "true" | "false"
-      /** Whether a file that is there is replaced: deleted first, by the same job. `If-Match` says so too, of one file */
-      readonly overwrite?: "true" | "false"
-    }, options?: CallOptions): Promise<Job>
-    /** A file's bytes, or what is known of it */
-    get(name: string, file_name: string, query?: {
-      /** What is known of the file in place of its bytes; `network` asks the network */
-      readonly metadata?: "" | "true" | "network"
-      /** The name that a browser saves it under (`Content-Disposition`); empty for the file's own */
-      readonly download?: string
-    }, options?: CallOptions): Promise<File>
     /** Ask for a file's deletion; answers at once with the job that deletes it */
-    delete(name: string, file_name: string, options?: CallOptions): Promise<Job>
+    submitDelete(name: string, file_name: string, options?: CallOptions): Promise<Job>
     /** Ask for a change of who may read a file; answers at once with the job that does it */
-    setAccess(name: string, file_name: string, body: AccessRequest, options?: CallOptions): Promise<Job>
-    /** Upload a file by a form */
-    uploadForm(name: string, query?: {
-      readonly parity_blocks?: number
-      /** `account`: with the account's key, which follows from the gateway's secret */
-      readonly encryption?: "none" | "account"
-      /** Whether the network gets the name encrypted too, with the same key */
-      readonly encrypt_name?: "true" | "false"
-      /** Whether a file that is there is replaced: deleted first, by the same job. `If-Match` says so too, of one file */
-      readonly overwrite?: "true" | "false"
-    }, options?: CallOptions): Promise<Job>
+    submitAccess(name: string, file_name: string, body: AccessRequest, options?: CallOptions): Promise<Job>
     /** The files of a bucket, by name */
     list(name: string, query?: {
       readonly after?: string
@@ -875,7 +839,7 @@ export interface Methods {
       readonly source?: "read_model" | "network"
     }, options?: CallOptions): AsyncIterable<FilePage["files"][number]>
     /** Have a file fetched, as a job whose result is kept for a time */
-    requestDownload(name: string, file_name: string, body?: DownloadRequest, options?: CallOptions): Promise<Job>
+    submitDownload(name: string, file_name: string, body?: DownloadRequest, options?: CallOptions): Promise<Job>
   }
   readonly health: {
     /** Whether the gateway runs */
@@ -982,37 +946,25 @@ export const routes: { readonly [Group in keyof Methods]: { readonly [Name in ke
     redrive: { method: "POST", path: "/dead-letters/{sequence}/redrive", params: ["sequence"] },
     redriveAll: { method: "POST", path: "/dead-letters/redrive", params: [], hasBody: true }
   },
-  downloads: {
-    get: { method: "GET", path: "/downloads/{job_id}", params: ["job_id"], hasQuery: true }
-  },
   events: {
     list: { method: "GET", path: "/events", params: [], hasQuery: true, items: "events" }
   },
   files: {
-    upload: {
-      method: "PUT",
-      path: "/buckets/{name}/files/{file_name}",
-      params: ["name", "file_name"],
-      hasQuery: true,
-      isKeyed: true
-    },
-    get: { method: "GET", path: "/buckets/{name}/files/{file_name}", params: ["name", "file_name"], hasQuery: true },
-    delete: {
+    submitDelete: {
       method: "DELETE",
       path: "/buckets/{name}/files/{file_name}",
       params: ["name", "file_name"],
       isKeyed: true
     },
-    setAccess: {
+    submitAccess: {
       method: "PATCH",
       path: "/buckets/{name}/files/{file_name}",
       params: ["name", "file_name"],
       hasBody: true,
       isKeyed: true
     },
-    uploadForm: { method: "POST", path: "/buckets/{name}/files", params: ["name"], hasQuery: true, isKeyed: true },
     list: { method: "GET", path: "/buckets/{name}/files", params: ["name"], hasQuery: true, items: "files" },
-    requestDownload: {
+    submitDownload: {
       method: "POST",
       path: "/buckets/{name}/files/{file_name}/downloads",
       params: ["name", "file_name"],

@@ -15,6 +15,7 @@ export type ClientError =
   | Errors.CallTimeout
   | Errors.UnexpectedAnswer
   | Errors.ArgumentInvalid
+  | Errors.ContentDamaged
   | Errors.JobFailed
   | Errors.WaitEnded
   | Errors.SignatureInvalid
