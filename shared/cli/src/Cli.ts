@@ -7,6 +7,7 @@ import { backup, ledger, restore } from "./commands/Backup.ts"
 import { bucket } from "./commands/Bucket.ts"
 import { checkpoint } from "./commands/Checkpoint.ts"
 import { doctor, services } from "./commands/Doctor.ts"
+import { file } from "./commands/File.ts"
 import { job, watch } from "./commands/Job.ts"
 import { accounts, deadLetter, keys } from "./commands/Operator.ts"
 import { rebuild } from "./commands/Rebuild.ts"
@@ -18,10 +19,11 @@ import { Gateway } from "./Gateway.ts"
 import { Output } from "./Output.ts"
 
 export const cli = Command.make("akave-async").pipe(
-  Command.withDescription("Buckets on Akave, by an Akave Async Gateway"),
+  Command.withDescription("Buckets and files on Akave, by an Akave Async Gateway"),
   Command.withSharedFlags(Flags.shared),
   Command.withSubcommands([
     bucket,
+    file,
     job,
     watch,
     submit,

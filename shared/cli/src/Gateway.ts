@@ -37,7 +37,8 @@ export class Gateway extends Context.Service<Gateway, {
     )
 }
 
-const defaultTimeout = 120_000
+/** How long a command may take unless it is given, in milliseconds. */
+export const defaultTimeout = 120_000
 
 /** Does something with the client. */
 export const use = <A, E, R>(

@@ -1,0 +1,41 @@
+/** How far a transfer of bytes has come, for people: a bar, its rate, and the time that is left. */
+
+const units = ["B", "kB", "MB", "GB", "TB"] as const
+
+/** Bytes as people read them, such as "12.3 MB": by thousands. */
+export const size = (bytes: number): string => {
+  const power = bytes < 1_000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  const value = bytes / 1_000 ** power
+  return `${power === 0 ? value : value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${units[power]}`
+}
+
+/** Seconds as "0:07", "12:34" or "1:02:03". */
+export const clock = (seconds: number): string => {
+  const whole = Math.max(0, Math.round(seconds))
+  const [hours, minutes, rest] = [Math.floor(whole / 3_600), Math.floor(whole / 60) % 60, whole % 60]
+  const tail = `${String(rest).padStart(2, "0")}`
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`
+}
+
+const width = 20
+
+/** A transfer, or a part of one, that began at a time of `performance.now()`. */
+export interface Transfer {
+  readonly phase: string
+  readonly bytesDone: number
+  readonly bytesTotal: number | undefined
+  readonly since: number
+}
+
+/** What is shown of a transfer at this time. */
+export const shown = ({ bytesDone, bytesTotal, phase, since }: Transfer, now: number): string => {
+  const seconds = (now - since) / 1_000
+  const rate = seconds < 0.2 ? 0 : bytesDone / seconds
+  const speed = rate === 0 ? "" : ` ${size(rate)}/s`
+  if (bytesTotal === undefined || bytesTotal === 0) return `${phase} ${size(bytesDone)}${speed}`
+  const share = Math.min(1, bytesDone / bytesTotal)
+  const filled = Math.round(share * width)
+  const left = rate === 0 || share === 1 ? "" : ` ${clock((bytesTotal - bytesDone) / rate)} left`
+  const bar = `${"█".repeat(filled)}${"░".repeat(width - filled)}`
+  return `${phase} ${bar} ${Math.floor(share * 100)}% of ${size(bytesTotal)}${speed}${left}`
+}
