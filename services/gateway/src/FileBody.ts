@@ -1,7 +1,8 @@
 /** The bytes of a file as they come: counted, hashed, encrypted where they are to be, and staged, all of it as they pass. */
 import * as Problems from "@akave-async/api/Problems"
 import { chunkSealer } from "@akave-async/sdk/encoding/Encryption"
-import { ObjectId, Staging } from "@akave-async/staging/Staging"
+import { ObjectId } from "@akave-async/staging/StagedObject"
+import { Staging } from "@akave-async/staging/Staging"
 import { Config, Duration, Effect, Schema, Stream } from "effect"
 import { createHash, randomUUID } from "node:crypto"
 

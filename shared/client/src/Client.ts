@@ -1,9 +1,9 @@
 /** The client of a gateway: a method for each route, and what is made of several of them. */
 import type { CallOptions } from "./CallOptions.ts"
-import type { Uploadable } from "./Content.ts"
 import { ArgumentInvalid, JobFailed } from "./Errors.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Files from "./Files.ts"
+import type { CreateOptions, JobOf, Submitted } from "./Jobs.ts"
 import { failureDelay, maxFailures } from "./Polling.ts"
 import type { Route } from "./Route.ts"
 import { webCrypto } from "./Signing.ts"
@@ -12,7 +12,7 @@ import { mayPass, type Settings, type Transport } from "./Transport.ts"
 import * as TransportHttp from "./Transport.ts"
 import * as Waits from "./Waits.ts"
 import * as Webhooks from "./Webhooks.ts"
-import { type Capabilities, type Event, type File, type Job, type Methods, routes } from "./Wire.ts"
+import { type Capabilities, type Event, type Job, type Methods, routes } from "./Wire.ts"
 
 export interface FollowOptions {
   /** The sequence of the last event that the caller has. */
@@ -20,14 +20,7 @@ export interface FollowOptions {
   readonly signal?: AbortSignal
 }
 
-/** A job of one operation, whose result is of it. */
-export type JobOf<Operation extends Job["operation"]> = Omit<Job, "operation" | "result"> & {
-  readonly operation: Operation
-  readonly result: Extract<NonNullable<Job["result"]>, { readonly operation: Operation }> | null
-}
-
 type SubmitOptions = CallOptions
-type CreateOptions = CallOptions & Pick<Waits.WaitOptions, "onChange">
 
 export interface Client extends Omit<Methods, "jobs" | "events" | "buckets" | "files" | "webhooks"> {
   /** The gateway's URL. */
@@ -42,33 +35,7 @@ export interface Client extends Omit<Methods, "jobs" | "events" | "buckets" | "f
     /** Deletes a bucket: asks for it, and waits for the end of its job. */
     delete(name: string, options?: CreateOptions): Promise<JobOf<"bucket.delete">>
   }
-  readonly files: Methods["files"] & {
-    /**
-     * Uploads a file: sends its bytes, asks for its upload, and waits for the end of its job. Fails with {@link JobFailed} where that
-     * is no success. What is aborted while it is sent leaves nothing; afterwards the job goes on.
-     */
-    upload(
-      bucket: string,
-      name: string,
-      what: Uploadable,
-      options?: Files.UploadOptions & Pick<Waits.WaitOptions, "onChange">
-    ): Promise<JobOf<"file.upload">>
-    /** Sends the bytes of a file and asks for its upload, and gives the job once they are stored durably. */
-    submitUpload(
-      bucket: string,
-      name: string,
-      what: Uploadable,
-      options?: Files.UploadOptions
-    ): Promise<JobOf<"file.upload">>
-    /** A file's bytes, or a range of them, from the network. */
-    download(bucket: string, name: string, options?: Files.DownloadOptions): Promise<Files.Content>
-    /** What is known of a file. */
-    info(bucket: string, name: string, options?: CallOptions): Promise<File>
-    /** Deletes a file: asks for it, and waits for the end of its job. */
-    delete(bucket: string, name: string, options?: CreateOptions): Promise<JobOf<"file.delete">>
-    /** Says whether everybody may read a file, and waits for the end of its job. */
-    setAccess(bucket: string, name: string, isPublic: boolean, options?: CreateOptions): Promise<JobOf<"file.access">>
-  }
+  readonly files: Files.FileMethods
   readonly jobs: Methods["jobs"] & {
     /** A job as it is now. */
     get(job_id: string, options?: CallOptions): Promise<Job>
@@ -92,9 +59,8 @@ export const make = (settings: Settings): Client => {
   const transport = TransportHttp.make(settings)
   const waits = Waits.make(transport)
   const methods = methodsOf(transport)
-  const files = Files.make(transport)
 
-  const submitted = <Operation extends Job["operation"]>(
+  const submitted: Submitted = <Operation extends Job["operation"]>(
     job: Promise<Job>,
     { onChange, signal, timeout = settings.timeout }: CreateOptions = {}
   ): Promise<JobOf<Operation>> => {
@@ -146,31 +112,7 @@ export const make = (settings: Settings): Client => {
       ...methods.buckets,
       delete: (name, options) => submitted<"bucket.delete">(methods.buckets.submitDelete(name, options), options)
     },
-    files: {
-      ...methods.files,
-      submitUpload: (bucket, name, what, options) =>
-        files.submitUpload(bucket, name, what, options) as Promise<JobOf<"file.upload">>,
-      upload: (bucket, name, what, options = {}) => {
-        const { onChange, onProgress } = options
-        const storing = (job: Job) => {
-          onChange?.(job)
-          const { bytes_done: bytesDone, bytes_total: bytesTotal } = job.progress ?? { bytes_done: 0, bytes_total: 0 }
-          onProgress?.({ phase: "storing", bytesDone, bytesTotal })
-        }
-        // A large file takes its time: how long is up to the caller.
-        return submitted<"file.upload">(files.submitUpload(bucket, name, what, options), {
-          timeout: Infinity,
-          ...options,
-          onChange: storing
-        })
-      },
-      download: files.download,
-      info: files.info,
-      delete: (bucket, name, options) =>
-        submitted<"file.delete">(methods.files.submitDelete(bucket, name, options), options),
-      setAccess: (bucket, name, isPublic, options) =>
-        submitted<"file.access">(methods.files.submitAccess(bucket, name, { is_public: isPublic }, options), options)
-    },
+    files: Files.make(transport, methods.files, submitted),
     jobs: {
       ...methods.jobs,
       get: (job_id, options) =>

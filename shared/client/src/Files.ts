@@ -2,11 +2,13 @@
 import type { CallOptions } from "./CallOptions.ts"
 import { counted, digestOf, type Source, sourceOf, type Uploadable, verified } from "./Content.ts"
 import { ArgumentInvalid } from "./Errors.ts"
+import type { CreateOptions, JobOf, Submitted } from "./Jobs.ts"
 import { failureDelay } from "./Polling.ts"
 import { webCrypto } from "./Signing.ts"
 import { sleep } from "./Timing.ts"
 import { mayPass, type Request, type Transport } from "./Transport.ts"
-import type { File, Job } from "./Wire.ts"
+import type { WaitOptions } from "./Waits.ts"
+import type { File, Job, Methods } from "./Wire.ts"
 
 export interface UploadProgress {
   /** Whether the bytes are on their way to the gateway, or from there to the network. */
@@ -79,10 +81,40 @@ const queryOf = ({ encryptName, encryption, overwrite, parityBlocks }: UploadOpt
   return query === "" ? "" : `?${query}`
 }
 
+/** The methods on files: those of the routes, and those whose bodies are files. */
+export type FileMethods = Methods["files"] & {
+  /**
+   * Uploads a file: sends its bytes, asks for its upload, and waits for the end of its job. Fails with {@link JobFailed} where that
+   * is no success. What is aborted while it is sent leaves nothing; afterwards the job goes on.
+   */
+  upload(
+    bucket: string,
+    name: string,
+    what: Uploadable,
+    options?: UploadOptions & Pick<WaitOptions, "onChange">
+  ): Promise<JobOf<"file.upload">>
+  /** Sends the bytes of a file and asks for its upload, and gives the job once they are stored durably. */
+  submitUpload(
+    bucket: string,
+    name: string,
+    what: Uploadable,
+    options?: UploadOptions
+  ): Promise<JobOf<"file.upload">>
+  /** A file's bytes, or a range of them, from the network. */
+  download(bucket: string, name: string, options?: DownloadOptions): Promise<Content>
+  /** What is known of a file. */
+  info(bucket: string, name: string, options?: CallOptions): Promise<File>
+  /** Deletes a file: asks for it, and waits for the end of its job. */
+  delete(bucket: string, name: string, options?: CreateOptions): Promise<JobOf<"file.delete">>
+  /** Says whether everybody may read a file, and waits for the end of its job. */
+  setAccess(bucket: string, name: string, isPublic: boolean, options?: CreateOptions): Promise<JobOf<"file.access">>
+}
+
 /** How often it is asked for a file that may be had in a moment. */
 const mostTries = 4
 
-export const make = (transport: Transport) => {
+// oxlint-disable-next-line max-lines-per-function -- its methods share the transport
+export const make = (transport: Transport, methods: Methods["files"], submitted: Submitted): FileMethods => {
   const { credentials } = transport.settings
   const isSigned = credentials !== undefined && "secretKey" in credentials
 
@@ -91,7 +123,7 @@ export const make = (transport: Transport) => {
     name: string,
     what: Uploadable,
     options: UploadOptions = {}
-  ): Promise<Job> => {
+  ): Promise<JobOf<"file.upload">> => {
     const path = `${pathOf(bucket, name)}${queryOf(options)}`
     const source: Source = sourceOf(what, options.size)
     const digest = await digestOf(source)
@@ -119,7 +151,7 @@ export const make = (transport: Transport) => {
       isRepeatable: true,
       isTriedOnce: !source.isRepeatable
     }, { timeout: Infinity, ...options })
-    return answer.body as Job
+    return answer.body as JobOf<"file.upload">
   }
 
   /** Opens an answer whose body is read later. */
@@ -173,5 +205,26 @@ export const make = (transport: Transport) => {
     return (await transport.send({ method: "GET", path, isRepeatable: true }, options)).body as File
   }
 
-  return { submitUpload, download, info }
+  const upload: FileMethods["upload"] = (bucket, name, what, options = {}) => {
+    const { onChange, onProgress } = options
+    const storing = (job: Job) => {
+      onChange?.(job)
+      const { bytes_done: bytesDone, bytes_total: bytesTotal } = job.progress ?? { bytes_done: 0, bytes_total: 0 }
+      onProgress?.({ phase: "storing", bytesDone, bytesTotal })
+    }
+    // A large file takes its time: how long is up to the caller.
+    const waiting = { timeout: Infinity, ...options, onChange: storing }
+    return submitted<"file.upload">(submitUpload(bucket, name, what, options) as unknown as Promise<Job>, waiting)
+  }
+
+  return {
+    ...methods,
+    upload,
+    submitUpload,
+    download,
+    info,
+    delete: (bucket, name, options) => submitted<"file.delete">(methods.submitDelete(bucket, name, options), options),
+    setAccess: (bucket, name, isPublic, options) =>
+      submitted<"file.access">(methods.submitAccess(bucket, name, { is_public: isPublic }, options), options)
+  }
 }

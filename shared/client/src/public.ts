@@ -1,11 +1,12 @@
 /** What every flavour of the client exports. */
 export type { CallOptions } from "./CallOptions.ts"
-export type { Client, FollowOptions, JobOf } from "./Client.ts"
+export type { Client, FollowOptions } from "./Client.ts"
 export type { Uploadable } from "./Content.ts"
 export { contentTypeOf } from "./ContentType.ts"
 export type { Given } from "./Credentials.ts"
 export * from "./Errors.ts"
 export type { Content, DownloadOptions, UploadOptions, UploadProgress } from "./Files.ts"
+export type { JobOf } from "./Jobs.ts"
 export { maxFailures, pollingDelays } from "./Polling.ts"
 export * from "./Problems.ts"
 export type { Tuning } from "./Tuning.ts"
