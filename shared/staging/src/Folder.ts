@@ -45,6 +45,7 @@ const isId = (name: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{
 
 const isMissing = (cause: unknown): boolean => codeOf(cause) === "ENOENT"
 
+// oxlint-disable-next-line max-lines-per-function -- its operations share the folder
 export const make = (folder: string): StagingShape => {
   // Many in one folder are slow to list.
   const pathOf = (id: ObjectId) => join(folder, id.slice(-2), id)

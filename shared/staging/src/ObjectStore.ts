@@ -39,6 +39,7 @@ const attempt = <A>(operation: string, run: () => Promise<A>) =>
 const nameOf = (id: ObjectId, part: number) => `${id}/${part}`
 const isId = (name: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name)
 
+// oxlint-disable-next-line max-lines-per-function -- its operations share the store
 export const make = Effect.fnUntraced(function*({ bucket = "akave_staging", replicas = 1 }: Settings) {
   const connection = yield* Nats
   let opened: ObjectStore | undefined

@@ -1,5 +1,5 @@
 /** The staging store: bytes of files on their way to the network, or back from it. */
-import { Nats } from "@akave-async/platform/Nats"
+import type { Nats } from "@akave-async/platform/Nats"
 import { Config, Context, type DateTime, Effect, Layer, type Option, Schema, type Stream } from "effect"
 import * as Folder from "./Folder.ts"
 import * as Memory from "./Memory.ts"

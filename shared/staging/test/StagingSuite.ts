@@ -1,6 +1,6 @@
 /** What every staging store must do. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { DateTime, Deferred, Effect, Fiber, type Layer, Option, Stream } from "effect"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
 import { ObjectId } from "../src/StagedObject.ts"
 import { Staging } from "../src/Staging.ts"
