@@ -1,10 +1,20 @@
 /** The bytes of a file as they come: counted, hashed, encrypted where they are to be, and staged, all of it as they pass. */
 import * as Problems from "@akave-async/api/Problems"
+import * as Measure from "@akave-async/platform/Measure"
 import { chunkSealer } from "@akave-async/sdk/encoding/Encryption"
 import { ObjectId } from "@akave-async/staging/StagedObject"
 import { Staging } from "@akave-async/staging/Staging"
-import { Config, Duration, Effect, Schema, Stream } from "effect"
+import { Config, Duration, Effect, Metric, Schema, Stream } from "effect"
 import { createHash, randomUUID } from "node:crypto"
+import { tooManyStagedBytes } from "./FileProblems.ts"
+import type { Counted } from "./StagedBytes.ts"
+
+const underWay = Metric.gauge("akave.gateway.uploads", { description: "Files that are being taken in" })
+const received = Measure.counter("akave.gateway.uploads.bytes", "Bytes of files that have come")
+const durations = Measure.labelled(
+  Measure.seconds("akave.gateway.uploads.duration", "From a file's first byte until it is staged, or refused"),
+  ["outcome"]
+)
 
 const bytes = (name: string, standard: number) =>
   Config.schema(Schema.Int.check(Schema.isGreaterThan(0)), name).pipe(Config.withDefault(standard))
@@ -34,6 +44,8 @@ export interface Expected {
   readonly sha256: string | undefined
   /** The key of the file, and the plaintext bytes of its full chunks; undefined where it is stored in plain. */
   readonly encryption: { readonly fileKey: Uint8Array; readonly chunkLength: number } | undefined
+  /** Where bytes are counted whose number is not known before. */
+  readonly counted: Pick<Counted, "add">
 }
 
 export const tooLarge = (limit: number) =>
@@ -41,6 +53,8 @@ export const tooLarge = (limit: number) =>
 export const emptyFile = new Problems.EmptyFile({
   detail: "The network stores no file without content: send at least 1 byte"
 })
+export const tooSlow = (idleTimeout: Duration.Duration) =>
+  new Problems.RequestTimeout({ detail: `No byte of the body came for ${Duration.format(idleTimeout)}: send it again` })
 const incomplete = (detail: string) => new Problems.IncompleteBody({ detail: `${detail}: send it again` })
 
 export const stagingFailures = {
@@ -58,7 +72,7 @@ export const stage = Effect.fnUntraced(
   function*<E>(
     { idleTimeout, maxBytes }: FileBodyConfig,
     source: Stream.Stream<Uint8Array, E>,
-    { encryption, length, sha256: expected }: Expected
+    { counted, encryption, length, sha256: expected }: Expected
   ) {
     const staging = yield* Staging
     const hash = createHash("sha256")
@@ -70,19 +84,19 @@ export const stage = Effect.fnUntraced(
       Stream.mapError(() => incomplete(`Of ${length ?? "its"} bytes ${size} have come`)),
       Stream.timeoutOrElse({
         duration: idleTimeout,
-        orElse: () =>
-          Stream.fail(
-            new Problems.RequestTimeout({
-              detail: `No byte of the body came for ${Duration.format(idleTimeout)}: send it again`
-            })
-          )
+        orElse: () => Stream.fail(tooSlow(idleTimeout))
       }),
-      Stream.mapEffect((piece) => {
-        size += piece.length
-        if (size > maxBytes) return Effect.fail(tooLarge(maxBytes))
-        hash.update(piece)
-        return Effect.succeed(sealer === undefined ? [piece] : sealer.update(piece))
-      }),
+      Stream.mapEffect(
+        (piece): Effect.Effect<ReadonlyArray<Uint8Array>, Problems.FileTooLarge | Problems.TooManyStagedBytes> => {
+          size += piece.length
+          if (size > maxBytes) return Effect.fail(tooLarge(maxBytes))
+          hash.update(piece)
+          const sealed = sealer === undefined ? [piece] : sealer.update(piece)
+          return length === undefined
+            ? Effect.as(Effect.mapError(counted.add(piece.length), tooManyStagedBytes), sealed)
+            : Effect.succeed(sealed)
+        }
+      ),
       Stream.flattenIterable
     )
     const rest = Stream.suspend(() => Stream.fromIterable(sealer?.end() ?? []))
@@ -105,11 +119,16 @@ export const stage = Effect.fnUntraced(
     const ending = Stream.drain(Stream.suspend(() => Stream.fromEffect(Effect.asVoid(checkedOnce))))
     let found: Staged | undefined
     const checkedOnce = Effect.map(checked, (staged) => found = staged)
-    yield* staging.put(id, taken.pipe(Stream.concat(rest), Stream.concat(ending)))
+    const put = staging.put(id, taken.pipe(Stream.concat(rest), Stream.concat(ending)))
+    yield* Effect.acquireUseRelease(
+      Metric.modify(underWay, 1),
+      () => put.pipe(Measure.timed(({ _tag }) => durations(_tag === "Success" ? "staged" : "refused"))),
+      () => Effect.andThen(Metric.modify(underWay, -1), Metric.update(received, size))
+    )
     return yield* Effect.orDie(Effect.fromNullishOr(found))
   },
   Effect.catchTags(stagingFailures)
 )
 
-/** Removes what is not needed; what fails is swept later. */
-export const discard = ({ id }: Staged) => Staging.use((staging) => Effect.ignore(staging.remove(id)))
+/** What removes a file that is not needed; where that fails, it is swept later. */
+export const discard = ({ id }: Staged) => Effect.map(Staging, (staging) => Effect.ignore(staging.remove(id)))

@@ -34,6 +34,13 @@ export interface Place {
   readonly bucketName: BucketName
   readonly name: FileName
 }
+
+/** Which file a request may be for: as {@link File.Precondition}, or one that is there, whichever it is. */
+export type Condition = File.Precondition | "existing"
+
+const preconditionIn = ({ file }: File.State, condition: Condition): File.Precondition =>
+  condition === "existing" ? file === undefined ? [] : [file.rootCid] : condition
+
 type UploadRefusal = File.FileBusy | File.FileChanged | File.FileExists | File.FileNameTaken
 type ChangeRefusal = File.FileBusy | File.FileChanged | File.FileMissing
 
@@ -45,7 +52,7 @@ export class Files extends Context.Service<Files, {
   checkUpload(
     caller: By,
     place: Place,
-    precondition: File.Precondition
+    condition: Condition
   ): Effect.Effect<void, UploadRefusal | Bucket.BucketMissing | BucketBeingDeleted | LogUnavailable>
   /**
    * Stores the request for the upload of a staged file, and gives the job that will do it. With an idempotency key that was used
@@ -54,19 +61,19 @@ export class Files extends Context.Service<Files, {
   upload(
     caller: By,
     upload: Upload,
-    precondition: File.Precondition,
+    condition: Condition,
     key?: string
   ): Effect.Effect<Current, UploadRefusal | Bucket.BucketMissing | BucketBeingDeleted | KeyReused | LogUnavailable>
   requestDeletion(
     caller: By,
     place: Place,
-    precondition: File.Precondition,
+    condition: Condition,
     key?: string
   ): Effect.Effect<Current, ChangeRefusal | KeyReused | LogUnavailable>
   requestAccess(
     caller: By,
     place: Place & { readonly isPublic: boolean },
-    precondition: File.Precondition,
+    condition: Condition,
     key?: string
   ): Effect.Effect<Current, ChangeRefusal | KeyReused | LogUnavailable>
   /** Stores the request for a download of the file as it is now, which is kept for so many seconds. */
@@ -137,38 +144,54 @@ const make = Effect.gen(function*() {
     )
 
   const checkUpload: Files["Service"]["checkUpload"] = Effect.fn("Files.checkUpload")(
-    function*(caller, place, precondition) {
+    function*(caller, place, condition) {
       yield* checkBucket(caller, place.bucketName)
       const { state } = yield* FileEvents.load(log, subjectOf(caller, place))
       // No job has this id.
       const request = requestOf(caller, place, Job.Id.make("00000000-0000-7000-8000-000000000000"))
-      const checked = File.checkUpload(state, request, precondition)
+      const checked = File.checkUpload(state, request, preconditionIn(state, condition))
       if (Result.isFailure(checked) && !(checked.failure instanceof Job.JobOver)) return yield* checked.failure
     }
   )
 
   const upload: Files["Service"]["upload"] = Effect.fn("Files.upload")(
-    function*(caller, upload, precondition, key) {
+    function*(caller, upload, condition, key) {
       const { staged: _, ...asked } = upload
-      const jobId = yield* keys.jobFor(caller, key, ["file.upload", { ...asked, precondition }])
+      const jobId = yield* keys.jobFor(caller, key, ["file.upload", { ...asked, condition }])
       yield* checkBucket(caller, upload.bucketName)
       const request = { ...upload, ...requestOf(caller, upload, jobId) }
-      return yield* run(caller, upload, jobId, File.requestUpload(request, precondition))
+      return yield* run(
+        caller,
+        upload,
+        jobId,
+        (state, at) => File.requestUpload(request, preconditionIn(state, condition))(state, at)
+      )
     }
   )
 
   const requestDeletion: Files["Service"]["requestDeletion"] = Effect.fn("Files.requestDeletion")(
-    function*(caller, place, precondition, key) {
-      const jobId = yield* keys.jobFor(caller, key, ["file.delete", { ...place, precondition }])
-      return yield* run(caller, place, jobId, File.requestDeletion(requestOf(caller, place, jobId), precondition))
+    function*(caller, place, condition, key) {
+      const jobId = yield* keys.jobFor(caller, key, ["file.delete", { ...place, condition }])
+      return yield* run(
+        caller,
+        place,
+        jobId,
+        (state, at) =>
+          File.requestDeletion(requestOf(caller, place, jobId), preconditionIn(state, condition))(state, at)
+      )
     }
   )
 
   const requestAccess: Files["Service"]["requestAccess"] = Effect.fn("Files.requestAccess")(
-    function*(caller, place, precondition, key) {
-      const jobId = yield* keys.jobFor(caller, key, ["file.access", { ...place, precondition }])
+    function*(caller, place, condition, key) {
+      const jobId = yield* keys.jobFor(caller, key, ["file.access", { ...place, condition }])
       const request = { ...requestOf(caller, place, jobId), isPublic: place.isPublic }
-      return yield* run(caller, place, jobId, File.requestAccess(request, precondition))
+      return yield* run(
+        caller,
+        place,
+        jobId,
+        (state, at) => File.requestAccess(request, preconditionIn(state, condition))(state, at)
+      )
     }
   )
 

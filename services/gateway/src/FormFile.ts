@@ -1,8 +1,10 @@
 /** The file of a form (RFC 7578), as browsers send it: read as it comes, and never kept whole. */
 import * as Problems from "@akave-async/api/Problems"
 import { FileName } from "@akave-async/domain/FileName"
-import { Effect, Option, Schema, Stream } from "effect"
+import { ByteSize, type Duration, Effect, Option, Schema, Stream } from "effect"
 import { HttpServerRequest, Multipart } from "effect/http"
+import { tooSlow } from "./FileBody.ts"
+import { invalid } from "./FileProblems.ts"
 
 export interface FormFile {
   readonly name: FileName
@@ -10,12 +12,14 @@ export interface FormFile {
   readonly bytes: Stream.Stream<Uint8Array, unknown>
 }
 
-const invalid = (detail: string) => new Problems.InvalidRequest({ detail, errors: [] })
 const decodeName = Schema.decodeUnknownEffect(FileName)
+/** The longest field: a name. */
+const maxField = ByteSize.kibibytes(4)
 const noFile = invalid("The form has no file: send one part with a file, as an <input type=\"file\"> does")
 
 /** Takes the one file of a form; what it is named by must come before it. What was taken of a form that is refused is discarded. */
-export const taken = Effect.fnUntraced(function*<A extends { readonly discarded: Effect.Effect<void, never, R> }, E, R>(
+export const taken = Effect.fnUntraced(function*<A extends { readonly discarded: Effect.Effect<void> }, E, R>(
+  idleTimeout: Duration.Duration,
   take: (file: FormFile) => Effect.Effect<A, E, R>
 ) {
   const request = yield* HttpServerRequest.HttpServerRequest
@@ -31,7 +35,9 @@ export const taken = Effect.fnUntraced(function*<A extends { readonly discarded:
     Stream.mapError(() =>
       invalid("The form can't be read: it must be multipart/form-data, whole and with its boundary")
     ),
-    Stream.runForEach((part): Effect.Effect<void, E | Problems.InvalidRequest, R> =>
+    // Of the file itself, whoever takes it watches over the time.
+    Stream.timeoutOrElse({ duration: idleTimeout, orElse: () => Stream.fail(tooSlow(idleTimeout)) }),
+    Stream.runForEach((part): Effect.Effect<void, E | Problems.InvalidRequest | Problems.RequestTimeout, R> =>
       Effect.gen(function*() {
         if (Multipart.isField(part)) {
           if (part.key !== "file_name") {
@@ -41,7 +47,8 @@ export const taken = Effect.fnUntraced(function*<A extends { readonly discarded:
           named = part.value
           return
         }
-        if (!Multipart.isFile(part)) return
+        // A form whose file nobody has chosen has one without a name.
+        if (!Multipart.isFile(part) || part.name === "") return
         if (Option.isSome(answer)) {
           return yield* invalid("The form has more than one file: send each by a request of its own")
         }
@@ -50,6 +57,7 @@ export const taken = Effect.fnUntraced(function*<A extends { readonly discarded:
         answer = Option.some(yield* take({ name, contentType, bytes: part.content }))
       })
     ),
+    Effect.provideService(Multipart.MaxFieldSize, maxField),
     Effect.onError(() => Option.isSome(answer) ? answer.value.discarded : Effect.void)
   )
   return Option.isSome(answer) ? answer.value : yield* noFile

@@ -35,6 +35,8 @@ import { queryPatience, ReadModel } from "./ReadModel.ts"
 import { ReadModelState } from "./ReadModelState.ts"
 import * as Server from "./Server.ts"
 import { Sight } from "./Sight.ts"
+import { StagedBytes } from "./StagedBytes.ts"
+import { StagedModel } from "./StagedModel.ts"
 import { WebhookModel } from "./WebhookModel.ts"
 import { Webhooks } from "./Webhooks.ts"
 
@@ -85,7 +87,9 @@ Service.main(
       Layer.provide(Health.layer),
       Layer.provide([DeadLetters.layer, Webhooks.layer]),
       Layer.provide(WebhookModel.layer),
+      Layer.provide(StagedBytes.layerConfig),
       Layer.provide([Buckets.layer, Files.layer, Jobs.layer, Accounts.layer, DownloadLinks.layer]),
+      Layer.provide(StagedModel.layer),
       Layer.provide([FileKeys.layerConfig, Network.layer, Staging.layerConfig]),
       Layer.provide([Admission.layerConfig, MasterSecret.layerConfig, Jwt.layerConfig, RateLimits.layer]),
       Layer.provide(JobsInFlight.layer),
