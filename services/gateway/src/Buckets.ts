@@ -8,8 +8,18 @@ import type { Decision } from "@akave-async/eventing/Aggregate"
 import { execute, load, type Loaded } from "@akave-async/eventing/BucketEvents"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
 import { type Current, evolveJob } from "@akave-async/eventing/JobEvents"
-import { Context, Effect, Layer, type Result, Schema } from "effect"
+import { Context, Effect, Layer, Option, type Result, Schema } from "effect"
+import { FilesModel } from "./FilesModel.ts"
 import { IdempotencyKeys, nthOf } from "./IdempotencyKeys.ts"
+
+/** Jobs on files of a bucket that is to be deleted have not ended. */
+export class BucketHasJobs extends Schema.TaggedError<BucketHasJobs>()("BucketHasJobs", {
+  name: BucketName,
+  jobId: Job.Id
+}) {
+  override readonly message =
+    `Job ${this.jobId} on a file of the bucket ${this.name} has not ended; follow that job, or cancel it`
+}
 
 type By = Caller["Service"]
 type KeyReused = IdempotencyKey.KeyReused
@@ -18,6 +28,8 @@ export type Refusal = Schema.SchemaError | Bucket.BucketBusy | Bucket.BucketExis
 
 /** How many requests of one batch are stored at the same time. */
 const concurrency = 32
+/** A read model that does not know within this whether a bucket has jobs on its files is not waited for. */
+const patience = "1 second"
 
 export class Buckets extends Context.Service<Buckets, {
   /**
@@ -35,18 +47,22 @@ export class Buckets extends Context.Service<Buckets, {
     names: ReadonlyArray<string>,
     key?: string
   ): Effect.Effect<ReadonlyArray<Result.Result<Current, Refusal>>, KeyReused | LogUnavailable>
-  /** Stores the request for the deletion of a bucket of the caller, and gives the job that will delete it; keys as above. */
+  /**
+   * Stores the request for the deletion of a bucket of the caller, and gives the job that will delete it; keys as above. While nobody
+   * knows whether there are jobs on its files, it is stored: the chain refuses to delete a bucket with files.
+   */
   requestDeletion(
     caller: By,
     name: BucketName,
     key?: string
-  ): Effect.Effect<Current, Bucket.BucketBusy | Bucket.BucketMissing | KeyReused | LogUnavailable>
+  ): Effect.Effect<Current, Bucket.BucketBusy | Bucket.BucketMissing | BucketHasJobs | KeyReused | LogUnavailable>
 }>()("@akave-async/gateway/Buckets") {
   static readonly layer = Layer.effect(
     Buckets,
     Effect.gen(function*() {
       const log = yield* EventLog
       const keys = yield* IdempotencyKeys
+      const checkJobs = yield* noFileJobs
 
       const run = Effect.fnUntraced(function*<Rejection>(
         { traceparent }: By,
@@ -107,6 +123,7 @@ export class Buckets extends Context.Service<Buckets, {
 
       const requestDeletion = Effect.fn("Buckets.requestDeletion")(
         function*(caller: By, name: BucketName, key?: string) {
+          yield* checkJobs(caller, name, key)
           const jobId = yield* keys.jobFor(caller, key, ["bucket.delete", { name }])
           return yield* ask(caller, name, jobId, (subject) => load(log, subject), Bucket.requestDeletion)
         }
@@ -119,3 +136,17 @@ export class Buckets extends Context.Service<Buckets, {
 
 const unknown: Loaded = { state: Bucket.initial, revision: 0 }
 const decodeName = Schema.decodeEffect(BucketName)
+
+/** Refuses a bucket that has jobs on its files, unless the request was stored before. */
+const noFileJobs = Effect.gen(function*() {
+  const filesModel = yield* FilesModel
+  const keys = yield* IdempotencyKeys
+  return Effect.fnUntraced(function*(caller: By, name: BucketName, key: string | undefined) {
+    const live = yield* filesModel.liveJob(caller, name).pipe(
+      Effect.timeout(patience),
+      Effect.orElseSucceed(() => Option.none<Job.Id>())
+    )
+    if (Option.isNone(live) || (yield* keys.isRepeat(caller, key, 1))) return
+    return yield* new BucketHasJobs({ name, jobId: live.value })
+  })
+})

@@ -89,7 +89,12 @@ export const BucketsHttp = HttpApiBuilder.group(
           const asked = yield* admission.admit(caller, { jobs: 1, key }, request, Array.of)
           return yield* Effect.provideContext(accepted(asked, prefer), context)
         },
-        Effect.catchTags({ ...refusals, BucketMissing: bucketNotFound, BucketBusy: bucketBusy })
+        Effect.catchTags({
+          ...refusals,
+          BucketMissing: bucketNotFound,
+          BucketBusy: bucketBusy,
+          BucketHasJobs: ({ jobId, message }) => new Problems.BucketHasJobs({ detail: message, job_id: jobId })
+        })
       ),
       get: Effect.fnUntraced(function*({ params }) {
         const bucket = yield* readModel.bucket(yield* Caller, params.name)

@@ -10,13 +10,17 @@ export const layerConfig = Layer.unwrap(Effect.map(
     if (origins.length === 0) return Layer.empty
     return HttpRouter.cors({
       allowedOrigins: origins,
-      allowedMethods: ["GET", "HEAD", "POST", "PUT", "DELETE"],
+      allowedMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
       exposedHeaders: [
+        "accept-ranges",
+        "content-disposition",
+        "content-range",
         "etag",
         "location",
         "preference-applied",
         "ratelimit",
         "ratelimit-policy",
+        "repr-digest",
         "retry-after",
         "www-authenticate"
       ],

@@ -18,7 +18,8 @@ import { isSigned } from "./DownloadLinks.ts"
 import { stagingFailures } from "./FileBody.ts"
 import type * as FileKeys from "./FileKeys.ts"
 import * as FileReads from "./FileReads.ts"
-import { ReadModel } from "./ReadModel.ts"
+import { FilesModel } from "./FilesModel.ts"
+
 import { lookupFailures } from "./Unavailable.ts"
 
 type Completed = Extract<Download.DownloadJob, { readonly status: "completed" }>
@@ -51,7 +52,7 @@ export const DownloadsHttp = HttpApiBuilder.group(
   Effect.fnUntraced(function*(handlers) {
     const accounts = yield* Accounts
     const masters = yield* MasterSecret
-    const readModel = yield* ReadModel
+    const filesModel = yield* FilesModel
     const staging = yield* Staging
     const context = yield* Effect.context<FileKeys.FileKeys | Staging>()
 
@@ -60,7 +61,7 @@ export const DownloadsHttp = HttpApiBuilder.group(
       function*(id: Job.Id, query: { readonly expires?: string; readonly signature?: string }) {
         const isOpen = accounts.isEmpty() && masters.current() === undefined
         if (!isOpen && !isSigned(masters.taken(), id, query)) return yield* notFound
-        const job = yield* readModel.download(id)
+        const job = yield* filesModel.download(id)
         if (Option.isNone(job)) return yield* notFound
         if (job.value.status !== "completed") {
           return yield* new Problems.DownloadNotReady({
@@ -100,6 +101,7 @@ export const DownloadsHttp = HttpApiBuilder.group(
           return yield* FileReads.bytesAnswer(FileReads.headersOf(request, ""), { range, size: request.size }, bytes)
         },
         Effect.catchTags({
+          RangeNotSatisfiable: FileReads.notSatisfiable,
           StagingUnavailable: stagingFailures.StagingUnavailable,
           StagedMissing: () => notFound,
           DecryptionFailed: () =>

@@ -48,7 +48,7 @@ const tooSlow = new Problems.RequestTimeout({ detail: "The body did not come wit
 
 /** The request as it is routed. */
 const routed = (request: HttpServerRequest.HttpServerRequest) => {
-  const url = FilePaths.inOneSegment(request.url)
+  const url = FilePaths.inOneSegment(request.url, request.method)
   return url === request.url ? request : request.modify({ url })
 }
 
@@ -82,7 +82,7 @@ const notServed = Effect.fnUntraced(function*(method: string, url: string) {
       new Problems.InvalidRequest({ detail: "The path is not UTF-8, percent-encoded", errors: [] })
     )
   }
-  const allow = Methods.allowedAt(url)
+  const allow = Methods.allowedAt(url, method)
   if (allow === undefined) {
     const detail = `${method} ${url} is not served; /docs shows what is`
     return yield* HttpServerRespondable.toResponse(new Problems.RouteNotFound({ detail }))

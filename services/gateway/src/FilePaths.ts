@@ -6,12 +6,15 @@ const suffix = "/downloads"
 /** Characters of the longest name in a path: 1,024 bytes, each percent-encoded. */
 export const maxLength = 3 * 1_024
 
-/** The path with the file's name in one segment, its slashes percent-encoded; any other path as it is. */
-export const inOneSegment = (url: string): string => {
+/**
+ * The path with the file's name in one segment, its slashes percent-encoded; any other path as it is. Only where something is posted a
+ * download may be asked for: to other methods, what is behind the last slash is a part of the name.
+ */
+export const inOneSegment = (url: string, method: string): string => {
   const [path = "", ...query] = url.split("?")
   const [, before, rest] = /^(\/buckets\/[^/]+\/files\/)(.+)$/s.exec(path) ?? []
   if (before === undefined || rest === undefined) return url
-  const end = rest.length > suffix.length && rest.endsWith(suffix) ? suffix : ""
+  const end = method === "POST" && rest.length > suffix.length && rest.endsWith(suffix) ? suffix : ""
   const name = rest.slice(0, rest.length - end.length).replaceAll("/", "%2F")
   return [`${before}${name}${end}`, ...query].join("?")
 }

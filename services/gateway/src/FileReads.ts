@@ -9,13 +9,14 @@ import { fileId } from "@akave-async/sdk/FileId"
 import { named } from "@akave-async/sdk/files/FileContract"
 import type { FileEntry } from "@akave-async/sdk/files/FileNode"
 import { Effect, Pull, Schema, Stream } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import * as Answers from "./Answers.ts"
 import { baseName, digestField, disposition, type Range, rangeOf, tagsOf } from "./FileHeaders.ts"
 import * as FileKeys from "./FileKeys.ts"
 import { Files, type Place } from "./Files.ts"
+import { FilesModel } from "./FilesModel.ts"
 import { Network } from "./Network.ts"
-import { ReadModel } from "./ReadModel.ts"
+
 import { eventsUnavailable, lookupFailures } from "./Unavailable.ts"
 
 export interface ReadHeaders {
@@ -146,6 +147,14 @@ export const bytesAnswer = Effect.fnUntraced(function*<E>(
   })
 })
 
+/** That a file does not have the bytes that are asked for, with its length (RFC 9110, section 15.5.17). */
+export const notSatisfiable = (problem: Problems.RangeNotSatisfiable) =>
+  Effect.map(
+    HttpServerRespondable.toResponse(problem),
+    (response) =>
+      HttpServerResponse.setHeaders(response, { "content-range": `bytes */${problem.size}`, "accept-ranges": "bytes" })
+  )
+
 /** Why the network does not give the bytes of a file. */
 const readFailure = ({ message }: { readonly message: string }) => networkUnavailable(message)
 const notShown = ({ message }: { readonly message: string }) =>
@@ -210,6 +219,7 @@ export const get = Effect.fnUntraced(
     return yield* bytesAnswer(headersOf(file, download), { range, size: file.size }, opened.bytes)
   },
   Effect.catchTags({
+    RangeNotSatisfiable: notSatisfiable,
     FileMissing: ({ message }) => new Problems.FileNotFound({ detail: message }),
     LogUnavailable: eventsUnavailable,
     NetworkAway: ({ message }) => networkUnavailable(message),
@@ -242,8 +252,8 @@ export const list = Effect.fnUntraced(
     const caller = yield* Caller
     const { owner } = caller
     if (source === "read_model") {
-      const readModel = yield* ReadModel
-      const files = yield* readModel.files(caller, bucketName, {
+      const model = yield* FilesModel
+      const files = yield* model.files(caller, bucketName, {
         prefix,
         limit,
         ...(after === undefined ? {} : { after })

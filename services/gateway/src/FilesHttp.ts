@@ -17,12 +17,12 @@ import { pathOf } from "./FilePaths.ts"
 import { changeRefusals, fileNotFound } from "./FileProblems.ts"
 import * as FileReads from "./FileReads.ts"
 import { Files, type Place } from "./Files.ts"
+import type { FilesModel } from "./FilesModel.ts"
 import { take, type Taken, type UploadAsked } from "./FileUploads.ts"
 import * as FormFile from "./FormFile.ts"
 import type { IdempotencyKeys } from "./IdempotencyKeys.ts"
 import type { Jobs } from "./Jobs.ts"
 import type { Network } from "./Network.ts"
-import type { ReadModel } from "./ReadModel.ts"
 import type { StagedBytes } from "./StagedBytes.ts"
 
 const uploadParameters = ["parity_blocks", "encryption", "encrypt_name", "overwrite"]
@@ -36,7 +36,7 @@ export const FilesHttp = HttpApiBuilder.group(
     const admission = yield* Admission
     const config = yield* FileBody.FileBodyConfig
     const context = yield* Effect.context<
-      FileKeys | Files | IdempotencyKeys | Jobs | Network | ReadModel | StagedBytes | Staging
+      FileKeys | Files | IdempotencyKeys | Jobs | Network | FilesModel | StagedBytes | Staging
     >()
     const placeOf = (params: { readonly name: BucketName; readonly file_name: FileName }): Place => ({
       bucketName: params.name,

@@ -7,6 +7,7 @@ import { check, Patience } from "@akave-async/platform/HealthCheck"
 import { durabilityConfig, Nats } from "@akave-async/platform/Nats"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import * as JsonRpc from "@akave-async/sdk/JsonRpc"
+import { Staging } from "@akave-async/staging/Staging"
 import { Config, Context, Effect, Layer, Schema } from "effect"
 import { lagSeconds } from "./GatewayMetrics.ts"
 import { ReadModel } from "./ReadModel.ts"
@@ -20,6 +21,7 @@ export class Health extends Context.Service<Health, {
       const log = yield* EventLog
       const readModel = yield* ReadModel
       const node = yield* AkaveNode
+      const staging = yield* Staging
       const durability = yield* durabilityConfig
       const owner = yield* Config.schema(Address, "AKAVE_OWNER_ADDRESS")
       const withinThird = Effect.fnUntraced(function*<A, E, R>(question: Effect.Effect<A, E, R>) {
@@ -65,6 +67,7 @@ export class Health extends Context.Service<Health, {
           read_model: check(readModel.checkpoint, (sequence) => `at event ${sequence}`),
           node: check(node.ping),
           chain: check(chain, (block) => `at block ${block}`),
+          staging: check(staging.check),
           lanes: check(lanes, (sentence) => sentence),
           projection_lag_ms: Effect.timeout(lag, yield* Patience).pipe(Effect.catch(() => Effect.succeed(null)))
         }, { concurrency: "unbounded" })

@@ -36,23 +36,23 @@ export const endpoints: ReadonlyArray<string> = routes.map(({ method, template }
 
 /** The routes that a path is of, by how many segments they have: few are looked at for each request. */
 const byLength = Map.groupBy(routes, ({ segments }) => segments.length)
-const routesAt = (url: string): ReadonlyArray<Route> => {
-  const path = segmentsOf(FilePaths.inOneSegment(url).split("?", 1)[0] ?? "")
+const routesAt = (url: string, method: string): ReadonlyArray<Route> => {
+  const path = segmentsOf(FilePaths.inOneSegment(url, method).split("?", 1)[0] ?? "")
   return byLength.get(path.length)?.filter(({ segments }) =>
     segments.every((segment, n) => segment.startsWith(":") || segment === path[n])
   ) ?? []
 }
 
 /** The template of the route that a path is of, such as `/jobs/{job_id}`; undefined where nothing is served. */
-export const templateAt = (url: string): string | undefined => {
-  const found = routesAt(url)
+export const templateAt = (url: string, method: string): string | undefined => {
+  const found = routesAt(url, method)
   // One that names its segments comes before one for any.
   return (found.find(({ template }) => !template.includes("{")) ?? found[0])?.template
 }
 
 /** The methods that a path answers, as an `Allow` header has them; undefined where nothing is served. */
-export const allowedAt = (url: string): string | undefined => {
-  const methods = new Set(routesAt(url).map(({ method }) => method))
+export const allowedAt = (url: string, method: string): string | undefined => {
+  const methods = new Set(routesAt(url, method).map(({ method }) => method))
   if (methods.size === 0) return undefined
   if (methods.has("GET")) methods.add("HEAD")
   return [...methods, "OPTIONS"].join(", ")

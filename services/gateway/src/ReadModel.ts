@@ -1,11 +1,9 @@
 /** Queries on the tables that the projector keeps. */
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
-import { FileResource } from "@akave-async/api/FileResources"
 import * as Resources from "@akave-async/api/Resources"
 import { Stats } from "@akave-async/api/System"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
-import type { DownloadJob } from "@akave-async/domain/Download"
 import type * as Job from "@akave-async/domain/Job"
 import type { AnyJob } from "@akave-async/domain/Operations"
 import { EventLog, type LogUnavailable } from "@akave-async/eventing/EventLog"
@@ -84,14 +82,6 @@ export class ReadModel extends Context.Service<ReadModel, {
   bucket(caller: By, name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets of the caller after a name, by name. */
   buckets(caller: By, page: Page): Effect.Effect<ReadonlyArray<Resources.BucketResource>, SqlError.SqlError>
-  /** A download, whoever has asked for it. None is as certain as for {@link job}. */
-  download(id: Job.Id): Effect.Effect<Option.Option<DownloadJob>, LookupError>
-  /** Files of a bucket of the caller after a name, whose names begin with a text, by name. */
-  files(
-    caller: By,
-    bucketName: BucketName,
-    page: Page & { readonly prefix: string }
-  ): Effect.Effect<ReadonlyArray<FileResource>, SqlError.SqlError>
   /** A dead letter that the caller sees. None is as certain as for {@link job}. */
   deadLetter(
     caller: By,
@@ -111,6 +101,8 @@ export class ReadModel extends Context.Service<ReadModel, {
   >
   /** How many dead letters of whomever have not been redriven. */
   readonly openDeadLetters: Effect.Effect<number, SqlError.SqlError>
+  /** What is not found is looked for once more, when the read model has come to where the log is now. */
+  certain<A>(find: Effect.Effect<Option.Option<A>, SqlError.SqlError>): Effect.Effect<Option.Option<A>, LookupError>
   /** The sequence of the last event applied. */
   readonly checkpoint: Effect.Effect<number, SqlError.SqlError>
 }>()("@akave-async/gateway/ReadModel") {
@@ -157,7 +149,6 @@ export class ReadModel extends Context.Service<ReadModel, {
           Effect.retry({ while: (error) => error._tag === "ReadModelBehind", schedule: catchUp })
         )).pipe(inTime)
 
-      /** What is not found is looked for once more, when the read model has come to where the log is now. */
       const certain = Effect.fnUntraced(function*<A>(find: Effect.Effect<Option.Option<A>, SqlError.SqlError>) {
         const found = yield* find
         if (Option.isSome(found)) return found
@@ -173,17 +164,6 @@ export class ReadModel extends Context.Service<ReadModel, {
           const [job] = yield* decodeJobs([row.job])
           return Option.map(Option.fromUndefinedOr(job), (job) => ({ job, revision: row.revision }))
         }), inTime)
-      const job = (caller: By, id: Job.Id) => certain(storedJob(caller, id))
-
-      const download = Effect.fn("ReadModel.download")((id: Job.Id) =>
-        certain(Effect.gen(function*() {
-          const rows = yield* sql<{ job: unknown }>`
-            select job from ${table("bucket_jobs")} where id = ${id} and operation = 'file.download'`
-          const [found] = yield* decodeJobs(rows.map(({ job }) => job))
-          return Option.fromUndefinedOr(found as DownloadJob | undefined)
-        }))
-      )
-
       const jobs = Effect.fn("ReadModel.jobs")(function*(caller: By, query: JobQuery) {
         const { after, bucket, limit, operation, prefix, since, status, until } = query
         const rows = yield* sql<{ job: unknown }>`
@@ -217,7 +197,9 @@ export class ReadModel extends Context.Service<ReadModel, {
         from ${table("bucket_jobs")} where status = any(${liveStatuses}::text[]) group by operation, status`
       const openDeadLetters = Effect.map(
         sql<{ count: number }>`
-          select count(*)::int as count from ${table("dead_letters")} where status = ${openLetter}`,
+          select count(*)::int as count from ${
+          table("dead_letters")
+        } where status = ${"dead" satisfies DeadLetter.Status}`,
         ([row]) => row?.count ?? 0
       )
 
@@ -240,7 +222,7 @@ export class ReadModel extends Context.Service<ReadModel, {
               where ${isOf(caller)} and created_at > now() - make_interval(mins => ${minutes})
             ) as job group by operation
           ) as counted order by operation`
-        return yield* Effect.orDie(decodeStats(rows))
+        return yield* Effect.orDie(Schema.decodeUnknownEffect(Stats.fields.operations)(rows))
       }, inTime)
 
       const bucket = Effect.fn("ReadModel.bucket")((caller: By, name: BucketName) =>
@@ -260,21 +242,6 @@ export class ReadModel extends Context.Service<ReadModel, {
           order by name limit ${limit}`
         return yield* Effect.orDie(decodeBuckets(rows))
       }, inTime)
-
-      const files = Effect.fn("ReadModel.files")(
-        function*(caller: By, bucketName: BucketName, { after, limit, prefix }: Page & { readonly prefix: string }) {
-          const rows = yield* sql`
-            select bucket_name, name as file_name, file_id, root_cid, size, encoded_size, sha256, content_type, encryption,
-              parity_blocks, is_public, owner, job_id, to_jsonb(created_at) as created_at
-            from ${table("files")}
-            where lower(owner) = ${caller.owner.toLowerCase()} and bucket_name = ${bucketName}
-              and ${ofTenant(sql.literal("tenant"), caller)}
-              and name collate "C" > ${after ?? ""} and starts_with(name, ${prefix})
-            order by name collate "C" limit ${limit}`
-          return yield* Effect.orDie(decodeFiles(rows))
-        },
-        inTime
-      )
 
       const deadLetter = Effect.fn("ReadModel.deadLetter")((caller: By, sequence: DeadLetter.Sequence) =>
         certain(Effect.gen(function*() {
@@ -301,9 +268,8 @@ export class ReadModel extends Context.Service<ReadModel, {
       )
 
       return ReadModel.of({
-        job,
+        job: (caller, id) => certain(storedJob(caller, id)),
         storedJob,
-        download,
         jobs,
         inFlight,
         liveJobs,
@@ -311,22 +277,19 @@ export class ReadModel extends Context.Service<ReadModel, {
         stats,
         bucket,
         buckets,
-        files,
         deadLetter,
         deadLetters,
         caughtUp,
+        certain,
         checkpoint
       })
     })
   )
 }
 
-const openLetter: DeadLetter.Status = "dead"
-
 /** For 2 s, every 20 ms: a projector that runs is there sooner. */
 const catchUp = Retry.within("2 seconds", "20 millis")
 
-const decodeStats = Schema.decodeUnknownEffect(Stats.fields.operations)
 const decodeLetters = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ letter: Schema.toCodecJson(DeadLetter.DeadLetter) }))
 )
@@ -334,7 +297,4 @@ const decodeBuckets = Schema.decodeUnknownEffect(
   Schema.Array(
     Resources.BucketResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromString }))
   )
-)
-const decodeFiles = Schema.decodeUnknownEffect(
-  Schema.Array(FileResource.mapFields((fields) => ({ ...fields, created_at: Schema.DateTimeUtcFromString })))
 )

@@ -11,7 +11,7 @@ const seriesOf = Measure.labelled(
   ["http.request.method", "http.route", "http.response.status_code", "waited"]
 )
 /** Any other is `_OTHER`, as OpenTelemetry has it. */
-const methods = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
+const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 /** Whether a client has asked to be answered when there is news: how long that took says nothing of the gateway. */
 const hasWaited = (url: string, headers: Readonly<Record<string, string | undefined>>) =>
@@ -32,7 +32,7 @@ export const measured = <
       Metric.update(
         seriesOf(
           methods.has(method) ? method : "_OTHER",
-          Methods.templateAt(url) ?? "none",
+          Methods.templateAt(url, method) ?? "none",
           `${status}`,
           `${hasWaited(url, headers)}`
         ),

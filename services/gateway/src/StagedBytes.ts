@@ -3,7 +3,7 @@ import type { Caller } from "@akave-async/api/Caller"
 import type { Sequence } from "@akave-async/eventing/EventLog"
 import type { Current } from "@akave-async/eventing/JobEvents"
 import { Clock, Config, Context, Effect, Layer, Option, Schema } from "effect"
-import { StagedModel, type Waiting } from "./StagedModel.ts"
+import { FilesModel, type Waiting } from "./FilesModel.ts"
 
 type By = Caller["Service"]
 
@@ -72,7 +72,7 @@ export class StagedBytes extends Context.Service<StagedBytes, {
   static readonly layerConfig = Layer.effect(
     StagedBytes,
     Effect.gen(function*() {
-      const model = yield* StagedModel
+      const model = yield* FilesModel
       const limit = yield* Config.schema(Schema.Int.check(Schema.isGreaterThan(0)), "STAGED_BYTES_PER_ACCOUNT").pipe(
         Config.withDefault(107_374_182_400)
       )

@@ -15,6 +15,7 @@ import { createHash } from "node:crypto"
 import { Accounts } from "./Accounts.ts"
 import * as Answers from "./Answers.ts"
 import { maxBody } from "./Edge.ts"
+import { FileBodyConfig } from "./FileBody.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { lookupFailures } from "./Unavailable.ts"
 
@@ -53,12 +54,14 @@ export const SystemHttp = HttpApiBuilder.group(
     const accounts = yield* Accounts
     const readModel = yield* ReadModel
     const durability = yield* durabilityConfig
+    const { maxBytes } = yield* FileBodyConfig
     const nats = yield* Nats
 
     return handlers.handleAll({
       capabilities: Effect.fnUntraced(function*({ headers }) {
         const signing_schemes = accounts.isEmpty() ? [] : ["hmac-sha256"]
-        const text = encode({ ...capabilities, signing_schemes, durability: yield* durability })
+        const limits = { ...capabilities.limits, max_file_bytes: maxBytes }
+        const text = encode({ ...capabilities, limits, signing_schemes, durability: yield* durability })
         const etag = `"${createHash("sha256").update(text).digest("hex").slice(0, 32)}"`
         return Answers.names(headers["if-none-match"], etag)
           ? HttpServerResponse.empty({ status: 304, headers: { etag } })

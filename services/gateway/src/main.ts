@@ -20,6 +20,7 @@ import * as DownloadLinks from "./DownloadLinks.ts"
 import { FileKeys } from "./FileKeys.ts"
 import * as FilePaths from "./FilePaths.ts"
 import { Files } from "./Files.ts"
+import { FilesModel } from "./FilesModel.ts"
 import * as GatewayMetrics from "./GatewayMetrics.ts"
 import { Health } from "./Health.ts"
 import * as Http from "./Http.ts"
@@ -36,7 +37,7 @@ import { ReadModelState } from "./ReadModelState.ts"
 import * as Server from "./Server.ts"
 import { Sight } from "./Sight.ts"
 import { StagedBytes } from "./StagedBytes.ts"
-import { StagedModel } from "./StagedModel.ts"
+import * as Sweeper from "./Sweeper.ts"
 import { WebhookModel } from "./WebhookModel.ts"
 import { Webhooks } from "./Webhooks.ts"
 
@@ -79,7 +80,8 @@ Service.main(
     Ready,
     Ending,
     HealthServer.layer({ service: "gateway", checks: {}, measure: GatewayMetrics.measure }),
-    Announced
+    Announced,
+    Sweeper.layerConfig
   )
     .pipe(
       Layer.provide(Server.layerConfig),
@@ -89,7 +91,7 @@ Service.main(
       Layer.provide(WebhookModel.layer),
       Layer.provide(StagedBytes.layerConfig),
       Layer.provide([Buckets.layer, Files.layer, Jobs.layer, Accounts.layer, DownloadLinks.layer]),
-      Layer.provide(StagedModel.layer),
+      Layer.provide(FilesModel.layer),
       Layer.provide([FileKeys.layerConfig, Network.layer, Staging.layerConfig]),
       Layer.provide([Admission.layerConfig, MasterSecret.layerConfig, Jwt.layerConfig, RateLimits.layer]),
       Layer.provide(JobsInFlight.layer),

@@ -37,6 +37,7 @@ const well: Seen = {
     read_model: state,
     node: state,
     chain: state,
+    staging: state,
     lanes: state,
     projection_lag_ms: 0
   },

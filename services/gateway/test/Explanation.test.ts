@@ -85,6 +85,7 @@ const well: Omit<Known, "job" | "events"> = {
     read_model: state,
     node: state,
     chain: state,
+    staging: state,
     lanes: state,
     projection_lag_ms: 0
   },

@@ -120,6 +120,7 @@ const readiness: typeof Readiness.Type = {
   read_model: { ready: true, detail: "ok" },
   node: { ready: true, detail: "ok" },
   chain: { ready: true, detail: "block 27" },
+  staging: { ready: true, detail: "answers" },
   lanes: { ready: true, detail: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 has 0 steps under way" },
   projection_lag_ms: 0
 }
@@ -134,6 +135,7 @@ const capabilities: Capabilities = {
   }],
   limits: {
     body_bytes: 131_072,
+    max_file_bytes: 107_374_182_400,
     batch_names: 1_000,
     page_size: 1_000,
     wait_seconds: 60,

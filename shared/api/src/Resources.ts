@@ -242,6 +242,8 @@ export const Readiness = Schema.Struct({
   read_model: Dependency,
   node: Dependency,
   chain: Dependency,
+  /** Where files wait for their upload. */
+  staging: Dependency,
   /** Whether executors answer and get on with their work. Requests are taken all the same: it does not count for `ready`. */
   lanes: Dependency,
   /** Age of the oldest event that the read model has not applied, in milliseconds; null when it is not known. */

@@ -16,6 +16,8 @@ export const Capabilities = Schema.Struct({
   })),
   limits: Schema.Struct({
     body_bytes: Schema.Natural,
+    /** Of one file; other bodies are as large as `body_bytes` at most. */
+    max_file_bytes: Schema.Natural,
     batch_names: Schema.Natural,
     page_size: Schema.Natural,
     wait_seconds: Schema.Natural,
