@@ -77,6 +77,10 @@ export interface Readiness {
     readonly ready: boolean
     readonly detail: string
   }
+  readonly staging: {
+    readonly ready: boolean
+    readonly detail: string
+  }
   readonly lanes: {
     readonly ready: boolean
     readonly detail: string
@@ -124,6 +128,7 @@ export interface Capabilities {
   }>
   readonly limits: {
     readonly body_bytes: number
+    readonly max_file_bytes: number
     readonly batch_names: number
     readonly page_size: number
     readonly wait_seconds: number

@@ -30,6 +30,12 @@ const headersMillis = 10_000
  */
 const idleMillis = 75_000
 
+/**
+ * What a client gets, once it is answered, to send the rest of a request that nobody reads, in milliseconds: its connection is closed
+ * then.
+ */
+const restMillis = 10_000
+
 const limits = {
   connectionsCheckingInterval: 1_000,
   headersTimeout: headersMillis,
@@ -67,13 +73,15 @@ const stoppable = <AServer extends Server | TlsServer>(server: AServer, patience
     connections.set(socket, new Set())
     socket.once("close", () => connections.delete(socket))
   })
-  const follow = ({ socket }: IncomingMessage, answer: ServerResponse) => {
+  const follow = (request: IncomingMessage, answer: ServerResponse) => {
+    const { socket } = request
     const answers = connections.get(socket)
     answers?.add(answer)
     if (isStopping) isLast(answer)
     answer.once("close", () => {
       answers?.delete(answer)
       if (isStopping && answers?.size === 0) socket.destroySoon()
+      if (!request.complete) closeUnless(request)
     })
   }
   server.on("request", follow)
@@ -100,4 +108,12 @@ const stoppable = <AServer extends Server | TlsServer>(server: AServer, patience
 /** Informs the client that the connection ends with this answer, if it has not begun. */
 const isLast = (answer: ServerResponse) => {
   if (!answer.headersSent) answer.setHeader("connection", "close")
+}
+
+/** Closes the connection of a request that has been answered, unless the rest of it comes soon. */
+const closeUnless = (request: IncomingMessage): void => {
+  const timer = setTimeout(() => request.complete || request.socket.destroy(), restMillis)
+  timer.unref()
+  request.socket.once("close", () => clearTimeout(timer))
+  request.once("end", () => clearTimeout(timer))
 }
