@@ -1,5 +1,5 @@
 /** What requests for jobs on files say of the file that they are for. */
-import * as Problems from "@akave-async/api/Problems"
+import type * as Problems from "@akave-async/api/Problems"
 import { Effect } from "effect"
 import { digestOf, tagsOf } from "./FileHeaders.ts"
 import { invalid } from "./FileProblems.ts"
@@ -45,16 +45,4 @@ export const expectedDigest = Effect.fnUntraced(function*(headers: Readonly<Reco
   }
   if (new Set(found).size > 1) return yield* invalid("Content-Digest and Repr-Digest are of different bytes")
   return found[0]
-})
-
-/** Refuses what is no parameter of a request: one that is misspelt would store a file in another way than it was meant. */
-export const onlyKnown = Effect.fnUntraced(function*(url: string, known: ReadonlyArray<string>) {
-  const query = new URLSearchParams(url.split("?").slice(1).join("?"))
-  const unknown = [...query.keys()].filter((name) => !known.includes(name))
-  if (unknown.length === 0) return
-  const errors = unknown.map((name) => ({ path: [name], message: `Expected one of ${known.join(", ")}` }))
-  return yield* new Problems.InvalidRequest({
-    detail: `query: there is no parameter ${unknown.join(", ")}; these are: ${known.join(", ")}`,
-    errors
-  })
 })

@@ -11,7 +11,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Admission } from "./Admission.ts"
 import { accepted, refusals } from "./Asking.ts"
 import * as FileBody from "./FileBody.ts"
-import { expectedDigest, onlyKnown, preconditionOf } from "./FileConditions.ts"
+import { expectedDigest, preconditionOf } from "./FileConditions.ts"
 import type { FileKeys } from "./FileKeys.ts"
 import { pathOf } from "./FilePaths.ts"
 import { changeRefusals, fileNotFound } from "./FileProblems.ts"
@@ -24,8 +24,6 @@ import type { IdempotencyKeys } from "./IdempotencyKeys.ts"
 import type { Jobs } from "./Jobs.ts"
 import type { Network } from "./Network.ts"
 import type { StagedBytes } from "./StagedBytes.ts"
-
-const uploadParameters = ["parity_blocks", "encryption", "encrypt_name", "overwrite"]
 
 export const FilesHttp = HttpApiBuilder.group(
   Api,
@@ -62,7 +60,6 @@ export const FilesHttp = HttpApiBuilder.group(
       upload: Effect.fnUntraced(
         function*({ headers, params, query }) {
           const request = yield* HttpServerRequest.HttpServerRequest
-          yield* onlyKnown(request.url, uploadParameters)
           const { "content-encoding": coding, "content-length": length } = request.headers
           if (coding !== undefined && coding !== "identity") {
             return yield* new Problems.UnsupportedMediaType({ detail: "Send the file without a Content-Encoding" })
@@ -82,7 +79,6 @@ export const FilesHttp = HttpApiBuilder.group(
       ),
       uploadForm: Effect.fnUntraced(
         function*({ headers, params, query }) {
-          yield* onlyKnown((yield* HttpServerRequest.HttpServerRequest).url, uploadParameters)
           const taken = FormFile.taken(config.idleTimeout, ({ bytes, contentType, name }) => {
             const place = { bucketName: params.name, name }
             return take(config, { place, query, headers, contentType, length: undefined, sha256: undefined, bytes })
