@@ -6,6 +6,7 @@ import type { Tail } from "@akave-async/eventing/Tail"
 import * as Trace from "@akave-async/platform/Trace"
 import { Clock, Effect, Metric, Option, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
+import { Progress } from "./Progress.ts"
 
 /** A silent stream gets a sign of life this often: proxies close what is silent, and who has gone is found out. */
 const heartbeatMillis = 15_000
@@ -41,7 +42,7 @@ export type Select = (events: ReadonlyArray<StoredEvent>) => {
 }
 
 /**
- * Answers with the events from this sequence on that a filter matches and that are selected. The answer ends with the last one,
+ * Answers with the events from this sequence on that a filter matches and that are selected, with little of the progress of jobs. The answer ends with the last one,
  * and where the client is too slow, its key is not taken any more or the log is away: the client comes back with the id of the
  * last event that it has.
  */
@@ -55,12 +56,15 @@ export const answer = (
   const events = Effect.gen(function*() {
     const { take } = yield* tail.follow(filter, from)
     yield* Effect.acquireRelease(Metric.modify(streams, 1), () => Metric.modify(streams, -1))
+    const progress = new Progress()
     let silentSince = performance.now()
     const next = Effect.gen(function*() {
-      const taken = yield* take(silentSince + heartbeatMillis - performance.now())
+      const wakeAt = Math.min(silentSince + heartbeatMillis, progress.dueAt ?? Infinity)
+      const taken = yield* take(Math.max(0, wakeAt - performance.now()))
       const begun = yield* Clock.currentTimeNanos
       if (!isCurrent()) return [[], Option.none()] as const
-      const { events, isEnd } = select(taken)
+      const { events: selected, isEnd } = select(taken)
+      const events = progress.pass(selected, performance.now())
       yield* Trace.processed("send", events, begun)
       const frames = events.map((event) => frameOf(event, idOf(event.sequence)))
       if (frames.length === 0 && performance.now() >= silentSince + heartbeatMillis) frames.push(heartbeat)

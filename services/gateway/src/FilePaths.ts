@@ -8,8 +8,8 @@ export const maxLength = 32_768
 
 /**
  * The path with the file's name in one segment: its slashes are percent-encoded, and so are semicolons, which the router takes for the
- * begin of a query; any other path as it is. Only where something is posted a
- * download may be asked for: to other methods, what is behind the last slash is a part of the name.
+ * begin of a query; any other path as it is. Only where something is posted a download may be asked for: to other methods, what is
+ * behind the last slash is a part of the name.
  */
 export const inOneSegment = (url: string, method: string): string => {
   const [path = "", ...query] = url.split("?")
