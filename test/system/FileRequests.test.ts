@@ -1,6 +1,7 @@
 /** What the gateway refuses of requests for files, and that nothing stays of it. */
 import type * as Stack from "@akave-async/local/Stack"
-import { ObjectId, Staging } from "@akave-async/staging/Staging"
+import { ObjectId } from "@akave-async/staging/StagedObject"
+import { Staging } from "@akave-async/staging/Staging"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { createHash, randomUUID } from "node:crypto"
