@@ -19,14 +19,15 @@ export const digestOf = (name: string, header: string): Result.Result<string, st
 /** A SHA-256 in hex digits as a digest field has it. */
 export const digestField = (sha256: string): string => `sha-256=:${Buffer.from(sha256, "hex").toString("base64")}:`
 
-/** The strong entity tags that an `If-Match` or `If-None-Match` (RFC 9110, section 13.1) names, or that it names any. */
+/** The strong entity tags that an `If-Match` (RFC 9110, section 13.1.1) names, or that it names any; weak ones match nothing there. */
 export const tagsOf = (header: string): Result.Result<"any" | ReadonlyArray<string>, string> => {
   if (header.trim() === "*") return Result.succeed("any")
   const tags = header.split(",").map((tag) => tag.trim()).filter((tag) => tag !== "")
-  const strong = tags.map((tag) => /^(?:W\/)?"([\x21\x23-\x7e]*)"$/.exec(tag)?.[1])
-  return tags.length === 0 || strong.includes(undefined)
-    ? invalid("an entity tag is a text in double quotes, and several have commas between them")
-    : Result.succeed(strong.filter((tag) => tag !== undefined))
+  const isTag = (tag: string) => /^(?:W\/)?"[\x21\x23-\x7e]*"$/.test(tag)
+  if (tags.length === 0 || !tags.every(isTag)) {
+    return invalid("an entity tag is a text in double quotes, and several have commas between them")
+  }
+  return Result.succeed(tags.filter((tag) => !tag.startsWith("W/")).map((tag) => tag.slice(1, -1)))
 }
 
 export interface Range {
@@ -54,8 +55,11 @@ export const rangeOf = (header: string | undefined, size: number): Range | "whol
   return start >= size ? "unsatisfiable" : { start, end }
 }
 
-/** `Content-Disposition` (RFC 6266) for a file of this name: the name in ASCII, and in UTF-8 where that is another. */
-export const disposition = (type: "attachment" | "inline", name: string): string => {
+/**
+ * `Content-Disposition` (RFC 6266) for a file of this name: the name in ASCII, and in UTF-8 where that is another. It names no folder.
+ */
+export const disposition = (type: "attachment" | "inline", wanted: string): string => {
+  const name = wanted.toWellFormed().replaceAll(/[/\\]/g, "_")
   const ascii = name.normalize("NFKD").replaceAll(/[^\x20-\x7e]/g, "_").replaceAll(/["\\%]/g, "_")
   const encoded = encodeURIComponent(name).replaceAll(
     /['()*]/g,
