@@ -3,7 +3,8 @@ import * as Stack from "@akave-async/local/Stack"
 import { Effect, Redacted } from "effect"
 import * as Leaks from "./Leaks.ts"
 
-const secretSettings = /^(MASTER_SECRET|MASTER_SECRET_BEFORE|JWT_SECRET|AKAVE_PRIVATE_KEY)$/
+const secretSettings =
+  /^(MASTER_SECRET|MASTER_SECRET_BEFORE|FILE_ENCRYPTION_SECRET|FILE_ENCRYPTION_SECRET_BEFORE|JWT_SECRET|AKAVE_PRIVATE_KEY)$/
 
 /** A stack that is up. Its end is a defect where a log, the event log or the database holds a secret. */
 export const started = Effect.fnUntraced(function*(options: Stack.Options) {
