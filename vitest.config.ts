@@ -25,6 +25,9 @@ const inPairs = `test/system/{${
     "Examples",
     "Exposure",
     "Failures",
+    "FileAccounts",
+    "FileRequests",
+    "FilesHttp",
     "Fuzz",
     "IdempotencyKeys",
     "Isolation",
@@ -35,6 +38,8 @@ const inPairs = `test/system/{${
     "Providers",
     "Traces",
     "Upgrade",
+    "UploadCrashes",
+    "Uploads",
     "Wallets",
     "WebSocket",
     "Webhooks"

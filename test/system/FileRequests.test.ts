@@ -19,6 +19,7 @@ let stack: Stack.Stack
 let gateway: string
 SharedStack.use({
   env: {
+    devnet: { DEVNET_BLOCK_TIME: "0.2" },
     gateway: {
       MAX_FILE_BYTES: `${maxBytes}`,
       STAGED_BYTES_PER_ACCOUNT: `${maxStaged}`,

@@ -14,7 +14,7 @@ import * as SharedStack from "../support/SharedStack.ts"
 
 let stack: Stack.Stack
 let gateway: string
-SharedStack.use({ counts: { gateway: 2 } }, (started) => {
+SharedStack.use({ counts: { gateway: 2 }, env: { devnet: { DEVNET_BLOCK_TIME: "0.2" } } }, (started) => {
   stack = started
   gateway = started.gatewayUrl
 })

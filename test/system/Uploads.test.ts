@@ -24,7 +24,10 @@ import * as Uploads from "../support/Uploads.ts"
 
 const stagingDir = mkdtempSync(join(tmpdir(), "staging-"))
 let stack: Stack.Stack
-SharedStack.use({ counts: { gateway: 0, executor: 1 }, env: { executor: { STAGING_DIR: stagingDir } } }, (started) => {
+SharedStack.use({
+  counts: { gateway: 0, executor: 1 },
+  env: { devnet: { DEVNET_BLOCK_TIME: "0.2" }, executor: { STAGING_DIR: stagingDir } }
+}, (started) => {
   stack = started
 })
 const means = Effect.gen(function*() {
@@ -56,7 +59,7 @@ it.live("a file of several chunks is stored as it is, and nothing stays staged",
         "Started",
         ...Array.from({ length: 4 }, () => ["Submitted", "Advanced"]).flat(),
         "Submitted",
-        "akave.FileUploaded.v1"
+        "ed"
       ]
     )
   }).pipe(Effect.scoped))

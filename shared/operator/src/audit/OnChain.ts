@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- what is held against the chain, of jobs, buckets and files
 /** The audit of the log against the chain: what jobs report is there, and what is there is explained by a job. */
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
@@ -10,8 +11,9 @@ import { createBucketTopic } from "@akave-async/sdk/Abi"
 import { AkaveNode } from "@akave-async/sdk/AkaveNode"
 import { bucketId } from "@akave-async/sdk/BucketId"
 import { Chain, type Receipt } from "@akave-async/sdk/Chain"
+import { FileContract } from "@akave-async/sdk/files/FileContract"
 import { Cache, Effect, Option, Result, Schema, Stream } from "effect"
-import { effectOf } from "./Effects.ts"
+import { effectOf, fileIdOf } from "./Effects.ts"
 
 /** What a mined transaction of a job has cost. */
 export interface Fee {
@@ -113,6 +115,10 @@ const make = Effect.gen(function*() {
       )
   }
 
+  /** Whether a transaction did what the job asks for, as far as the contract reports that. */
+  const isDone = (job: Job.Job, receipt: Receipt): boolean =>
+    effectOf(job) === undefined ? receipt.status === "success" : hasEffect(job, receipt)
+
   const feeOf = ({ id }: Job.Job, { effectiveGasPrice, from, gasUsed, transactionHash }: Receipt): Fee => ({
     jobId: id,
     transactionHash,
@@ -132,7 +138,7 @@ const make = Effect.gen(function*() {
     return {
       receipt: adopted ? Option.none<Receipt>() : receipt,
       findings: [
-        ...(hasEffect(job, value) ? [] : [`${name}which has not the effect that the job asks for`]),
+        ...(isDone(job, value) ? [] : [`${name}which has not the effect that the job asks for`]),
         ...(blockNumber === undefined || value.blockNumber === blockNumber
           ? []
           : [`${name}which is in block ${value.blockNumber}, and not in ${blockNumber}`])
@@ -207,6 +213,67 @@ const compareBuckets = Effect.fnUntraced(function*(owner: string, ofJobs: Readon
   return { findings, foreign }
 })
 
+/** What jobs have left of a file, as far as these events say. */
+interface LeftFile {
+  readonly job: Job.Job
+  /** Undefined where there is none. */
+  readonly rootCid: string | undefined
+}
+
+/** Notes what a job that has ended has left of its file. */
+const noteFile = (files: Map<string, LeftFile>, job: Job.Job): void => {
+  const id = job.operation.startsWith("file.") && job.operation !== "file.download" ? fileIdOf(job) : undefined
+  if (id === undefined || job.operation === "file.access") return
+  const before = files.get(id)
+  const isOver = job.status === "failed" || job.status === "cancelled"
+  if (job.status === "completed") {
+    const { rootCid } = job.result as Readonly<Record<string, unknown>>
+    files.set(id, { job, rootCid: typeof rootCid === "string" ? rootCid : undefined })
+  } else if (isOver && job.operation === "file.upload") {
+    // One that was to replace a file may have deleted that one.
+    const isDeleted = Job.doneOf(job) !== undefined && job.request["replaces"] === true
+    files.set(id, { job, rootCid: isDeleted ? undefined : before?.rootCid })
+  }
+}
+
+/** Whether what the log holds by now, or is about to, explains that a file is not as these events have left it. */
+const isFileExplained = Effect.fnUntraced(function*({ job }: LeftFile) {
+  const log = yield* EventLog
+  const { jobsOf } = yield* Registry
+  const kind = jobsOf(job.operation)
+  if (kind === undefined) return false
+  const { state } = yield* kind.load(log, kind.subjectOf(job))
+  return state.job !== undefined && (state.job.id !== job.id || !Job.isTerminal(state.job.status))
+})
+
+/** Holds the files that jobs have left against the chain. */
+const compareFiles = Effect.fnUntraced(function*(files: ReadonlyMap<string, LeftFile>) {
+  const contract = yield* FileContract
+  const compared = yield* Effect.forEach([...files], ([id, left]) =>
+    Effect.gen(function*() {
+      const { owner, request } = left.job
+      const name = String(request["nameOnWire"] ?? request["name"])
+      const found = yield* contract.onChain({ bucketId: bucketId(String(request["bucketName"]), owner), name })
+      const root = Option.flatMap(found, ({ rootCid }) => rootCid)
+      const isAsLeft = left.rootCid === undefined
+        ? Option.isNone(found)
+        : Option.isSome(root) && `${root.value}` === left.rootCid
+      if (isAsLeft || (yield* isFileExplained(left))) return []
+      const what = `file ${JSON.stringify(request["name"])} of bucket ${request["bucketName"]} of ${owner} (${id})`
+      const seen = Option.isNone(found)
+        ? "is not on chain"
+        : Option.isNone(root)
+        ? "is on chain, not committed"
+        : `has the root ${root.value} on chain`
+      return [
+        `${what} ${seen}, and job ${left.job.id} (${left.job.operation}, ${left.job.status}) has left ${
+          left.rootCid ?? "none"
+        }`
+      ]
+    }), { concurrency: atOnce })
+  return compared.flat()
+}, Effect.provide(FileContract.layer))
+
 /**
  * Holds what these events report, which are all up to one, against the chain.
  * @param onFee Is given what each mined transaction has cost.
@@ -220,12 +287,14 @@ export const audit = Effect.fnUntraced(function*<E, R>(
   const findings: Array<string> = []
   const fees: Record<string, { transactions: number; gasUsed: number; fee: bigint }> = {}
   const buckets = new Map<string, Set<string>>()
+  const files = new Map<string, LeftFile>()
   yield* (yield* jobsOf(events)).pipe(
     // In the order in which they end, so that what is there at last is known.
     Stream.tap(({ job }) =>
       Effect.sync(() => {
         const own = buckets.get(job.owner.toLowerCase()) ?? new Set()
         buckets.set(job.owner.toLowerCase(), own)
+        noteFile(files, job)
         if (job.status !== "completed") return
         if (job.operation === "bucket.create") own.add(String(job.request["name"]))
         if (job.operation === "bucket.delete") own.delete(String(job.request["name"]))
@@ -246,6 +315,7 @@ export const audit = Effect.fnUntraced(function*<E, R>(
       }
     }))
   )
+  findings.push(...yield* compareFiles(files))
   const foreign: Array<Foreign> = []
   for (const [owner, names] of buckets) {
     const compared = yield* compareBuckets(owner, names)
