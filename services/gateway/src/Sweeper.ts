@@ -2,7 +2,8 @@
 import * as Measure from "@akave-async/platform/Measure"
 import * as RepeatedWarning from "@akave-async/platform/RepeatedWarning"
 import * as Retry from "@akave-async/platform/Retry"
-import { type StagedObject, Staging } from "@akave-async/staging/Staging"
+import type { StagedObject } from "@akave-async/staging/StagedObject"
+import { Staging } from "@akave-async/staging/Staging"
 import { Config, DateTime, Duration, Effect, Layer, Metric, Stream } from "effect"
 import { FilesModel } from "./FilesModel.ts"
 

@@ -2,9 +2,12 @@ import { JobExplanation, Pause, Reason, Step } from "@akave-async/api/Explanatio
 import * as Bucket from "@akave-async/domain/Bucket"
 import { BucketName } from "@akave-async/domain/BucketName"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
+import * as File from "@akave-async/domain/File"
+import { FileName } from "@akave-async/domain/FileName"
 import * as Job from "@akave-async/domain/Job"
 import { codec } from "@akave-async/eventing/BucketEvents"
 import type { StoredEvent } from "@akave-async/eventing/EventLog"
+import * as FileEvents from "@akave-async/eventing/FileEvents"
 import { evolveJob } from "@akave-async/eventing/JobEvents"
 import type { JobReport, LaneReport } from "@akave-async/eventing/LaneReports"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -14,6 +17,7 @@ import { explain, type Known } from "../src/Explanation.ts"
 const jobId = Job.Id.make("019845e1-682f-7b02-a706-3b2422d13aec")
 const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
 const name = BucketName.make("my-bucket")
+const fileName = FileName.make("photos/cat.jpg")
 const bucketId = BucketId.make(`0x${"01".repeat(32)}`)
 const hash = (n: number) => TransactionHash.make(`0x${`0${n}`.repeat(32)}`)
 const begun = DateTime.makeUnsafe("2026-11-21T10:10:00Z")
@@ -122,7 +126,76 @@ const wordsOf = ({ timeline }: JobExplanation) =>
     [step, ...waited_for === null ? [] : [`${waited_ms} ${waited_for}`], message].join(" | ")
   )
 
+/** The events of an upload, as they are stored. */
+const ofUpload = (events: ReadonlyArray<File.Event>): ReadonlyArray<StoredEvent> =>
+  events.map((event, n) => {
+    const { data, headers } = Effect.runSync(FileEvents.codec.encode(event, {
+      id: `${n}`,
+      source: event._tag === "FileUploadRequested" ? "/akave/gateway" : "/akave/executor/A1",
+      subject: "file",
+      time: event.occurredAt,
+      correlationId: jobId
+    }))
+    return { sequence: n + 11, subject: File.subject(owner, name, fileName), headers, data }
+  })
+
 describe("the timeline", () => {
+  it("of an upload that is cancelled says which parts were done, and that they are taken back", () => {
+    const { FileUploadAbandoned, FileUploadAdvanced, FileUploadCancelled, FileUploadStarted, FileUploadSubmitted } =
+      File.Event.cases
+    const common = (millis: number) => ({ jobId, occurredAt: at(millis) })
+    const reason = "Cancelled on request"
+    const { message } = explained(ofUpload([
+      File.FileUploadRequested.make({
+        ...common(0),
+        owner,
+        bucketName: name,
+        name: fileName,
+        size: 3,
+        sha256: "0".repeat(64),
+        dataBlocks: 16,
+        parityBlocks: 16,
+        encryption: "none",
+        staged: "019845e1-682f-4b02-a706-3b2422d13aec",
+        replaces: false
+      }),
+      FileUploadStarted.make({ ...common(20), attempt: 1 }),
+      FileUploadSubmitted.make({
+        ...common(60),
+        part: "create",
+        transactionHash: hash(1),
+        nonce: 7,
+        signer: owner,
+        maxFeePerGas: 3n * gwei,
+        maxPriorityFeePerGas: gwei
+      }),
+      FileUploadAdvanced.make({
+        ...common(1_100),
+        part: "create",
+        transactionHash: hash(1),
+        blockNumber: 9,
+        gasUsed: 150_000,
+        adopted: false
+      }),
+      FileUploadAbandoned.make({
+        ...common(1_200),
+        cancelledBy: "a client",
+        error: { category: "cancelled", code: "Cancelled", message: reason }
+      }),
+      FileUploadCancelled.make({ ...common(2_300), cancelledBy: "a client", reason })
+    ])).timeline.reduce((all, entry) => ({ message: [...all.message, entry.message] }), {
+      message: [] as ReadonlyArray<string>
+    })
+    assert.deepStrictEqual(message, [
+      "file.upload of my-bucket/photos/cat.jpg",
+      "attempt 1 begun",
+      "sent with nonce 7, for at most 3 gwei per gas unit",
+      "its part create was mined in block 9, 150000 gas units used",
+      `takes back what it has stored: cancelled by a client: ${reason}`,
+      `cancelled by a client: ${reason}`
+    ])
+  })
+
   it("of a job that was done at once says who did what, and what it waited for between", () => {
     const price = { effectiveGasPrice: 2n * gwei + 7n }
     const explanation = explained(stored([requested, started(1, 20), submitted(1, 7, 60), created(1_300, price)]))

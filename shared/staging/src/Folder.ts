@@ -5,8 +5,14 @@
 import { Clock, DateTime, Effect, Option, Stream } from "effect"
 import { type FileHandle, link, mkdir, open, readdir, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { ObjectId, StagedMissing, StagingFull, StagingUnavailable } from "./StagedObject.ts"
-import type { StagedObject, StagingShape } from "./Staging.ts"
+import {
+  ObjectId,
+  StagedMissing,
+  type StagedObject,
+  StagingFull,
+  type StagingShape,
+  StagingUnavailable
+} from "./StagedObject.ts"
 
 /** What the system says where there is no room: on the disk, in the quota, in what a process may write. */
 const full = new Set(["ENOSPC", "EDQUOT", "EFBIG"])

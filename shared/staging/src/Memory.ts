@@ -1,7 +1,12 @@
 /** A staging store in memory, for tests. */
 import { DateTime, Effect, Option, Stream } from "effect"
-import { type ObjectId, StagedMissing, StagingUnavailable } from "./StagedObject.ts"
-import type { StagedObject, StagingShape } from "./Staging.ts"
+import {
+  type ObjectId,
+  StagedMissing,
+  type StagedObject,
+  type StagingShape,
+  StagingUnavailable
+} from "./StagedObject.ts"
 
 export const make = (): StagingShape => {
   const objects = new Map<ObjectId, StagedObject & { readonly bytes: Buffer }>()

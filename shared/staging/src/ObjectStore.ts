@@ -5,8 +5,14 @@
 import { Nats } from "@akave-async/platform/Nats"
 import { type ObjectStore, Objm } from "@nats-io/obj"
 import { Config, DateTime, Effect, Option, Schema, Stream } from "effect"
-import { ObjectId, StagedMissing, StagingFull, StagingUnavailable } from "./StagedObject.ts"
-import type { StagedObject, StagingShape } from "./Staging.ts"
+import {
+  ObjectId,
+  StagedMissing,
+  type StagedObject,
+  StagingFull,
+  type StagingShape,
+  StagingUnavailable
+} from "./StagedObject.ts"
 
 export interface Settings {
   /** On how many servers it is kept. */

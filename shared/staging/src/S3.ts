@@ -2,8 +2,14 @@
 import * as SecretSetting from "@akave-async/platform/SecretSetting"
 import { Config, DateTime, Effect, Option, Redacted, Stream } from "effect"
 import { S3mini } from "s3mini"
-import { ObjectId, StagedMissing, StagingFull, StagingUnavailable } from "./StagedObject.ts"
-import type { StagedObject, StagingShape } from "./Staging.ts"
+import {
+  ObjectId,
+  StagedMissing,
+  type StagedObject,
+  StagingFull,
+  type StagingShape,
+  StagingUnavailable
+} from "./StagedObject.ts"
 
 export interface Settings {
   /** The URL of the bucket: with its name as the path, or in the host. */
