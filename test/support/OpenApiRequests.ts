@@ -28,6 +28,7 @@ export interface Document {
   readonly complaints: (operation: string, answer: Answer) => ReadonlyArray<string>
 }
 
+const [form, boundary] = ["multipart/form-data", "requests-of-openapi"]
 const isText = (text: string): boolean => /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(text)
 
 export const read = (document: Json): Document => {
@@ -89,6 +90,18 @@ export const read = (document: Json): Document => {
   const operations = Object.entries<Json>(document.paths).flatMap(([path, item]) =>
     Object.entries<Json>(item).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation }))
   )
+  const bodiesOf = (type: string, { schema }: Json): fc.Arbitrary<string> => {
+    switch (type) {
+      case "application/json":
+        return valuesOf(schema).map((value) => JSON.stringify(value))
+      case form:
+        return fc.string({ unit: "grapheme-ascii", minLength: 1 }).map((text) =>
+          `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n${text}\r\n--${boundary}--\r\n`
+        )
+      default:
+        return fc.string({ unit: "grapheme", minLength: 1 })
+    }
+  }
   const requestsOf = ({ method, operation, path }: typeof operations[number]): fc.Arbitrary<Request> => {
     const parameters: ReadonlyArray<Json> = operation.parameters ?? []
     const ofPlace = (place: string) =>
@@ -105,14 +118,12 @@ export const read = (document: Json): Document => {
           >
         }
       )
-    const bodySchema = operation.requestBody?.content["application/json"].schema
+    const [type, media] = Object.entries<Json>(operation.requestBody?.content ?? {})[0] ?? []
     return fc.record({
       path: ofPlace("path"),
       query: ofPlace("query"),
       headers: ofPlace("header"),
-      body: bodySchema === undefined
-        ? fc.constant(undefined)
-        : valuesOf(bodySchema).map((value) => JSON.stringify(value))
+      body: type === undefined ? fc.constant(undefined) : bodiesOf(type, media)
     }).map(({ body, headers, path: values, query }) => {
       const filled = path.replaceAll(/\{(\w+)\}/g, (_, name) => encodeURIComponent(String((values as Json)[name])))
       const search = new URLSearchParams(query as Record<string, string>).toString()
@@ -122,7 +133,9 @@ export const read = (document: Json): Document => {
         path: search === "" ? filled : `${filled}?${search}`,
         headers: {
           ...headers as Record<string, string>,
-          ...(body === undefined ? {} : { "content-type": "application/json" })
+          ...(body === undefined || type === undefined
+            ? {}
+            : { "content-type": type === form ? `${form}; boundary=${boundary}` : type })
         },
         body
       }

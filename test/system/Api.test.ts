@@ -149,7 +149,7 @@ it.live("the gateway reports what it can do, and an ETag for it", () =>
     assert.strictEqual(status, 200)
     assert.deepStrictEqual(
       body.operations.map(({ operation }: { readonly operation: string }) => operation),
-      ["bucket.create", "bucket.delete"]
+      ["bucket.create", "bucket.delete", "file.upload", "file.delete", "file.access", "file.download"]
     )
     const again = yield* request(`${stack.gatewayUrls[1]}/capabilities`, {
       headers: { "if-none-match": headers.get("etag") ?? "" }

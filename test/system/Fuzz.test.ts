@@ -165,11 +165,25 @@ const hostileQuery = fc.oneof(
 const isStream = (headers: Readonly<Record<string, string>>) =>
   headers["accept"]?.includes("text/event-stream") === true
 
+/** The request with a file name that is one, and without what must fit its body or another of its fields: a document can't say that. */
+const consistent = (made: OpenApiRequests.Request): OpenApiRequests.Request => {
+  const { "content-digest": _, "repr-digest": __, "if-match": ___, "if-none-match": ____, ...headers } = made.headers
+  const [asked = "", search = ""] = made.path.split("?")
+  const path = asked.replace(/\/files\/[^/]+/, "/files/a-file")
+  const query = new URLSearchParams(search)
+  // Of the network's pages `next` is a number.
+  if (query.get("source") === "network" && query.has("after")) query.set("after", "0")
+  // A key is either the client's or the account's.
+  if ("x-encryption-key" in headers) query.delete("encryption")
+  else if (query.get("encryption") !== "account") query.delete("encrypt_name")
+  return { ...made, headers, path: query.size === 0 ? path : `${path}?${query}` }
+}
+
 describe(`requests at random (FUZZ_SEED=${seed} draws them again)`, () => {
   it("that the document allows are taken, and answered as it declares", async () => {
     for (const { operation, requests } of document.allowed) {
       await holds(requests, async (made) => {
-        const answer = await send(made)
+        const answer = await send(operation.includes("/files") ? consistent(made) : made)
         assert.strictEqual(
           document.complaints(operation, answer).join("; "),
           "",
@@ -189,7 +203,7 @@ describe(`requests at random (FUZZ_SEED=${seed} draws them again)`, () => {
           !isStream(headers)
         )
         await holds(spoilt, async ([made, headers, query, body]) => {
-          const hasBody = made.method === "POST" || made.method === "DELETE"
+          const hasBody = made.method !== "GET"
           const path = query === "" ? made.path : `${made.path.split("?")[0]}${query}`
           const answer = await send({
             ...made,

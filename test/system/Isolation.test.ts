@@ -58,6 +58,8 @@ const act = Effect.fnUntraced(function*({ id, owner, send }: Account) {
   yield* send(`/jobs/${jobs[2]}`, { method: "DELETE" })
   const { body: { answers } } = yield* send("/buckets/batch", post({ names: [batched] }))
   jobs.push(answers[0].job.job_id)
+  const file = `file-${kept}`
+  jobs.push((yield* send(`/buckets/${kept}/files/${file}`, { method: "PUT", body: file, ...wait })).body.job_id)
   const log = yield* Log.open(stack.natsUrl)
   const headers = { "ce-type": "akave.BucketRequested.v1", "ce-account": id }
   const name = freshName()
@@ -71,6 +73,7 @@ const act = Effect.fnUntraced(function*({ id, owner, send }: Account) {
     webhooks: [String(webhook_id)],
     jobs: jobs.filter((id) => id !== ""),
     names: [kept, deleted, cancelled, batched, name],
+    files: [file],
     sequences: [sequence],
     keys: keys.map(({ key_id }: { readonly key_id: string }) => key_id)
   }
@@ -78,7 +81,7 @@ const act = Effect.fnUntraced(function*({ id, owner, send }: Account) {
 type Things = Effect.Success<ReturnType<typeof act>>
 
 /** All that an account sees, once its jobs are as far as they get. */
-const snapshot = Effect.fnUntraced(function*({ owner, send }: Account, { jobs }: Things) {
+const snapshot = Effect.fnUntraced(function*({ owner, send }: Account, { jobs, names }: Things) {
   const isAtEnd = (status: string) => owner !== stack.ownerAddress || !["queued", "processing"].includes(status)
   yield* eventually(
     send("/jobs"),
@@ -97,7 +100,8 @@ const snapshot = Effect.fnUntraced(function*({ owner, send }: Account, { jobs }:
     "/dead-letters",
     "/dead-letters?status=redriven",
     "/account",
-    "/webhooks"
+    "/webhooks",
+    ...names.map((name) => `/buckets/${name}/files`)
   ]
   for (const path of paths) {
     const { body, status } = yield* send(path)
@@ -114,7 +118,7 @@ const bucketIds = (buckets: unknown) =>
 /** Things of the victim in place of what a route asks for. */
 const aimed = (
   made: OpenApiRequests.Request,
-  { jobs, keys, names, sequences, webhooks }: Things,
+  { files, jobs, keys, names, sequences, webhooks }: Things,
   victim: Account,
   n: number
 ) => {
@@ -125,6 +129,7 @@ const aimed = (
     "{sequence}",
     `${one(sequences)}`
   ).replace("{account}", victim.id).replace("{key_id}", `${one(keys)}`).replace("{webhook_id}", `${one(webhooks)}`)
+    .replace("{file_name}", `${one(files)}`)
   const query = new URLSearchParams(made.path.split("?")[1] ?? "")
   for (const [key, value] of [["bucket", name], ["prefix", name?.slice(0, 8)]] as const) {
     if (query.has(key)) query.set(key, value ?? "")
@@ -132,7 +137,11 @@ const aimed = (
   if (query.has("wait")) query.set("wait", "0")
   if (query.has("limit")) query.set("limit", "1000")
   if (template.endsWith("events")) query.delete("after")
-  const body = made.body === undefined ? undefined : JSON.parse(made.body)
+  const body = made.body === undefined
+    ? undefined
+    : made.headers["content-type"] === "application/json"
+    ? JSON.parse(made.body)
+    : made.body
   if (template === "/buckets" && body !== undefined) body.name = name
   if (template === "/buckets/batch") body.names = names
   if (template === "/dead-letters/redrive") Object.assign(body, { all: true })
@@ -141,7 +150,7 @@ const aimed = (
     sent: {
       method: made.method,
       headers: { ...made.headers, accept: "application/json", prefer: "" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) })
     }
   }
 }
@@ -191,6 +200,7 @@ describe(`of two accounts (ISOLATION_SEED=${seed} draws them again)`, () => {
               ...things.webhooks,
               "of-an-account",
               victim.id,
+              ...things.files,
               ...bucketIds(before[1])
             ]
             let sent = ""
@@ -203,7 +213,7 @@ describe(`of two accounts (ISOLATION_SEED=${seed} draws them again)`, () => {
               for (const secret of secrets.filter((one) => !sent.includes(one))) {
                 assert.notInclude(text, secret, `${made.method} ${path}`)
               }
-              if (/\{(job_id|sequence|key_id|webhook_id)\}/.test(made.operation)) {
+              if (/\{(job_id|sequence|key_id|webhook_id|file_name)\}/.test(made.operation)) {
                 assert.include([400, 403, 404], answer.status, `${made.method} ${path}`)
               }
             }

@@ -1,5 +1,5 @@
 /** Files as they are read: from the network, verified, or what is known of them. */
-import { Caller, tenantOf } from "@akave-async/api/Caller"
+import { Caller } from "@akave-async/api/Caller"
 import { FileResource } from "@akave-async/api/FileResources"
 import * as Problems from "@akave-async/api/Problems"
 import type { BucketName } from "@akave-async/domain/BucketName"
@@ -264,16 +264,15 @@ export const list = Effect.fnUntraced(
     if (!Number.isSafeInteger(offset) || offset < 0) {
       return yield* invalid("after: of a page from the network it is the `next` of the page before, a number")
     }
-    // The network knows of no accounts.
-    if (tenantOf(caller).tenant !== undefined) {
-      return yield* networkUnavailable("the network can't tell accounts of one wallet apart")
-    }
+    const files = yield* Files
+    if (!(yield* files.isOwn(caller, bucketName))) return { files: [], next: null }
     const { node } = yield* Effect.flatMap(Network, ({ reading }) => reading)
     const page = yield* node.list({ bucketName, owner, offset, limit })
-    const files = page.filter(({ name }) => name.startsWith(prefix)).map((file) => ofNetwork(owner, bucketName, file))
-    return { files, next: page.length < limit ? null : `${offset + limit}` }
+    const found = page.filter(({ name }) => name.startsWith(prefix)).map((file) => ofNetwork(owner, bucketName, file))
+    return { files: found, next: page.length < limit ? null : `${offset + limit}` }
   },
   Effect.catchTags({
+    LogUnavailable: eventsUnavailable,
     NetworkAway: ({ message }) => networkUnavailable(message),
     NodeError: readFailure,
     SqlError: lookupFailures.SqlError

@@ -83,6 +83,11 @@ export class Files extends Context.Service<Files, {
     keepSeconds: number,
     key?: string
   ): Effect.Effect<Current, File.FileMissing | KeyReused | LogUnavailable>
+  /**
+   * Whether what the network lists of a bucket is the caller's: accounts of one wallet have no buckets in common, and who signs in with
+   * none sees what no account has.
+   */
+  isOwn(caller: By, bucketName: BucketName): Effect.Effect<boolean, LogUnavailable>
   /** A file of the caller, as the log has it. */
   find(caller: By, place: Place): Effect.Effect<File.File, File.FileMissing | LogUnavailable>
 }>()("@akave-async/gateway/Files") {
@@ -106,6 +111,12 @@ const make = Effect.gen(function*() {
     if (isLive && job.operation === "bucket.delete") return yield* new BucketBeingDeleted({ name, jobId: job.id })
     if (bucket !== undefined && bucket.tenant === tenant) return
     if (!isLive) return yield* new Bucket.BucketMissing({ name })
+  })
+
+  const isOwn: Files["Service"]["isOwn"] = Effect.fn("Files.isOwn")(function*(caller, name) {
+    const { state: { bucket } } = yield* BucketEvents.load(log, Bucket.subject(caller.owner, name))
+    const { tenant } = tenantOf(caller)
+    return bucket === undefined ? tenant === undefined : bucket.tenant === tenant
   })
 
   const requestOf = (caller: By, place: Place, jobId: Job.Id): File.Request => ({
@@ -221,5 +232,5 @@ const make = Effect.gen(function*() {
     }
   )
 
-  return Files.of({ checkUpload, upload, requestDeletion, requestAccess, requestDownload, find })
+  return Files.of({ checkUpload, upload, requestDeletion, requestAccess, requestDownload, isOwn, find })
 })

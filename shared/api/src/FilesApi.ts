@@ -125,7 +125,7 @@ export class FilesGroup extends HttpApiGroup.make("files").add(
       }).pipe(Schema.withDecodingDefaultKey(Effect.succeed("read_model" as const)))
     },
     success: FilePage,
-    error: [Problems.NetworkUnavailable, Problems.ReadModelUnavailable]
+    error: [Problems.NetworkUnavailable, Problems.ReadModelUnavailable, Problems.EventLogUnavailable]
   }).annotate(OpenApi.Summary, "The files of a bucket, by name")
     .annotate(
       OpenApi.Description,
