@@ -162,18 +162,37 @@ const timelineOf = ({ events, job }: Known): ReadonlyArray<Entry> => {
   return entries
 }
 
-const feesOf = (job: Job.Job, timeline: ReadonlyArray<Entry>): Explanation.JobFees => {
-  const receipt: Partial<Job.Receipt> = job.status === "completed" && !job.result.adopted ? job.result : {}
-  const { effectiveGasPrice: price = null, gasUsed = null, transactionHash } = receipt
-  const offer = timeline.find(({ step, tx_hash }) => step === "submitted" && tx_hash === transactionHash)
-  const most = offer?.max_fee_per_gas ?? null
-  const times = (each: bigint | null) => each === null || gasUsed === null ? null : each * BigInt(gasUsed)
+/** The receipts of what the job has done, of its parts and of itself; of a job whose events are not to be had, of itself. */
+const receiptsOf = ({ events, job }: Known): ReadonlyArray<Partial<Job.Receipt>> => {
+  const found = events.flatMap((event) => {
+    const step = stepOf(event)
+    return step?.step === "advanced" || step?.step === "completed" ? [step] : []
+  })
+  const all = found.length > 0 ? found : job.status === "completed" ? [job.result] : []
+  return all.filter(({ adopted, gasUsed }) => !adopted && gasUsed !== undefined)
+}
+
+const sum = (all: ReadonlyArray<bigint | null>): bigint | null =>
+  all.length === 0 ? null : all.reduce((one, other) => one === null || other === null ? null : one + other)
+
+const feesOf = (known: Known, timeline: ReadonlyArray<Entry>): Explanation.JobFees => {
+  const fees = receiptsOf(known).map(({ effectiveGasPrice: price = null, gasUsed = 0, transactionHash }) => {
+    const offer = timeline.find(({ step, tx_hash }) => step === "submitted" && tx_hash === transactionHash)
+    return { gas: BigInt(gasUsed), price, most: offer?.max_fee_per_gas ?? null }
+  })
+  const gas = sum(fees.map(({ gas }) => gas))
+  const paid = sum(fees.map(({ gas, price }) => price === null ? null : price * gas))
+  const atMost = fees.map(({ gas, most, price }) => {
+    const each = price ?? most
+    return each === null ? null : each * gas
+  })
+  const offers = fees.flatMap(({ most }) => most ?? [])
   return {
-    gas_used: gasUsed,
-    effective_gas_price: price,
-    max_fee_per_gas: most,
-    paid_wei: times(price),
-    at_most_wei: times(price ?? most)
+    gas_used: gas === null ? null : Number(gas),
+    effective_gas_price: paid === null || gas === null || gas === 0n ? null : paid / gas,
+    max_fee_per_gas: offers.length === 0 ? null : offers.reduce((one, other) => one > other ? one : other),
+    paid_wei: paid,
+    at_most_wei: sum(atMost)
   }
 }
 
@@ -211,7 +230,7 @@ const summaryOf = (
 export const explain = (known: Known): Explanation.JobExplanation => {
   const { job } = known
   const timeline = timelineOf(known)
-  const fees = feesOf(job, timeline)
+  const fees = feesOf(known, timeline)
   const waiting = Waiting.waiting(known)
   return {
     job_id: job.id,

@@ -268,6 +268,83 @@ describe("the timeline", () => {
     assert.deepInclude(explanation.fees, { max_fee_per_gas: 5n * gwei / 2n, at_most_wei: 375_000n * gwei })
   })
 
+  it("of a job of several parts has each, what they have cost together, and that it takes them back", () => {
+    const fileName = FileName.make("a/b")
+    const { FileUploadAbandoned, FileUploadAdvanced, FileUploadCancelled, FileUploadStarted, FileUploadSubmitted } =
+      File.Event.cases
+    const sent = (part: string, n: number, nonce: number, millis: number) => {
+      const { _tag: _, ...fields } = submitted(n, nonce, millis)
+      return FileUploadSubmitted.make({ ...fields, part })
+    }
+    const done = (part: string, n: number, millis: number, receipt: Partial<Job.Receipt> = {}) =>
+      FileUploadAdvanced.make({
+        jobId,
+        part,
+        transactionHash: hash(n),
+        blockNumber: n,
+        gasUsed: 100_000,
+        effectiveGasPrice: BigInt(n) * gwei,
+        adopted: false,
+        occurredAt: at(millis),
+        ...receipt
+      })
+    const error = { category: "cancelled", code: "Cancelled", message: "not wanted" } as const
+    const events = [
+      File.Event.cases.FileUploadRequested.make({
+        jobId,
+        owner,
+        bucketName: name,
+        name: fileName,
+        size: 5,
+        sha256: "0".repeat(64),
+        dataBlocks: 16,
+        parityBlocks: 16,
+        encryption: "none",
+        staged: "staged",
+        replaces: false,
+        occurredAt: at(0)
+      }),
+      FileUploadStarted.make({ jobId, attempt: 1, occurredAt: at(20) }),
+      sent("create", 1, 7, 60),
+      done("create", 1, 1_060),
+      done("chunk.0", 2, 1_100, { adopted: true }),
+      FileUploadAbandoned.make({ jobId, error, cancelledBy: "key 1", occurredAt: at(2_000) }),
+      sent("undo", 3, 8, 2_100),
+      done("undo", 3, 3_100),
+      FileUploadCancelled.make({ jobId, cancelledBy: "key 1", reason: "not wanted", occurredAt: at(3_200) })
+    ].map((event, n): StoredEvent => {
+      const subject = File.subject(owner, name, fileName)
+      const time = event.occurredAt
+      const encoded = FileEvents.codec.encode(event, {
+        id: `${n}`,
+        source: "/test",
+        subject,
+        time,
+        correlationId: jobId
+      })
+      return { sequence: n + 11, subject, ...Effect.runSync(encoded) }
+    })
+    const explanation = explained(events)
+    assert.deepStrictEqual(wordsOf(explanation), [
+      "requested | file.upload of my-bucket/a/b",
+      "started | 20 executor | attempt 1 begun",
+      "submitted | 40 preparation | sent with nonce 7, for at most 3 gwei per gas unit",
+      "advanced | 1000 chain | its part create was mined in block 1, 100000 gas units used",
+      "advanced | 40 preparation | its part chunk.0 was found done",
+      "abandoned | 900 preparation | takes back what it has stored: cancelled by key 1: not wanted",
+      "submitted | 100 preparation | sent with nonce 8, for at most 3 gwei per gas unit",
+      "advanced | 1000 chain | its part undo was mined in block 3, 100000 gas units used",
+      "cancelled | 100 preparation | cancelled by key 1: not wanted"
+    ])
+    assert.deepStrictEqual(explanation.fees, {
+      gas_used: 200_000,
+      effective_gas_price: 2n * gwei,
+      max_fee_per_gas: 3n * gwei,
+      paid_wei: 400_000n * gwei,
+      at_most_wei: 400_000n * gwei
+    })
+  })
+
   it("of a job that was tried again, by another executor and with another nonce, says why", () => {
     const first = stored([requested, started(1, 20), submitted(1, 7, 60), attemptFailed(1, 2_000)])
     const all = stored([

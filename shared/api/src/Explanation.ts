@@ -91,10 +91,10 @@ export const Waiting = Schema.Struct({
 }).annotate({ identifier: "Waiting" })
 export type Waiting = typeof Waiting.Type
 
-/** Of the transaction that has completed the job. What transactions have cost that reverted or were withdrawn is not in its events. */
+/** Of the transaction that has completed the job or, where it has parts, of all that have done one. What transactions have cost that reverted or were withdrawn is not in its events. */
 export const JobFees = Schema.Struct({
   gas_used: Schema.NullOr(Schema.Natural),
-  /** Wei that were paid per gas unit, and that were offered at most. */
+  /** Wei that were paid per gas unit, on average over several transactions, and the most that was offered. */
   effective_gas_price: Schema.NullOr(Wei),
   max_fee_per_gas: Schema.NullOr(Wei),
   /** Exactly; null where no transaction of the job was completed, or its price was not recorded. */
