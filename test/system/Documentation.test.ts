@@ -6,8 +6,9 @@ import * as Stack from "@akave-async/local/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import { once } from "node:events"
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -23,13 +24,21 @@ const documents = ["README.md", ...globSync("docs/**/*.md", { cwd: repository })
 const blocks = (text: string, language: string) =>
   Array.from(text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g")), ([, block = ""]) => block)
 
-/** What differs from run to run: ids, hashes of transactions, numbers of blocks and gas, times. */
+const differing = [
+  "job_id",
+  "created_at",
+  "updated_at",
+  "tx_hash",
+  "block_number",
+  "gas_used",
+  "effective_gas_price",
+  "root_cid"
+]
+/** What differs from run to run: ids, hashes of transactions and contents, numbers of blocks and gas, times. */
 const masked = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value, (key, field) =>
-      ["job_id", "created_at", "updated_at", "tx_hash", "block_number", "gas_used", "effective_gas_price"].includes(
-          key
-        ) && field !== null
+      differing.includes(key) && field !== null
         ? typeof field
         : field)
   )
@@ -170,20 +179,27 @@ describe("the README", () => {
   it.live.skipIf(!hasCurl)("shows commands that work, and what they print", () =>
     Effect.gen(function*() {
       const stack = yield* TestStack.started({})
-      const shown = blocks(readme, "console").join("").split("\n").filter((line) => line.startsWith("curl "))
+      const shown = blocks(readme, "console").join("").split("\n").filter((line) => /^(curl|cmp) /.test(line))
       const printed = blocks(readme, "json").map((block) => JSON.parse(block))
-      assert.lengthOf(shown, 2)
-      assert.lengthOf(printed, 2)
+      assert.lengthOf(shown, 5)
+      assert.lengthOf(printed, 3)
+      const folder = yield* Stack.temporaryFolder
+      writeFileSync(join(folder, "photo.jpg"), randomBytes(printed[1].progress.bytes_total))
       const run = (command: string) =>
-        JSON.parse(
-          execFileSync("sh", ["-c", command.replace("http://127.0.0.1:8000", stack.gatewayUrl)], { encoding: "utf8" })
-        )
-      const [post = "", get = ""] = shown
-      const accepted = run(post)
-      assert.deepStrictEqual(masked(accepted), masked(printed[0]))
+        execFileSync("sh", ["-c", command.replace("http://127.0.0.1:8000", stack.gatewayUrl)], {
+          cwd: folder,
+          encoding: "utf8"
+        })
+      const [post = "", put = "", follow = "", get = "", compare = ""] = shown
+      assert.deepStrictEqual(masked(JSON.parse(run(post))), masked(printed[0]))
+      const accepted = JSON.parse(run(put))
+      assert.deepStrictEqual(masked(accepted), masked(printed[1]))
       yield* ended(stack.gatewayUrl, accepted.job_id)
-      const job = run(get.replace(printed[0].job_id, accepted.job_id))
-      assert.deepStrictEqual(masked(job), masked(printed[1]))
+      const job = run(follow.replace(printed[1].job_id, accepted.job_id))
+      assert.deepStrictEqual(masked(JSON.parse(job)), masked(printed[2]))
+      run(get)
+      // Prints nothing, and ends well, where they are the same.
+      assert.strictEqual(run(compare), "")
     }).pipe(Effect.scoped))
 
   it("names scripts that there are", () => {
