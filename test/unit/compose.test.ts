@@ -75,7 +75,17 @@ it.each(["executor", "notifier"])("can run any number of containers of the %s", 
   assert.isDefined(service)
   assert.isUndefined(service?.container_name)
   assert.isUndefined(service?.ports)
-  assert.isUndefined(service?.volumes)
+  // What executors share with gateways, all of them share.
+  assert.deepStrictEqual(service?.volumes, name === "executor" ? ["staging:/data"] : undefined)
+})
+
+it("stages files in one folder for gateways and executors, and gives the secret of files to gateways only", () => {
+  for (const name of ["gateway", "executor"]) {
+    assert.deepStrictEqual(services[name]?.volumes, ["staging:/data"])
+    assert.match(settingOf(name, "STAGING_DIR") ?? "", /^\/data\//)
+  }
+  const holders = Object.keys(services).filter((name) => settingOf(name, "FILE_ENCRYPTION_SECRET") !== undefined)
+  assert.deepStrictEqual(holders, ["gateway"])
 })
 
 it("gives the master secret to gateways and notifiers only, and lets no webhook lead into its networks", () => {
@@ -102,9 +112,12 @@ it("asks for health where the services answer", () => {
 })
 
 it("keeps what must outlive a container in volumes of its own", () => {
-  assert.deepStrictEqual(Object.keys(volumes).toSorted(), ["devnet", "nats", "postgres"])
+  assert.deepStrictEqual(Object.keys(volumes).toSorted(), ["devnet", "nats", "postgres", "staging"])
   for (const name of Object.keys(volumes)) {
-    assert.isTrue(services[name]?.volumes?.some((volume) => `${volume}`.startsWith(`${name}:/`)), name)
+    assert.isTrue(
+      services[name === "staging" ? "gateway" : name]?.volumes?.some((volume) => `${volume}`.startsWith(`${name}:/`)),
+      name
+    )
   }
 })
 
