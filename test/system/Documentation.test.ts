@@ -13,7 +13,7 @@ import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { createBucket, ended, eventually, freshName, request } from "../support/Gateway.ts"
+import { createBucket, ended, eventually, freshName, request, settled } from "../support/Gateway.ts"
 import * as Leaks from "../support/Leaks.ts"
 import * as TestStack from "../support/TestStack.ts"
 
@@ -172,6 +172,40 @@ describe("the guide to the API", () => {
       } finally {
         follower.kill()
       }
+    }).pipe(Effect.scoped))
+})
+
+describe("the guide to files", () => {
+  const [, , , files = "", download = ""] = blocks(read("docs/http-api.md"), "sh")
+  it.live.skipIf(!hasCurl)("shows how a file is sent, read, listed and downloaded", () =>
+    Effect.gen(function*() {
+      const { gatewayUrl } = yield* TestStack.started({})
+      const folder = mkdtempSync(join(tmpdir(), "akave-async-files-"))
+      const bytes = randomBytes(2_000_000)
+      writeFileSync(join(folder, "cat.jpg"), bytes)
+      const run = (script: string) =>
+        spawnSync("sh", ["-c", script.replaceAll("http://127.0.0.1:8000", gatewayUrl)], {
+          cwd: folder,
+          encoding: "utf8"
+        })
+      const [create = "", put = "", ...others] = files.trim().split("\n")
+      assert.deepInclude(JSON.parse(run(create).stdout), { status: "completed" })
+      assert.deepInclude(JSON.parse(run(put).stdout), { status: "completed", file_name: "2026/cat.jpg" })
+      const listed = others.pop() ?? ""
+      for (const command of others) assert.strictEqual(run(command).status, 0, command)
+      assert.isTrue(bytes.equals(readFileSync(join(folder, "back.jpg"))))
+      assert.isTrue(bytes.subarray(0, 100).equals(readFileSync(join(folder, "head.bin"))))
+      yield* settled(gatewayUrl)
+      assert.deepInclude(JSON.parse(run(listed).stdout).files[0], {
+        file_name: "2026/cat.jpg",
+        content_type: "image/jpeg"
+      })
+      const job = JSON.parse(run(download).stdout)
+      assert.deepInclude(job, { operation: "file.download", status: "completed" })
+      const link = new URL(job.result.url, gatewayUrl).href
+      const { headers } = yield* eventually(request(link), ({ status }) => status === 200)
+      assert.strictEqual(headers.get("content-length"), `${bytes.length}`)
+      rmSync(folder, { recursive: true })
     }).pipe(Effect.scoped))
 })
 
