@@ -396,6 +396,24 @@ describe("a file", () => {
       )
     }))
 
+  it.live("that is refused does not keep its connection when the rest of it never comes", () =>
+    Effect.gen(function*() {
+      const { port } = new URL(gateway)
+      const socket = connect(Number(port), "127.0.0.1")
+      let heard = ""
+      socket.on("data", (data) => heard += data.toString("latin1"))
+      const closed = once(socket, "close")
+      socket.write(
+        sent({ bucket: "nowhere-at-all", headers: ["Content-Length: 1000"], body: "begun" }).replace(
+          "close",
+          "keep-alive"
+        )
+      )
+      yield* Effect.promise(() => closed)
+      assert.deepStrictEqual(RawHttp.statusesOf(heard), [404], heard)
+      assert.include(heard, "bucket_not_found")
+    }))
+
   it.live("is refused while others of the account wait, whose bytes are as many as may", () =>
     Effect.gen(function*() {
       yield* stack.executor(0).stop

@@ -4,7 +4,7 @@ import * as Measure from "@akave-async/platform/Measure"
 import { chunkSealer } from "@akave-async/sdk/encoding/Encryption"
 import { ObjectId } from "@akave-async/staging/StagedObject"
 import { Staging } from "@akave-async/staging/Staging"
-import { Config, Duration, Effect, Metric, Schema, Stream } from "effect"
+import { Cause, Config, Duration, Effect, Metric, Pull, Schema, Stream } from "effect"
 import { createHash, randomUUID } from "node:crypto"
 import { tooManyStagedBytes } from "./FileProblems.ts"
 import type { Counted } from "./StagedBytes.ts"
@@ -67,6 +67,9 @@ export const stagingFailures = {
     )
 }
 
+/** Bytes that are handed on at a time: a store takes many small pieces slowly. */
+const batchSize = 1_048_576
+
 /** Stages a body. Of one that is refused nothing stays. */
 export const stage = Effect.fnUntraced(
   function*<E>(
@@ -75,33 +78,24 @@ export const stage = Effect.fnUntraced(
     { counted, encryption, length, sha256: expected }: Expected
   ) {
     const staging = yield* Staging
-    const hash = createHash("sha256")
-    const sealer = encryption === undefined
-      ? undefined
-      : chunkSealer(encryption.fileKey, encryption.chunkLength)
-    let size = 0
-    const taken = source.pipe(
-      Stream.mapError(() => incomplete(`Of ${length ?? "its"} bytes ${size} have come`)),
-      Stream.timeoutOrElse({
-        duration: idleTimeout,
-        orElse: () => Stream.fail(tooSlow(idleTimeout))
-      }),
-      Stream.mapEffect(
-        (piece): Effect.Effect<ReadonlyArray<Uint8Array>, Problems.FileTooLarge | Problems.TooManyStagedBytes> => {
-          size += piece.length
-          if (size > maxBytes) return Effect.fail(tooLarge(maxBytes))
-          hash.update(piece)
-          const sealed = sealer === undefined ? [piece] : sealer.update(piece)
-          return length === undefined
-            ? Effect.as(Effect.mapError(counted.add(piece.length), tooManyStagedBytes), sealed)
-            : Effect.succeed(sealed)
-        }
-      ),
-      Stream.flattenIterable
-    )
-    const rest = Stream.suspend(() => Stream.fromIterable(sealer?.end() ?? []))
     const id = ObjectId.make(randomUUID())
-    const checked = Effect.gen(function*() {
+    const hash = createHash("sha256")
+    const sealer = encryption === undefined ? undefined : chunkSealer(encryption.fileKey, encryption.chunkLength)
+    let size = 0
+    let found: Staged | undefined
+    const hasEnded = () => found !== undefined
+    /** Since when the next bytes are waited for; undefined while they are not. */
+    let waitingSince: number | undefined
+
+    const take = Effect.fnUntraced(function*(piece: Uint8Array) {
+      size += piece.length
+      if (size > maxBytes) return yield* tooLarge(maxBytes)
+      if (length === undefined) yield* Effect.mapError(counted.add(piece.length), tooManyStagedBytes)
+      hash.update(piece)
+      return sealer === undefined ? [piece] : sealer.update(piece)
+    })
+    /** What is not as it should be is found out before its bytes are durable. */
+    const end = Effect.gen(function*() {
       if (size === 0) return yield* emptyFile
       if (length !== undefined && size !== length) return yield* incomplete(`Of ${length} bytes ${size} have come`)
       const sha256 = hash.digest("hex")
@@ -112,14 +106,38 @@ export const stage = Effect.fnUntraced(
           actual: sha256
         })
       }
-      const staged: Staged = { id, size, sha256 }
-      return staged
+      found = { id, size, sha256 }
+      return sealer?.end() ?? []
     })
-    // What is not as it should be is found out before its bytes are durable.
-    const ending = Stream.drain(Stream.suspend(() => Stream.fromEffect(Effect.asVoid(checkedOnce))))
-    let found: Staged | undefined
-    const checkedOnce = Effect.map(checked, (staged) => found = staged)
-    const put = staging.put(id, taken.pipe(Stream.concat(rest), Stream.concat(ending)))
+    const bytes = Stream.fromPull(Effect.map(Stream.toPull(source), (pull) =>
+      Effect.gen(function*() {
+        if (hasEnded()) return yield* Cause.done()
+        const batch: Array<Uint8Array> = []
+        for (let taken = 0; taken < batchSize && !hasEnded();) {
+          waitingSince = performance.now()
+          const pieces = yield* pull.pipe(
+            Pull.catchDone(() => Effect.succeed([])),
+            Effect.mapError(() => incomplete(`Of ${length ?? "its"} bytes ${size} have come`))
+          )
+          waitingSince = undefined
+          for (const piece of pieces) {
+            batch.push(...yield* take(piece))
+            taken += piece.length
+          }
+          if (pieces.length === 0) batch.push(...yield* end)
+        }
+        return [Buffer.concat(batch)] as const
+      })))
+
+    const watch = Effect.gen(function*() {
+      const patience = Duration.toMillis(idleTimeout)
+      while (true) {
+        const waited = waitingSince === undefined ? 0 : performance.now() - waitingSince
+        if (waited >= patience) return yield* tooSlow(idleTimeout)
+        yield* Effect.sleep(patience - waited)
+      }
+    })
+    const put = Effect.raceFirst(staging.put(id, bytes), watch)
     yield* Effect.acquireUseRelease(
       Metric.modify(underWay, 1),
       () => put.pipe(Measure.timed(({ _tag }) => durations(_tag === "Success" ? "staged" : "refused"))),
@@ -127,6 +145,7 @@ export const stage = Effect.fnUntraced(
     )
     return yield* Effect.orDie(Effect.fromNullishOr(found))
   },
+  Effect.scoped,
   Effect.catchTags(stagingFailures)
 )
 
