@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { execFileSync, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
-import { readFileSync, writeFileSync } from "node:fs"
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs"
 import { connect } from "node:net"
 import { join } from "node:path"
 import * as Files from "../support/Files.ts"
@@ -319,6 +319,59 @@ describe("a file", () => {
         assert.deepInclude((yield* request(link.origin + link.pathname)).body, { code: "download_not_found" })
       }
     }), 120_000)
+})
+
+describe("a file that can't be read to its end", () => {
+  it.live("is broken off, so that no part is taken for the whole", () =>
+    Effect.gen(function*() {
+      const bucket = yield* Files.bucket(gateway)
+      const path = Files.pathOf(bucket, "spoilt")
+      yield* Files.uploaded(gateway, path, randomBytes(40_000_000), { query: "encryption=account" })
+      const before = Files.staged(stack.dataDir)
+      const { body } = yield* request(`${gateway}${path}/downloads`, { method: "POST", body: "{}" })
+      const { body: job } = yield* ended(gateway, body.job_id)
+      const url = new URL(job.result.url, gateway).href
+      const head = yield* eventually(
+        Effect.map(Files.get(url, { range: "bytes=0-0" }), (read) => ({ ...read, body: "" })),
+        ({ status }) => status === 206
+      )
+      assert.strictEqual(head.headers.get("content-range"), "bytes 0-0/40000000")
+      const staged = Files.staged(stack.dataDir).find((name) => !before.includes(name)) ?? ""
+      const file = openSync(join(stack.dataDir, "staging", staged), "r+")
+      writeSync(file, Buffer.from([0]), 0, 1, 20_000_000)
+      closeSync(file)
+      const response = yield* Effect.promise(() => fetch(url))
+      assert.strictEqual(response.status, 200)
+      const failed = yield* Effect.promise(() => response.arrayBuffer().then(() => false, () => true))
+      assert.isTrue(failed, "the answer has no end")
+      // What is asked for alone is a problem, as nothing was sent yet.
+      const part = yield* request(url, { headers: { range: "bytes=20000000-20000001" } })
+      assert.deepInclude(part.body, { status: 400, code: "wrong_encryption_key" })
+    }))
+})
+
+describe("while the network is away", () => {
+  it.live("files are taken in and not given out, and then both, without a restart", () =>
+    Effect.gen(function*() {
+      const bucket = yield* Files.bucket(gateway)
+      const path = Files.pathOf(bucket, "before")
+      yield* Files.uploaded(gateway, path, "stored")
+      yield* stack.devnet.stop
+      const asked = yield* Effect.gen(function*() {
+        for (const one of [path, `${path}?metadata=network`, `/buckets/${bucket}/files?source=network`]) {
+          const { body, headers } = yield* request(`${gateway}${one}`)
+          assert.deepInclude(body, { status: 503, code: "network_unavailable" }, one)
+          assert.strictEqual(headers.get("retry-after"), "1")
+        }
+        assert.deepInclude((yield* request(`${gateway}${path}?metadata`)).body, { size: 6 })
+        const { body, status } = yield* Files.put(gateway, Files.pathOf(bucket, "meanwhile"), "waits")
+        assert.strictEqual(status, 202)
+        return body.job_id
+      }).pipe(Effect.ensuring(Effect.ignore(stack.devnet.start)))
+      assert.deepInclude((yield* ended(gateway, asked)).body, { status: "completed" })
+      const read = yield* eventually(request(`${gateway}${path}`), ({ status }) => status === 200)
+      assert.strictEqual(read.body, "stored")
+    }), 180_000)
 })
 
 describe("a bucket", () => {
