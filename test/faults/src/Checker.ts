@@ -4,7 +4,7 @@
  */
 import { createHash, createPublicKey, verify } from "node:crypto"
 import { isDeepStrictEqual } from "node:util"
-import { type Event, fold, type Folded, isTerminal, type Job, keyOf } from "./Fold.ts"
+import { type Done, type Event, fold, type Folded, isTerminal, type Job, keyOf } from "./Fold.ts"
 import * as Lanes from "./Lanes.ts"
 import {
   type Claim,
@@ -14,6 +14,8 @@ import {
   operations,
   readEntry,
   readEvent,
+  rowOf,
+  undo,
   whole
 } from "./Vocabulary.ts"
 import type { Message, Note, Transaction, World } from "./World.ts"
@@ -23,7 +25,9 @@ export const rules = {
   terminal: "every accepted job ends",
   effects:
     "each part of a job has at most one effect on chain, and exactly one if the job is completed and not adopted",
-  noEffect: "a failed or cancelled job has no effect on chain, and can get none",
+  noEffect: "a failed or cancelled job has no effect on chain, or has taken it back, and can get none",
+  files: "the files of the log are on chain as they were uploaded, and no others, and come back as they were sent",
+  staging: "nothing stays in the staging store for a job that has ended",
   readModel: "the read model is the fold of the log",
   nonces: "the wallet's nonces have no gap, and the wallet is not blocked",
   inFlight: "no more jobs are begun and not ended than EXECUTOR_MAX_IN_FLIGHT",
@@ -60,6 +64,8 @@ export const check = (world: World): ReadonlyArray<Violation> => {
     ...checkTerminal(world, folded),
     ...checkEffects(world, folded, hashes, effects),
     ...checkNoEffect(world, claims, effects),
+    ...checkFiles(world, folded),
+    ...checkStaging(world, folded),
     ...checkReadModel(world, folded),
     ...checkNonces(world, folded, claims),
     ...checkLanes(world, folded),
@@ -87,8 +93,8 @@ const checkKnown = (
     )
   ].map(violation("known"))
 
-const nameOf = ({ bucketName, id, operation, status }: Job): string =>
-  `${status} ${operation} job ${id} (${bucketName})`
+const nameOf = ({ bucketName, fileName, id, operation, status }: Job): string =>
+  `${status} ${operation} job ${id} (${fileName === null ? bucketName : `${bucketName}/${fileName}`})`
 
 const checkTerminal = ({ notes }: World, { jobs }: Folded): ReadonlyArray<Violation> => {
   const report = violation("terminal")
@@ -116,22 +122,29 @@ const transactionsByJob = ({ events }: Folded, claims: ReadonlyArray<Claim>): Ha
   return hashes
 }
 
+/** A transaction of a job that had an effect on chain, and whether that is what its part is for. */
+type OwnEffect = Transaction & { readonly part: string; readonly isWanted: boolean }
+
 /** The transactions of each job that had an effect on chain. */
 const effectsByJob = (
   { chain }: World,
   { jobs }: Folded,
   hashes: Hashes
-): ReadonlyMap<Job, ReadonlyArray<Transaction & { readonly part: string; readonly isWanted: boolean }>> => {
+): ReadonlyMap<Job, ReadonlyArray<OwnEffect>> => {
   const mined = new Map(chain.transactions.map((one) => [one.hash, one]))
   return new Map(Array.from(jobs.values(), (job) => {
-    const wanted: string = operations[job.operation].effect
+    const { effect, idOf } = rowOf(job.operation)
+    const about = idOf?.({ ...job.request, owner: job.owner })
     const own = [...hashes.get(job.id) ?? []].flatMap(([part, ofPart]) =>
       [...ofPart].flatMap((hash) => mined.get(hash) ?? []).map((one) => ({ ...one, part }))
     )
     return [
       job,
-      own.filter(({ effects }) => effects.length > 0)
-        .map((one) => ({ ...one, isWanted: one.effects.every(({ kind }) => kind === wanted) }))
+      own.filter(({ effects }) => effects.length > 0).map((one) => ({
+        ...one,
+        isWanted: one.effects.length === 1
+          && one.effects.every(({ id, kind }) => kind === effect(one.part) && (about === undefined || id === about))
+      }))
     ]
   }))
 }
@@ -162,53 +175,26 @@ const checkEffects = (
     if (own.some(({ isWanted }) => !isWanted)) {
       found.push(report(`${nameOf(job)} did what it was not asked to: ${reported}`))
     }
-    if (job.status !== "completed" || job.result === null) continue
-    const { adopted, blockNumber, bucketId, transactionHash } = job.result
-    if (adopted) {
-      if (own.length > 0) found.push(report(`${nameOf(job)} is called adopted, but is its own work: ${reported}`))
-      const wanted = operations[job.operation].effect
-      const ofBucket = chain.effects.filter((one) => one.bucketId === bucketId)
-      // Of a bucket from before the chain's logs it is known that it is there, or was deleted.
-      const isDone = transactionHash === undefined
-        ? ofBucket.length > 0 || chain.existing.get(job.bucketName) === true
-        : ofBucket.some((one) => one.kind === wanted && one.transactionHash === transactionHash)
-      if (!isDone) found.push(report(`${nameOf(job)} is called adopted, and bucket ${bucketId} was never ${wanted}`))
-      continue
-    }
-    for (const part of parts.filter(isNamed)) {
-      if (!own.some((one) => one.part === part)) {
-        found.push(report(`${nameOf(job)} has no effect on chain in ${part}; its own: ${reported || "none"}`))
-      }
-    }
-    const effect = own.find(({ hash }) => hash === transactionHash)
-    if (effect === undefined) {
-      found.push(
-        report(`${nameOf(job)} names ${transactionHash}, which has no effect on chain; its own: ${reported || "none"}`)
-      )
-      continue
-    }
-    if (effect.effects.some((one) => one.bucketId !== bucketId)) {
-      found.push(report(`${nameOf(job)} names the bucket ${bucketId}, but ${effect.hash} is about another one`))
-    }
-    if (effect.blockNumber !== blockNumber) {
-      found.push(
-        report(`${nameOf(job)} names block ${blockNumber}, but ${effect.hash} is in block ${effect.blockNumber}`)
-      )
+    if (job.status === "completed" && job.result !== null) {
+      found.push(...completedWork(chain, job, parts, own).map((what) => report(`${nameOf(job)} ${what}`)))
     }
   }
 
   const owners = new Set([...hashes.values()].flatMap((parts) => [...parts.values()].flatMap((ofPart) => [...ofPart])))
-  for (const { bucketId, kind, transactionHash } of chain.effects) {
+  for (const { id, kind, transactionHash } of chain.effects) {
     if (!owners.has(transactionHash)) {
-      found.push(report(`bucket ${bucketId} was ${kind} by ${transactionHash}, of no job`))
+      found.push(
+        report(`${contractEvents[kind]?.about ?? "something"} ${id} was ${kind} by ${transactionHash}, of no job`)
+      )
     }
   }
-  const receipts = chain.transactions.flatMap(({ effects, hash }) => effects.map((one) => `${hash} ${one.bucketId}`))
-  const logged = chain.effects.map(({ bucketId, transactionHash }) => `${transactionHash} ${bucketId}`)
+  const receipts = chain.transactions.flatMap(({ effects, hash }) => effects.map((one) => `${hash} ${one.id}`))
+  const logged = chain.effects.map(({ id, transactionHash }) => `${transactionHash} ${id}`)
   if (!isDeepStrictEqual(receipts.toSorted(), logged.toSorted())) {
     found.push(report(`the chain's receipts report ${receipts.length} effects, its log query of ${logged.length}`))
   }
-  const settled = new Map([...folded.jobs.values()].map((job) => [keyOf(job.owner, job.bucketName), job]))
+  const ofBuckets = [...folded.jobs.values()].filter(({ operation }) => operations[operation].kind === "bucket")
+  const settled = new Map(ofBuckets.map((job) => [keyOf(job.owner, job.bucketName), job]))
   for (const [key, job] of settled) {
     const [exists, isWanted] = [chain.existing.get(job.bucketName), folded.buckets.has(key)]
     if (isTerminal(job) && exists !== isWanted) {
@@ -221,6 +207,84 @@ const checkEffects = (
 }
 
 const isNamed = (part: string): boolean => part !== whole
+const inPart = (part: string): string => isNamed(part) ? ` in ${part}` : ""
+
+/** What is wrong with how a completed job was done, by what it reports of its parts. */
+const completedWork = (
+  chain: World["chain"],
+  job: Job,
+  claimed: ReadonlyArray<string>,
+  own: ReadonlyArray<OwnEffect>
+): ReadonlyArray<string> => {
+  const { result } = job
+  const row = rowOf(job.operation)
+  const parts = row.parts?.(job.request) ?? (claimed.length > 0 ? claimed : [whole])
+  const last = parts.at(-1)
+  // A job without transactions has nothing on chain.
+  if (result === null || last === undefined) return []
+  const reports = new Map<string, Done>([...job.done, [last, result]])
+  const others = own.map(({ blockNumber, hash, nonce }) => `${hash} (nonce ${nonce}, block ${blockNumber})`).join(", ")
+  const extra = own.filter(({ part }) => !parts.includes(part)).map(({ hash, part }) =>
+    `has the effect of ${hash}${inPart(part)}, which is none of its parts`
+  )
+  const found = parts.flatMap((part) => {
+    const done = reports.get(part)
+    const ofPart = own.filter((one) => one.part === part)
+    if (done === undefined) {
+      if (row.parts !== undefined) return [`does not report${inPart(part)} how it was done`]
+      return ofPart.length > 0 ? [] : [`has no effect on chain${inPart(part)}; its own: ${others || "none"}`]
+    }
+    if (done.adopted) return adoptedWork(chain, job, part, done, ofPart)
+    const { blockNumber, transactionHash } = done
+    const effect = own.find(({ hash }) => hash === transactionHash)
+    if (effect === undefined) {
+      const where = row.parts === undefined ? "" : inPart(part)
+      return [`names ${transactionHash}${where}, which has no effect on chain; its own: ${others || "none"}`]
+    }
+    return [
+      ...(row.parts === undefined || effect.part === part
+        ? []
+        : [`names ${transactionHash}${inPart(part)}, which is of ${effect.part}`]),
+      ...(part === last && effect.effects.some((one) => one.id !== (result.bucketId ?? result.fileId))
+        ? [
+          `names the ${contractEvents[row.effect(part) ?? ""]?.about} ${
+            result.bucketId ?? result.fileId
+          }, but ${effect.hash} is about another one`
+        ]
+        : []),
+      ...(effect.blockNumber === blockNumber
+        ? []
+        : [`names block ${blockNumber}, but ${effect.hash} is in block ${effect.blockNumber}`])
+    ]
+  })
+  return [...extra, ...found]
+}
+
+/** What is wrong with a part that is said to be done by another transaction than one of the job's. */
+const adoptedWork = (
+  chain: World["chain"],
+  job: Job,
+  part: string,
+  { transactionHash }: Done,
+  own: ReadonlyArray<OwnEffect>
+): ReadonlyArray<string> => {
+  const { effect, idOf } = rowOf(job.operation)
+  const [wanted, id] = [effect(part), idOf?.({ ...job.request, owner: job.owner }) ?? job.result?.bucketId]
+  // Which of a file's chunks a transaction has added, the contract does not report.
+  if (own.length > 0 && wanted !== "chunkAdded") {
+    return [`is called adopted${inPart(part)}, but is its own work: ${own.map(({ hash }) => hash).join(", ")}`]
+  }
+  const about = chain.effects.filter((one) => one.id === id)
+  // Of a bucket from before the chain's logs it is known that it is there, or was deleted.
+  const isDone = transactionHash === undefined
+    ? about.some(({ kind }) => kind === wanted) || (idOf === undefined && isKnown(chain, job, about.length))
+    : about.some((one) => one.kind === wanted && one.transactionHash === transactionHash)
+  return isDone
+    ? []
+    : [`is called adopted${inPart(part)}, and ${contractEvents[wanted ?? ""]?.about} ${id} was never ${wanted}`]
+}
+const isKnown = ({ existing }: World["chain"], { bucketName }: Job, effects: number): boolean =>
+  effects > 0 || existing.get(bucketName) === true
 
 const checkNoEffect = (
   { chain }: World,
@@ -231,8 +295,8 @@ const checkNoEffect = (
   const found: Array<Violation> = []
   for (const [job, own] of effects) {
     if (job.status !== "failed" && job.status !== "cancelled") continue
-    for (const { hash, nonce } of own) {
-      found.push(report(`${nameOf(job)} has the effect of ${hash} (nonce ${nonce})`))
+    for (const { hash, nonce, part } of leftBy(own)) {
+      found.push(report(`${nameOf(job)} has the effect of ${hash} (nonce ${nonce})${inPart(part)}`))
     }
     for (const { jobId, nonce, transactionHash } of claims) {
       if (jobId === job.id && nonce >= chain.minedCount) {
@@ -243,15 +307,122 @@ const checkNoEffect = (
   return found
 }
 
+/**
+ * The effects that a job which is not completed has left. It may have deleted the file that it was to replace, which can't be taken
+ * back; what it has put in its place, it has deleted behind all else that it did.
+ */
+const leftBy = (own: ReadonlyArray<OwnEffect>): ReadonlyArray<OwnEffect> => {
+  const undone = own.find(({ part }) => part === undo)
+  const others = own.filter(({ part }) => part !== undo && part !== "delete")
+  // It can't have taken back a file that was complete, or that it did not begin.
+  const isTakenBack = undone !== undefined && others.some(({ part }) => part === "create")
+    && others.every(({ nonce, part }) => part !== "commit" && nonce < undone.nonce)
+  return isTakenBack ? [] : [...others, ...undone === undefined ? [] : [undone]]
+}
+
+/** The files of the log are those of the chain, and what clients have read is what was uploaded. */
+const checkFiles = ({ chain, notes }: World, { files, jobs }: Folded): ReadonlyArray<Violation> => {
+  const found: Array<string> = []
+  const settled = new Map(
+    Array.from(jobs.values()).filter(({ operation }) => operations[operation].kind === "file")
+      .map((job) => [rowOf(job.operation).idOf?.({ ...job.request, owner: job.owner }) ?? "", job])
+  )
+  for (const [id, job] of settled) {
+    if (!isTerminal(job)) continue
+    const [onChain, file] = [chain.files.get(id), files.get(id)]
+    const where = `against the log's ${nameOf(job)}`
+    if (onChain === undefined || file === undefined) {
+      if (onChain !== undefined) {
+        found.push(
+          `the contract has file ${id}, ${onChain.rootCid === "" ? "not committed" : onChain.rootCid}, ${where}`
+        )
+      }
+      if (file !== undefined) found.push(`the contract has not file ${id}, ${where}`)
+      continue
+    }
+    const uploaded = jobs.get(file.jobId)
+    const wanted = {
+      rootCid: file.rootCid,
+      size: file.size,
+      chunks: uploaded === undefined
+        ? onChain.chunks
+        : rowOf(uploaded.operation).parts?.(uploaded.request).filter((part) => part.startsWith("chunk.")).length,
+      isPublic: file.isPublic
+    }
+    for (const [field, value] of Object.entries(wanted)) {
+      const actual = Object.entries(onChain).find(([one]) => one === field)?.[1]
+      if (actual !== value) found.push(`file ${id} has ${field} ${actual} on chain, not ${value}, ${where}`)
+    }
+  }
+  const roots = new Map(
+    Array.from(jobs.values(), (job) => [`${job.bucketName}/${job.fileName} ${job.result?.rootCid}`, job.request.sha256])
+  )
+  for (const { answer, file, name, request } of notes) {
+    if (request !== "fetch" || answer?.sha256 === undefined) continue
+    const wanted = roots.get(`${name}/${file} ${answer.root}`)
+    if (answer.status === 200 && answer.sha256 !== wanted) {
+      found.push(`${name}/${file} was read as bytes with the SHA-256 ${answer.sha256}, not ${wanted} of ${answer.root}`)
+    }
+  }
+  const read = new Map(
+    notes.filter(({ request }) => request === "fetch").map((note) => [`${note.name}/${note.file}`, note])
+  )
+  for (const { bucketName, jobId, name, rootCid } of notes.length > 0 ? files.values() : []) {
+    const answer = read.get(`${bucketName}/${name}`)?.answer
+    if (answer?.status !== 200 || answer.root !== rootCid) {
+      found.push(
+        `${bucketName}/${name} of job ${jobId} could not be read at the end: ${
+          answer === undefined ? "no answer" : `${answer.status} ${answer.body.slice(0, 200)} ${answer.root ?? ""}`
+        }`
+      )
+    }
+  }
+  return found.map(violation("files"))
+}
+
+const checkStaging = ({ observedAt, staged }: World, { jobs }: Folded): ReadonlyArray<Violation> => {
+  const kept = new Set(
+    Array.from(jobs.values()).flatMap((job) =>
+      !isTerminal(job) || Date.parse(job.result?.expiresAt ?? "") > observedAt ? [String(job.request.staged)] : []
+    )
+  )
+  const owners = new Map(Array.from(jobs.values(), (job) => [String(job.request.staged), job]))
+  return staged.filter((name) => !kept.has(name)).map((name) => {
+    const job = owners.get(name.slice(0, 36))
+    return violation("staging")(`${name} is still staged${job === undefined ? ", for no job" : `, for ${nameOf(job)}`}`)
+  })
+}
+
 const checkReadModel = (
   { log, readModel }: World,
-  { buckets, deliveries, jobs, webhooks }: Folded
+  { buckets, deliveries, files, jobs, webhooks }: Folded
 ): ReadonlyArray<Violation> => {
   const report = violation("readModel")
+  const wantedFiles = Array.from(files.values(), (file) => ({
+    file_id: file.fileId,
+    owner: file.owner,
+    bucket_name: file.bucketName,
+    name: file.name,
+    root_cid: file.rootCid,
+    size: file.size,
+    encoded_size: file.encodedSize,
+    sha256: file.sha256,
+    content_type: file.contentType,
+    encryption: file.encryption,
+    key_id: file.keyId,
+    name_on_wire: file.nameOnWire,
+    parity_blocks: file.parityBlocks,
+    is_public: file.isPublic,
+    tenant: file.tenant,
+    job_id: file.jobId,
+    created_at: file.createdAt,
+    revision: file.revision
+  }))
   const wantedJobs = [...jobs.values()].map((job) => ({
     id: job.id,
     operation: job.operation,
     bucket_name: job.bucketName,
+    file_name: job.fileName,
     owner: job.owner,
     status: job.status,
     tx_hash: job.transactionHash,
@@ -281,6 +452,7 @@ const checkReadModel = (
   return [
     ...differences("bucket_jobs", "id", wantedJobs, readModel.jobs),
     ...differences("buckets", "name", wantedBuckets, readModel.buckets),
+    ...differences("files", "file_id", wantedFiles, readModel.files),
     ...differences("webhooks", "id", wantedWebhooks, readModel.webhooks),
     ...differences("webhook_deliveries", "key", [...deliveries.values()], readModel.deliveries),
     ...(sequence === last ? [] : [`the checkpoint is ${sequence}, and the log ends with ${last}`])
@@ -413,11 +585,11 @@ const checkDelivery = ({ log }: World, { events, misplaced }: Folded): ReadonlyA
   ].map(report)
 }
 
-/** A step of a job that the log holds twice: of each attempt one start and one failure, of each transaction one submission. */
+/** A step of a job that the log holds twice: of each attempt one start and one failure, of each transaction one submission, of each part one end. */
 const repeated = (events: ReadonlyArray<Event>): ReadonlyArray<string> => {
   const seen = new Set<string>()
   return events.flatMap(({ data, jobId, sequence, step, type }) => {
-    const key = [jobId, step, step === "submitted" ? data.transactionHash : data.attempt].join(" ")
+    const key = [jobId, step, step === "submitted" ? data.transactionHash : data.part ?? data.attempt].join(" ")
     if (seen.has(key)) return [`event ${sequence} (${type}) of job ${jobId} reports a step a second time`]
     seen.add(key)
     return []
@@ -524,61 +696,68 @@ const checkSecrets = ({ ledger, log, notes, secrets, texts }: World): ReadonlyAr
 }
 
 /** The operation that each request of the client asks for. */
-const requestOf = { create: "bucket.create", delete: "bucket.delete" } as const satisfies Record<string, Operation>
+const requestOf = {
+  create: "bucket.create",
+  delete: "bucket.delete",
+  upload: "file.upload",
+  remove: "file.delete",
+  share: "file.access",
+  download: "file.download"
+} as const satisfies Record<string, Operation>
+type Asking = keyof typeof requestOf
+const isAsking = (request: string): request is Asking => Object.hasOwn(requestOf, request)
+/** What a request asks for, and a job is for: by names, which hold no spaces, and, of what is uploaded, by its bytes. */
+const askedFor = (request: string, name: string, file: string | null | undefined, sha256?: string): string =>
+  [request, name, ...file == null ? [] : [file], ...request === "upload" ? [sha256] : []].join(" ")
+
+const isCancelled = (body: string): boolean => body === "" || JSON.parse(body).status === "cancelled"
 
 const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<Violation> => {
   const report = violation("client")
-  const requestsOf = (operation: Operation) => {
-    const byName = new Map<string, Array<string>>()
-    for (const { data, jobId, operation: one, step } of events) {
-      if (step === "requested" && one === operation) byName.set(data.name, [...byName.get(data.name) ?? [], jobId])
-    }
-    return byName
+  const requests = new Map(Object.entries(requestOf).map(([request, operation]) => [operation, request]))
+  const stored = new Map<string, ReadonlyArray<string>>()
+  const keyOfJob = ({ bucketName, fileName, operation, request }: Job) =>
+    askedFor(requests.get(operation) ?? operation, bucketName, fileName, request.sha256)
+  for (const { jobId, step } of events) {
+    const job = step === "requested" ? jobs.get(jobId) : undefined
+    if (job !== undefined) stored.set(keyOfJob(job), [...stored.get(keyOfJob(job)) ?? [], jobId])
   }
-  const stored = { create: requestsOf(requestOf.create), delete: requestsOf(requestOf.delete) }
-  const asked = new Map<string, Array<Note>>()
-  for (const note of notes) {
-    const key = `${note.request} ${note.name}`
-    asked.set(key, [...asked.get(key) ?? [], note])
-  }
+  const keyOfNote = ({ file, name, request, sha256 }: Note) => askedFor(request, name, file, sha256)
+  const asked = Map.groupBy(notes, keyOfNote)
 
   const found: Array<string> = []
   for (const note of notes) {
-    const { answer, jobId = "", name, request } = note
-    if (answer?.status === 500) found.push(`${request} ${name} was answered with 500: ${answer.body.slice(0, 200)}`)
+    const { answer, jobId = "", request } = note
+    const key = keyOfNote(note)
+    if (answer?.status === 500) found.push(`${key} was answered with 500: ${answer.body.slice(0, 200)}`)
     const job = jobs.get(jobId)
-    switch (request) {
-      case "create":
-      case "delete":
-        if (answer?.status === 202 && !stored[request].get(name)?.includes(answer.jobId ?? "")) {
-          found.push(`${request} ${name} was answered with 202 and job ${answer.jobId}, which the log has not`)
-        }
-        break
-      case "cancel":
-        if (answer?.status === 200 && job?.status !== "cancelled") {
-          found.push(`job ${jobId} was reported cancelled, and is ${job?.status}`)
-        }
-        if (answer?.status === 409 && job?.status === "cancelled") {
-          found.push(`job ${jobId} was reported not cancellable, and is cancelled`)
-        }
-        break
+    if (isAsking(request) && answer?.status === 202 && !stored.get(key)?.includes(answer.jobId ?? "")) {
+      found.push(`${key} was answered with 202 and job ${answer.jobId}, which the log has not`)
+    }
+    if (request === "cancel") {
+      // A job that has begun first takes back what it has done, and is completed where that was all.
+      if (answer?.status === 200 && job?.status !== "cancelled" && !(job?.isAbandoned && !isCancelled(answer.body))) {
+        found.push(`job ${jobId} was reported cancelled, and is ${job?.status}`)
+      }
+      if (answer?.status === 409 && job?.status === "cancelled") {
+        found.push(`job ${jobId} was reported not cancellable, and is cancelled`)
+      }
     }
     if ((request === "cancel" || request === "read") && answer?.status === 404) {
       found.push(`job ${jobId} was accepted, and ${request} was answered that there is none`)
     }
   }
   for (const [key, same] of asked) {
-    const [request = "", name = ""] = key.split(" ")
-    if (request !== "create" && request !== "delete") continue
+    if (!isAsking(same[0]?.request ?? "")) continue
     // A request that was refused for what it says is not stored; any other may be, once. Those with one key are one request.
     const mayBeStored = new Set(
       same.filter(({ answer }) => answer === undefined || answer.status === 202 || answer.status >= 500)
         .map((note) => note.key ?? note)
     ).size
-    const isStored = stored[request].get(name)?.length ?? 0
+    const isStored = stored.get(key)?.length ?? 0
     if (isStored > mayBeStored) {
       found.push(
-        `${request} ${name} was asked ${same.length} times, of which ${mayBeStored} may be stored, and is stored ${isStored} times`
+        `${key} was asked ${same.length} times, of which ${mayBeStored} may be stored, and is stored ${isStored} times`
       )
     }
   }
@@ -591,10 +770,9 @@ const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<
     const ends = new Set(answered.map(({ jobId, status }) => `${status} with job ${jobId}`))
     if (ends.size > 1) found.push(`the requests with key ${key} were answered differently: ${[...ends].join(", ")}`)
   }
-  for (const { bucketName, id, operation } of notes.length > 0 ? jobs.values() : []) {
-    const request = Object.entries(requestOf).find(([, one]) => one === operation)?.[0]
-    if (!asked.has(`${request} ${bucketName}`)) {
-      found.push(`${operation} job ${id} for ${bucketName} was never asked for`)
+  for (const job of notes.length > 0 ? jobs.values() : []) {
+    if (!asked.has(keyOfJob(job))) {
+      found.push(`${job.operation} job ${job.id} for ${job.fileName ?? job.bucketName} was never asked for`)
     }
   }
   return found.map(report)

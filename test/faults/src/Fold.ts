@@ -1,12 +1,16 @@
 /** What the log says of jobs and buckets, read from the raw messages and not by the product's own code. */
-import { kinds, type Operation, operations, readEvent, type Step } from "./Vocabulary.ts"
+import { fileIdOf, kinds, type Operation, operations, readEvent, rowOf, type Step } from "./Vocabulary.ts"
 import type { Message } from "./World.ts"
 
 export interface Job {
   readonly id: string
   readonly operation: Operation
   readonly bucketName: string
+  /** Null where it is on none. */
+  readonly fileName: string | null
   readonly owner: string
+  // oxlint-disable-next-line typescript/no-explicit-any -- fields of any request
+  readonly request: any
   /** Where all events of it must lie, by what was requested. */
   readonly subject: string
   readonly status: "queued" | "processing" | "completed" | "failed" | "cancelled"
@@ -14,6 +18,10 @@ export interface Job {
   readonly transactionHash: string | null
   readonly error: unknown
   readonly result: Result | null
+  /** What was reported of its parts that are done while another one follows. */
+  readonly done: ReadonlyMap<string, Done>
+  /** Whether it takes back what it has done. */
+  readonly isAbandoned: boolean
   readonly createdAt: string
   readonly updatedAt: string
   /** The sequence of its last event. */
@@ -22,11 +30,18 @@ export interface Job {
   readonly endedAt: number | undefined
 }
 
-export interface Result {
-  readonly bucketId: string
+/** How a part was done. */
+export interface Done {
   readonly transactionHash?: string
   readonly blockNumber?: number
   readonly adopted: boolean
+}
+export interface Result extends Done {
+  readonly bucketId?: string
+  readonly fileId?: string
+  readonly rootCid?: string
+  /** Until when the bytes of a download are kept. */
+  readonly expiresAt?: string
 }
 
 export interface Bucket {
@@ -35,6 +50,28 @@ export interface Bucket {
   readonly bucketId: string
   readonly transactionHash: string | null
   readonly jobId: string
+}
+
+/** A file on the network that a job has uploaded. */
+export interface File {
+  readonly owner: string
+  readonly bucketName: string
+  readonly name: string
+  readonly fileId: string
+  readonly rootCid: string
+  readonly size: number
+  readonly encodedSize: number
+  readonly sha256: string
+  readonly contentType: string | null
+  readonly encryption: string
+  readonly keyId: string | null
+  readonly nameOnWire: string | null
+  readonly parityBlocks: number
+  readonly isPublic: boolean
+  readonly tenant: string | null
+  readonly jobId: string
+  readonly createdAt: string
+  readonly revision: number
 }
 
 export interface Event {
@@ -84,6 +121,8 @@ export interface Folded {
   readonly jobs: ReadonlyMap<string, Job>
   /** By owner and name. */
   readonly buckets: ReadonlyMap<string, Bucket>
+  /** By the id that the contract gives them. */
+  readonly files: ReadonlyMap<string, File>
   readonly webhooks: ReadonlyMap<string, Webhook>
   /** By webhook and sequence. */
   readonly deliveries: ReadonlyMap<string, Delivery>
@@ -102,6 +141,7 @@ export const fold = (log: ReadonlyArray<Message>): Folded => {
   const unknown: Array<string> = []
   const jobs = new Map<string, Job>()
   const buckets = new Map<string, Bucket>()
+  const files = new Map<string, File>()
   const webhooks = new Map<string, Webhook>()
   const deliveries = new Map<string, Delivery>()
   const misplaced: Array<Event> = []
@@ -133,21 +173,46 @@ export const fold = (log: ReadonlyArray<Message>): Folded => {
     if (job.subject !== subject) {
       unknown.push(`event ${sequence} (${event.type}) of job ${job.id} is on ${subject}, and not on ${job.subject}`)
     }
-    const { effect, kind } = operations[event.operation]
-    if (event.step !== "completed" || kind !== "bucket") continue
-    const key = keyOf(job.owner, job.bucketName)
-    if (effect === "deleted") buckets.delete(key)
-    else {
-      buckets.set(key, {
-        owner: job.owner,
-        name: job.bucketName,
-        bucketId: event.data.bucketId,
-        transactionHash: event.data.transactionHash ?? null,
-        jobId: job.id
-      })
-    }
+    evolveBuckets(buckets, job, event)
+    evolveFiles(files, job, event)
   }
-  return { events, deadLetters, unknown, jobs, buckets, webhooks, deliveries, misplaced }
+  return { events, deadLetters, unknown, jobs, buckets, files, webhooks, deliveries, misplaced }
+}
+
+const evolveBuckets = (buckets: Map<string, Bucket>, job: Job, { data, operation, step }: Event): void => {
+  if (step !== "completed" || operations[operation].kind !== "bucket") return
+  const key = keyOf(job.owner, job.bucketName)
+  if (operation === "bucket.delete") buckets.delete(key)
+  else {
+    buckets.set(key, {
+      owner: job.owner,
+      name: job.bucketName,
+      bucketId: data.bucketId,
+      transactionHash: data.transactionHash ?? null,
+      jobId: job.id
+    })
+  }
+}
+
+const evolveFiles = (files: Map<string, File>, job: Job, { data, operation, sequence, step }: Event): void => {
+  if (operations[operation].kind !== "file") return
+  const { fileName: name, id: jobId, owner, request } = job
+  const fileId = fileIdOf({ ...request, owner })
+  const isDeleted = (operation === "file.delete" && step === "completed")
+    || (operation === "file.upload" && step === "advanced" && data.part === "delete")
+  if (isDeleted) files.delete(fileId)
+  if (step !== "completed") return
+  const file = files.get(fileId)
+  if (operation === "file.access" && file !== undefined) {
+    files.set(fileId, { ...file, isPublic: data.isPublic, revision: sequence })
+  }
+  if (operation !== "file.upload") return
+  const { bucketName, contentType = null, encryption, keyId = null, nameOnWire = null, parityBlocks, sha256, size } =
+    request
+  const { encodedSize, occurredAt: createdAt, rootCid } = data
+  const place = { owner, bucketName, name: name ?? "", nameOnWire, fileId, tenant: request.tenant ?? null, jobId }
+  const stored = { size, sha256, contentType, encryption, keyId, parityBlocks }
+  files.set(fileId, { ...place, ...stored, rootCid, encodedSize, isPublic: false, createdAt, revision: sequence })
 }
 
 const evolveWebhook = (
@@ -164,12 +229,22 @@ const evolveWebhook = (
   return webhook && { ...webhook, revision, status: status ?? webhook.status }
 }
 
-/** A job begins with its request, is worked on only once started, and has one end. */
-const follows = (before: Job | undefined, { step }: Event): boolean => {
+/** A job begins with its request, is worked on only once started, part after part, and has one end. */
+const follows = (before: Job | undefined, { data, step }: Event): boolean => {
   if (before === undefined) return step === "requested"
   if (step === "requested" || isTerminal(before)) return false
   if (step === "started") return true
-  return step === "cancelled" ? before.status === "queued" : before.status === "processing"
+  // One that was begun is cancelled once it has taken back what it had done.
+  if (step === "cancelled") return before.status === "queued" || before.isAbandoned
+  if (before.status !== "processing") return false
+  if (step === "abandoned") return !before.isAbandoned
+  // A job that has been abandoned goes no further, and each part follows on the one before it.
+  return step !== "advanced" || (!before.isAbandoned && isNext(before, data.part))
+}
+
+const isNext = ({ done, operation, request }: Job, part: string): boolean => {
+  const parts = rowOf(operation).parts?.(request)
+  return parts === undefined ? !done.has(part) : parts[done.size] === part && done.size < parts.length - 1
 }
 
 const evolve = (job: Job | undefined, { data, jobId, operation, sequence, step, storedAt }: Event): Job | undefined => {
@@ -177,14 +252,18 @@ const evolve = (job: Job | undefined, { data, jobId, operation, sequence, step, 
     return {
       id: jobId,
       operation,
-      bucketName: data.name,
+      bucketName: data.bucketName ?? data.name,
+      fileName: data.bucketName === undefined ? null : data.name,
       owner: data.owner,
+      request: data,
       subject: kinds[operations[operation].kind].subjectOf(data),
       status: "queued",
       attempts: 0,
       transactionHash: null,
       error: null,
       result: null,
+      done: new Map(),
+      isAbandoned: false,
       createdAt: data.occurredAt,
       updatedAt: data.occurredAt,
       revision: sequence,
@@ -200,6 +279,12 @@ const evolve = (job: Job | undefined, { data, jobId, operation, sequence, step, 
       return { ...job, ...at, transactionHash: data.transactionHash }
     case "attemptFailed":
       return { ...job, ...at, error: data.error }
+    case "advanced": {
+      const { adopted, blockNumber, part, transactionHash } = data
+      return { ...job, ...at, done: new Map([...job.done, [part, { adopted, blockNumber, transactionHash }]]) }
+    }
+    case "abandoned":
+      return { ...job, ...at, isAbandoned: true }
     case "completed": {
       const { jobId: _, occurredAt: __, ...result } = data
       const transactionHash = result.transactionHash ?? job.transactionHash

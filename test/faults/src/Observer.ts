@@ -4,12 +4,12 @@ import type * as Stack from "@akave-async/local/Stack"
 import { DeliverPolicy, jetstream, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { Effect, Schema } from "effect"
-import { AbiCoder, id, JsonRpcProvider, toQuantity } from "ethers"
-import { readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { AbiCoder, getBytes, id, Interface, JsonRpcProvider, toQuantity } from "ethers"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { basename, join } from "node:path"
 import { Client } from "pg"
-import { fold } from "./Fold.ts"
-import { contractEvents } from "./Vocabulary.ts"
+import { fold, type Folded } from "./Fold.ts"
+import { bucketIdOf, contractEvents, fileIdOf, operations } from "./Vocabulary.ts"
 import type * as World from "./World.ts"
 
 /** What the observer reads did not answer. */
@@ -25,6 +25,7 @@ export class Unobservable extends Schema.TaggedError<Unobservable>()("Unobservab
 export interface Target {
   readonly stack: Stack.Stack
   readonly storageAddress: string
+  readonly accessAddress: string
 }
 
 export const eventStream = "AKAVE_EVENTS"
@@ -67,7 +68,7 @@ export const transactionCounts = ({ ownerAddress, rpcUrl }: Stack.Stack) =>
   withChain(rpcUrl, (provider) => countsOf(provider, ownerAddress))
 
 export const observe = Effect.fnUntraced(function*(
-  { stack, storageAddress }: Target,
+  { stack, ...contracts }: Target,
   reported: Pick<World.World, "notes" | "received" | "secrets" | "faultEndedAt" | "maxInFlight">
 ): Effect.fn.Return<World.World, Unobservable> {
   const { log, ledger } = yield* withNats(stack.natsUrl, async (connection) => ({
@@ -78,13 +79,14 @@ export const observe = Effect.fnUntraced(function*(
       `akave.wallet.${stack.ownerAddress.toLowerCase()}.`
     )
   }))
-  const names = new Set([...fold(log).jobs.values()].map(({ bucketName }) => bucketName))
+  const folded = fold(log)
   return {
     ...reported,
     log,
     ledger,
-    chain: yield* withChain(stack.rpcUrl, (provider) => readChain(provider, stack.ownerAddress, storageAddress, names)),
+    chain: yield* withChain(stack.rpcUrl, (provider) => readChain(provider, stack.ownerAddress, contracts, folded)),
     readModel: yield* withPostgres(stack.databaseUrl, readModelOf),
+    staged: yield* Effect.sync(() => stagedIn(stack.dataDir)),
     texts: yield* Effect.sync(() => textsIn(join(stack.dataDir, "logs"))),
     observedAt: yield* Effect.clockWith((clock) => clock.currentTimeMillis)
   }
@@ -143,15 +145,16 @@ const countsOf = async (provider: JsonRpcProvider, address: string) => ({
   pendingCount: await provider.getTransactionCount(address, "pending")
 })
 
-/** By the topic of the contract's event. */
+/** The kinds of effects by the topics of the contracts' events. */
 const effectKinds: ReadonlyMap<string, string> = new Map(
-  Object.entries(contractEvents).map(([kind, event]) => [id(event), kind])
+  Object.entries(contractEvents).map(([kind, { signature }]) => [id(signature), kind])
 )
 
 /** JSON-RPC's receipts, blocks and logs, as far as they are read here. */
 interface RpcLog {
   readonly address: string
   readonly topics: ReadonlyArray<string>
+  readonly data: string
   readonly transactionHash: string
 }
 interface RpcReceipt {
@@ -166,17 +169,25 @@ interface RpcBlock {
 const readChain = async (
   provider: JsonRpcProvider,
   owner: string,
-  storageAddress: string,
-  names: ReadonlySet<string>
+  { accessAddress, storageAddress }: Pick<Target, "accessAddress" | "storageAddress">,
+  { jobs }: Folded
 ): Promise<World.Chain> => {
   const isOwn = (address: string) => address.toLowerCase() === owner.toLowerCase()
-  const ownerTopic = `0x${owner.slice(2).toLowerCase().padStart(64, "0")}`
-  const effectOf = ({ address, topics }: RpcLog): ReadonlyArray<World.Effect> => {
-    const [topic = "", bucketId = "", , of] = topics
-    if (address.toLowerCase() !== storageAddress.toLowerCase()) return []
+  const contracts: Readonly<Record<string, "access" | "storage">> = {
+    [storageAddress.toLowerCase()]: "storage",
+    [accessAddress.toLowerCase()]: "access"
+  }
+  const word = (text: string) => `0x${text.slice(-40)}`
+  /** What a log reports, and of whose bucket or file; that of another one's is nothing. */
+  const effectOf = ({ address, data, topics }: RpcLog): ReadonlyArray<World.Effect> => {
+    const [topic = "", about = "", , third = ""] = topics
+    const contract = contracts[address.toLowerCase()]
+    if (contract === undefined) return []
     const kind = effectKinds.get(topic)
-    if (kind === undefined) return [{ kind: topic, bucketId }]
-    return of === ownerTopic ? [{ kind, bucketId }] : []
+    const event = kind === undefined ? undefined : contractEvents[kind]
+    if (kind === undefined || event?.by !== contract) return [{ kind: topic, id: about }]
+    const isOfOwner = event.owner === "sender" || isOwn(word(event.owner === "topic" ? third : data))
+    return isOfOwner ? [{ kind, id: about }] : []
   }
 
   const head = await provider.getBlockNumber()
@@ -204,7 +215,7 @@ const readChain = async (
     transactions.push(...found.flat())
   }
   const logs: ReadonlyArray<RpcLog> = await provider.send("eth_getLogs", [{
-    address: storageAddress,
+    address: [storageAddress, accessAddress],
     fromBlock: "0x0",
     toBlock: toQuantity(head)
   }])
@@ -213,11 +224,27 @@ const readChain = async (
   const coder = AbiCoder.defaultAbiCoder()
   const selector = id("getBucketIndexByName(string,address)").slice(0, 10)
   const existing = new Map<string, boolean>()
-  await Promise.all(Array.from(names, async (name) => {
+  await Promise.all(Array.from(new Set(Array.from(jobs.values(), ({ bucketName }) => bucketName)), async (name) => {
     const data = selector + coder.encode(["string", "address"], [name, owner]).slice(2)
     const answer = await provider.send("eth_call", [{ to: storageAddress, data }, toQuantity(head)])
     const [, exists] = coder.decode(["uint256", "bool"], answer)
     existing.set(name, exists)
+  }))
+  const files = new Map<string, World.ChainFile>()
+  await Promise.all(Array.from(placesOf(jobs), async ([fileId, { bucketId, name }]) => {
+    const call = (to: string, method: string, ...args: ReadonlyArray<unknown>) =>
+      provider.send("eth_call", [{ to, data: views.encodeFunctionData(method, args) }, toQuantity(head)])
+        .then((answer) => views.decodeFunctionResult(method, answer))
+    const [file] = await call(storageAddress, "getFileByName", bucketId, name)
+    if (BigInt(file.id) === 0n) return
+    const [, isPublic] = await call(accessAddress, "getFileAccessInfo", fileId)
+    const root = getBytes(file.fileCID)
+    files.set(fileId, {
+      rootCid: root.length === 0 ? "" : `b${base32(root)}`,
+      size: Number(file.actualSize),
+      chunks: file.chunks.chunkCIDs.length,
+      isPublic
+    })
   }))
   const { minedCount, pendingCount } = await countsOf(provider, owner)
   return {
@@ -230,8 +257,34 @@ const readChain = async (
     ),
     minedCount,
     pendingCount,
-    existing
+    existing,
+    files
   }
+}
+
+/** Where the files of jobs are on the network, by their ids. */
+const placesOf = (jobs: Folded["jobs"]) =>
+  new Map(
+    Array.from(jobs.values()).filter(({ operation }) => operations[operation].kind === "file").map(
+      ({ bucketName, owner, request }) => [
+        fileIdOf({ ...request, owner }),
+        { bucketId: bucketIdOf(bucketName, owner), name: String(request.nameOnWire ?? request.name) }
+      ]
+    )
+  )
+
+const views = new Interface([
+  "function getFileByName(bytes32 bucketId, string fileName) view returns (tuple(bytes32 id, bytes fileCID, bytes32 bucketId, string name, uint256 encodedSize, uint256 createdAt, uint256 actualSize, tuple(bytes[] chunkCIDs, uint256[] chunkSize, uint32[] fulfilledBlocks) chunks) file)",
+  "function getFileAccessInfo(bytes32 fileId) view returns (address policy, bool isPublic)"
+])
+
+/** RFC 4648, in lower case and without padding, as CIDs are written. */
+const base32 = (bytes: Uint8Array): string => {
+  const bits = Array.from(bytes, (byte) => byte.toString(2).padStart(8, "0")).join("")
+  return Array.from(
+    { length: Math.ceil(bits.length / 5) },
+    (_, n) => "abcdefghijklmnopqrstuvwxyz234567"[Number.parseInt(bits.slice(5 * n, 5 * n + 5).padEnd(5, "0"), 2)]
+  ).join("")
 }
 
 const withPostgres = <A>(databaseUrl: string, read: (client: Client) => Promise<A>) =>
@@ -261,7 +314,11 @@ const checkpointOf = async (client: Client): Promise<World.ReadModel["checkpoint
 const readModelOf = async (client: Client): Promise<World.ReadModel> => {
   const table = async (query: string) => (await client.query(query)).rows
   const jobs = await table(
-    `select id, operation, bucket_name, owner, status, created_at, updated_at, revision, job from ${schema}.bucket_jobs`
+    `select id, operation, bucket_name, file_name, owner, status, created_at, updated_at, revision, job from ${schema}.bucket_jobs`
+  )
+  const files = await table(
+    `select file_id, owner, bucket_name, name, root_cid, size, encoded_size, sha256, content_type, encryption, key_id, name_on_wire,
+      parity_blocks, is_public, tenant, job_id, created_at, revision from ${schema}.files`
   )
   const webhooks = await table(`select id, owner, tenant, status, revision from ${schema}.webhooks`)
   const deliveries = await table(
@@ -282,6 +339,13 @@ const readModelOf = async (client: Client): Promise<World.ReadModel> => {
       result: job.result ?? null
     })),
     buckets: await table(`select owner, name, bucket_id, tx_hash, job_id from ${schema}.buckets`),
+    files: files.map((row) => ({
+      ...row,
+      size: Number(row.size),
+      encoded_size: Number(row.encoded_size),
+      created_at: row.created_at.toISOString(),
+      revision: Number(row.revision)
+    })),
     webhooks: webhooks.map((row) => ({ ...row, revision: Number(row.revision) })),
     deliveries: deliveries.map(({ delivery, revision, ...row }) => ({
       ...row,
@@ -296,6 +360,14 @@ const readModelOf = async (client: Client): Promise<World.ReadModel> => {
     })),
     checkpoint: await checkpointOf(client)
   }
+}
+
+/** Names of what a stack has staged, whole or not, in a folder. */
+export const stagedIn = (dataDir: string): ReadonlyArray<string> => {
+  const folder = join(dataDir, "staging")
+  return existsSync(folder)
+    ? readdirSync(folder, { recursive: true }).map((path) => basename(String(path))).filter((name) => name.length >= 36)
+    : []
 }
 
 const textsIn = (folder: string): World.World["texts"] =>

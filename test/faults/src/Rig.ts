@@ -182,6 +182,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
   const rig: Rig = {
     stack,
     storageAddress: String(details["storage_address"]),
+    accessAddress: String(details["access_address"]),
     links,
     executorNats,
     gatewayNats,

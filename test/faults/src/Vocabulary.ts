@@ -2,10 +2,20 @@
  * What the log, the wallet's ledger and the contract may report, as the checker knows it; anything else breaks a rule. It is
  * written by hand and shares nothing with the product: who adds an event there says here what it means.
  */
+import { concat, getBytes, keccak256, toUtf8Bytes } from "ethers"
 import type { Message } from "./World.ts"
 
 /** What an event reports its job. */
-export type Step = "requested" | "started" | "submitted" | "attemptFailed" | "completed" | "failed" | "cancelled"
+export type Step =
+  | "requested"
+  | "started"
+  | "submitted"
+  | "attemptFailed"
+  | "advanced"
+  | "abandoned"
+  | "completed"
+  | "failed"
+  | "cancelled"
 
 // oxlint-disable-next-line typescript/no-explicit-any -- fields of any event
 type Fields = any
@@ -22,6 +32,17 @@ export const kinds = {
   bucket: {
     subjectOf: ({ name, owner }: Fields) =>
       `bucket.${String(owner).toLowerCase()}.${String(name).replaceAll(".", "_")}`,
+    events: []
+  },
+  file: {
+    subjectOf: ({ bucketName, name, owner }: Fields) =>
+      `file.${String(owner).toLowerCase()}.${String(bucketName).replaceAll(".", "_")}.${
+        Buffer.from(String(name)).toString("base64url")
+      }`,
+    events: []
+  },
+  download: {
+    subjectOf: ({ jobId, owner }: Fields) => `download.${String(owner).toLowerCase()}.${jobId}`,
     events: []
   },
   "dead-letter": {
@@ -66,17 +87,50 @@ type Kind = keyof typeof kinds
 interface OperationRow {
   /** Of the aggregates that its jobs work on. */
   readonly kind: Kind
-  /** What each of its transactions does, as {@link contractEvents} names it. */
-  readonly effect: string
+  /** The parts of a job by its request, in their order; undefined where its transactions tell, none where it takes none. */
+  readonly parts?: (request: Fields) => ReadonlyArray<string>
+  /** What the transaction of a part does, as {@link contractEvents} names it; undefined where it takes none. */
+  readonly effect: (part: string) => string | undefined
+  /** The id that the contract gives what a job works on, by its request; undefined where only its result tells. */
+  readonly idOf?: (request: Fields) => string
   /** The events of its jobs, without what all types have around them. */
-  readonly events: Readonly<Record<Step, string>>
+  readonly events: Readonly<Partial<Record<Step, string>>>
 }
+
+/** The name of a job's part that has none: such a job has only this one. */
+export const whole = ""
+/** The part by which a job takes back what its other parts have done. */
+export const undo = "undo"
+
+/** The ids that the contracts give: keccak256 of a bucket's name and its owner, and of that and a file's name. */
+export const bucketIdOf = (name: string, owner: string): string =>
+  keccak256(concat([toUtf8Bytes(name), getBytes(owner.toLowerCase())]))
+export const fileIdOf = ({ bucketName, name, nameOnWire = name, owner }: Fields): string =>
+  keccak256(concat([bucketIdOf(bucketName, owner), toUtf8Bytes(nameOnWire)]))
+
+/** Bytes that a block holds of a chunk, and that encryption adds to a chunk: constants of the network. */
+const [blockPayload, encryptionOverhead] = [1_000_000, 28]
+
+/** The parts of an upload: each chunk has as many blocks of data as the request says. */
+const uploadParts = ({ dataBlocks, encryption, replaces, size }: Fields): ReadonlyArray<string> => {
+  const perChunk = dataBlocks * blockPayload - (encryption === "none" ? 0 : encryptionOverhead)
+  const chunks = Array.from({ length: Math.ceil(size / perChunk) }, (_, n) => `chunk.${n}`)
+  return [...(replaces ? ["delete"] : []), "create", ...chunks, "commit"]
+}
+const uploadEffect = (part: string): string =>
+  part === "delete" || part === undo
+    ? "fileDeleted"
+    : part === "create"
+    ? "fileCreated"
+    : part === "commit"
+    ? "fileCommitted"
+    : "chunkAdded"
 
 /** An operation that the product learns is one row here. */
 export const operations = {
   "bucket.create": {
     kind: "bucket",
-    effect: "created",
+    effect: () => "created",
     events: {
       requested: "BucketRequested",
       started: "BucketStarted",
@@ -89,7 +143,7 @@ export const operations = {
   },
   "bucket.delete": {
     kind: "bucket",
-    effect: "deleted",
+    effect: () => "deleted",
     events: {
       requested: "BucketDeletionRequested",
       started: "BucketDeletionStarted",
@@ -99,9 +153,72 @@ export const operations = {
       failed: "BucketDeletionFailed",
       cancelled: "BucketDeletionCancelled"
     }
+  },
+  "file.upload": {
+    kind: "file",
+    parts: uploadParts,
+    effect: uploadEffect,
+    idOf: fileIdOf,
+    events: {
+      requested: "FileUploadRequested",
+      started: "FileUploadStarted",
+      submitted: "FileUploadSubmitted",
+      attemptFailed: "FileUploadAttemptFailed",
+      advanced: "FileUploadAdvanced",
+      abandoned: "FileUploadAbandoned",
+      completed: "FileUploaded",
+      failed: "FileUploadFailed",
+      cancelled: "FileUploadCancelled"
+    }
+  },
+  "file.delete": {
+    kind: "file",
+    parts: () => [whole],
+    effect: () => "fileDeleted",
+    idOf: fileIdOf,
+    events: {
+      requested: "FileDeletionRequested",
+      started: "FileDeletionStarted",
+      submitted: "FileDeletionSubmitted",
+      attemptFailed: "FileDeletionAttemptFailed",
+      completed: "FileDeleted",
+      failed: "FileDeletionFailed",
+      cancelled: "FileDeletionCancelled"
+    }
+  },
+  "file.access": {
+    kind: "file",
+    parts: () => [whole],
+    effect: () => "accessChanged",
+    idOf: fileIdOf,
+    events: {
+      requested: "FileAccessRequested",
+      started: "FileAccessStarted",
+      submitted: "FileAccessSubmitted",
+      attemptFailed: "FileAccessAttemptFailed",
+      completed: "FileAccessChanged",
+      failed: "FileAccessFailed",
+      cancelled: "FileAccessCancelled"
+    }
+  },
+  "file.download": {
+    kind: "download",
+    parts: () => [],
+    effect: () => undefined,
+    events: {
+      requested: "FileDownloadRequested",
+      started: "FileDownloadStarted",
+      attemptFailed: "FileDownloadAttemptFailed",
+      completed: "FileDownloaded",
+      failed: "FileDownloadFailed",
+      cancelled: "FileDownloadCancelled"
+    }
   }
 } as const satisfies Readonly<Record<string, OperationRow>>
 export type Operation = keyof typeof operations
+
+/** The row of an operation, as all have it. */
+export const rowOf = (operation: Operation): OperationRow => operations[operation]
 
 /** The entries of the ledger, and what each holds. */
 const entries: Readonly<Record<string, "transaction of a job" | "transaction" | "no transaction">> = {
@@ -111,14 +228,35 @@ const entries: Readonly<Record<string, "transaction of a job" | "transaction" | 
   ClaimForgone: "no transaction"
 }
 
-/** What the contract reports a bucket: the id, the name and the owner are the topics after the first. */
-export const contractEvents: Readonly<Record<string, string>> = {
-  created: "CreateBucket(bytes32,string,address)",
-  deleted: "DeleteBucket(bytes32,string,address)"
+interface ContractEvent {
+  readonly signature: string
+  /** Which contract reports it. */
+  readonly by: "storage" | "access"
+  readonly about: "bucket" | "file"
+  /** Where the owner is: among the topics, in the data, or only the sender of the transaction. */
+  readonly owner: "topic" | "data" | "sender"
 }
 
-/** The name of a job's part that has none: such a job has only this one. */
-export const whole = ""
+/** What the contracts report. The first topic after the event's own is the id of the bucket or file that it is about. */
+export const contractEvents: Readonly<Record<string, ContractEvent>> = {
+  created: { signature: "CreateBucket(bytes32,string,address)", by: "storage", about: "bucket", owner: "topic" },
+  deleted: { signature: "DeleteBucket(bytes32,string,address)", by: "storage", about: "bucket", owner: "topic" },
+  fileCreated: { signature: "CreateFile(bytes32,bytes32,string,address)", by: "storage", about: "file", owner: "data" },
+  chunkAdded: {
+    signature: "AddFileChunk(bytes32,bytes32,string,address)",
+    by: "storage",
+    about: "file",
+    owner: "data"
+  },
+  fileCommitted: {
+    signature: "CommitFile(bytes32,bytes32,string,address)",
+    by: "storage",
+    about: "file",
+    owner: "data"
+  },
+  fileDeleted: { signature: "DeleteFile(bytes32,bytes32,string,address)", by: "storage", about: "file", owner: "data" },
+  accessChanged: { signature: "PublicAccessChanged(bytes32,bool)", by: "access", about: "file", owner: "sender" }
+}
 
 export interface JobEvent {
   readonly _tag: "OfJob"

@@ -10,6 +10,8 @@ export interface World {
   readonly maxInFlight: number
   readonly readModel: ReadModel
   readonly notes: ReadonlyArray<Note>
+  /** Names of what is in the staging store. */
+  readonly staged: ReadonlyArray<string>
   /** What the endpoints of webhooks have received. */
   readonly received: ReadonlyArray<Received>
   /** What the processes wrote, and whatever else must hold no secret. */
@@ -35,13 +37,23 @@ export interface Message {
 export interface Chain {
   /** The wallet's mined transactions, in the order of blocks. */
   readonly transactions: ReadonlyArray<Transaction>
-  /** The contract's events about the wallet's buckets, as its log query reports them. */
+  /** The contracts' events about the wallet's buckets and files, as their log query reports them. */
   readonly effects: ReadonlyArray<Effect & { readonly transactionHash: string }>
   /** The wallet's transaction counts: mined, and mined or waiting in the pool. */
   readonly minedCount: number
   readonly pendingCount: number
   /** For each bucket name in the log, whether the contract has it. */
   readonly existing: ReadonlyMap<string, boolean>
+  /** The files of the jobs in the log that the contract has, by their ids. */
+  readonly files: ReadonlyMap<string, ChainFile>
+}
+
+export interface ChainFile {
+  /** Empty where the file is not committed. */
+  readonly rootCid: string
+  readonly size: number
+  readonly chunks: number
+  readonly isPublic: boolean
 }
 
 export interface Transaction {
@@ -54,9 +66,10 @@ export interface Transaction {
 }
 
 export interface Effect {
-  /** `created`, `deleted`, or whatever else the contract reports: then the topic of that event. */
+  /** As in the vocabulary: `created`, `chunkAdded`; for whatever else a contract reports, the topic of that event. */
   readonly kind: string
-  readonly bucketId: string
+  /** Of the bucket or file. */
+  readonly id: string
 }
 
 /** A message that was brought to a webhook's endpoint. */
@@ -70,6 +83,7 @@ export interface Received {
 export interface ReadModel {
   readonly jobs: ReadonlyArray<JobRow>
   readonly buckets: ReadonlyArray<BucketRow>
+  readonly files: ReadonlyArray<FileRow>
   readonly webhooks: ReadonlyArray<WebhookRow>
   readonly deliveries: ReadonlyArray<DeliveryRow>
   readonly archive: ReadonlyArray<ArchiveRow>
@@ -81,6 +95,7 @@ export interface JobRow {
   readonly id: string
   readonly operation: string
   readonly bucket_name: string
+  readonly file_name: string | null
   readonly owner: string
   readonly status: string
   readonly tx_hash: string | null
@@ -97,6 +112,26 @@ export interface BucketRow {
   readonly bucket_id: string
   readonly tx_hash: string | null
   readonly job_id: string
+}
+export interface FileRow {
+  readonly file_id: string
+  readonly owner: string
+  readonly bucket_name: string
+  readonly name: string
+  readonly root_cid: string
+  readonly size: number
+  readonly encoded_size: number
+  readonly sha256: string
+  readonly content_type: string | null
+  readonly encryption: string
+  readonly key_id: string | null
+  readonly name_on_wire: string | null
+  readonly parity_blocks: number
+  readonly is_public: boolean
+  readonly tenant: string | null
+  readonly job_id: string
+  readonly created_at: string
+  readonly revision: number
 }
 export interface WebhookRow {
   readonly id: string
@@ -120,11 +155,31 @@ export interface ArchiveRow {
   readonly data: string
 }
 
+/**
+ * What the client asks: `create` and `delete` are of buckets; `upload`, `remove`, `share` and `download` of files, for jobs; `fetch` is
+ * for a file's bytes, and `spy` reads a job of another account.
+ */
+export type Request =
+  | "create"
+  | "delete"
+  | "cancel"
+  | "read"
+  | "spy"
+  | "upload"
+  | "remove"
+  | "share"
+  | "download"
+  | "fetch"
+
 /** What the client asked and was answered. */
 export interface Note {
-  /** A `spy` reads a job of another account. */
-  readonly request: "create" | "delete" | "cancel" | "read" | "spy"
+  readonly request: Request
+  /** Of the bucket. */
   readonly name: string
+  /** Of the file in it, where it is about one. */
+  readonly file?: string
+  /** Of the bytes that were sent. */
+  readonly sha256?: string
   /** The account that it was asked for. */
   readonly account?: string
   /** The job that is cancelled or read. */
@@ -132,13 +187,17 @@ export interface Note {
   /** What its repeats are known by: the idempotency key that it was sent with, or its signature. */
   readonly key?: string
   readonly sentAt: number
-  /** Absent where no answer came. */
+  /** Absent where no answer came, or not all of it. */
   readonly answer?: {
     readonly status: number
     /** Of the job in the body, if there is one. */
     readonly jobId?: string
     /** The problem's code, if it is one. */
     readonly code?: string
+    /** Empty for bytes of a file. */
     readonly body: string
+    /** Of the bytes of a file, and the root that they are said to have. */
+    readonly sha256?: string
+    readonly root?: string
   }
 }

@@ -94,7 +94,7 @@ const ledgerOf = (
 
 /** The read model and the archive as they must be for this log. */
 const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
-  const { buckets, deliveries, jobs, webhooks } = fold(log)
+  const { buckets, deliveries, files, jobs, webhooks } = fold(log)
   let hash = HashChain.genesis
   const archive = log.map((message) => {
     const headers = Object.fromEntries(message.headers.map(([name, value]) => [name.toLowerCase(), value]))
@@ -112,6 +112,7 @@ const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
       id: job.id,
       operation: job.operation,
       bucket_name: job.bucketName,
+      file_name: job.fileName,
       owner: job.owner,
       status: job.status,
       tx_hash: job.transactionHash,
@@ -128,6 +129,26 @@ const readModelOf = (log: ReadonlyArray<Message>): World["readModel"] => {
       bucket_id: bucket.bucketId,
       tx_hash: bucket.transactionHash,
       job_id: bucket.jobId
+    })),
+    files: Array.from(files.values(), (file) => ({
+      file_id: file.fileId,
+      owner: file.owner,
+      bucket_name: file.bucketName,
+      name: file.name,
+      root_cid: file.rootCid,
+      size: file.size,
+      encoded_size: file.encodedSize,
+      sha256: file.sha256,
+      content_type: file.contentType,
+      encryption: file.encryption,
+      key_id: file.keyId,
+      name_on_wire: file.nameOnWire,
+      parity_blocks: file.parityBlocks,
+      is_public: file.isPublic,
+      tenant: file.tenant,
+      job_id: file.jobId,
+      created_at: file.createdAt,
+      revision: file.revision
     })),
     webhooks: Array.from(webhooks.values(), Struct.omit(["since"])),
     deliveries: [...deliveries.values()],
@@ -150,8 +171,8 @@ const transactionOf = (nonce: number, ...effects: World["chain"]["transactions"]
   minedAt: begun + (1 + nonce) * 1000,
   effects
 })
-const creation = (name: string) => ({ kind: "created", bucketId: bucketOf(name) }) as const
-const deletion = (name: string) => ({ kind: "deleted", bucketId: bucketOf(name) }) as const
+const creation = (name: string) => ({ kind: "created", id: bucketOf(name) }) as const
+const deletion = (name: string) => ({ kind: "deleted", id: bucketOf(name) }) as const
 
 const chainOf = (
   transactions: World["chain"]["transactions"],
@@ -161,7 +182,8 @@ const chainOf = (
   effects: transactions.flatMap(({ effects, hash }) => effects.map((one) => ({ ...one, transactionHash: hash }))),
   minedCount: transactions.length,
   pendingCount: transactions.length,
-  existing: new Map(Object.entries(existing))
+  existing: new Map(Object.entries(existing)),
+  files: new Map()
 })
 
 const transactions = [
@@ -194,6 +216,7 @@ const sound: World = {
     { request: "cancel", name: "ccc", jobId: "job-c", sentAt: begun, answer: { status: 200, body: "" } },
     { request: "cancel", name: "aaa", jobId: "job-a", sentAt: begun, answer: { status: 409, body: "" } }
   ],
+  staged: [],
   received: [],
   texts: [{ where: "gateway.log", text: "ready" }],
   secrets: [{ name: "the key", value: "5ecre7" }],
@@ -349,13 +372,17 @@ it("reads jobs and buckets from the raw log", () => {
     id: "job-e",
     operation: "bucket.create",
     bucketName: "eee",
+    fileName: null,
     owner,
+    request: { jobId: "job-e", occurredAt: at(14), name: "eee", owner },
     subject: subjectOf("eee"),
     status: "failed",
     attempts: 1,
     transactionHash: hashOf(3),
     error,
     result: null,
+    done: new Map(),
+    isAbandoned: false,
     createdAt: at(14),
     updatedAt: at(17),
     revision: 18,
@@ -406,8 +433,8 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
   [
     "an event of an unknown kind",
     "known",
-    /event 25 \("akave.FileRequested.v1"\) on file\.0xaa\.one is of no known kind/,
-    withEvent({ type: "FileRequested", subject: "file.0xaa.one" })
+    /event 25 \("akave.FolderRequested.v1"\) on folder\.0xaa\.one is of no known kind/,
+    withEvent({ type: "FolderRequested", subject: "folder.0xaa.one" })
   ],
   [
     "an event of a known type on an unknown kind's subject",
@@ -513,7 +540,7 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
     "an event of the contract that is not known",
     "known",
     /the contract reports 0xabc in 0x0+3/,
-    { chain: chainOf([...transactions.slice(0, 3), transactionOf(3, { kind: "0xabc", bucketId: "" })]) }
+    { chain: chainOf([...transactions.slice(0, 3), transactionOf(3, { kind: "0xabc", id: "" })]) }
   ],
   [
     "a job whose transactions both had an effect in one part",
