@@ -89,7 +89,7 @@ export const next = (situation: Situation, now: DateTime.Utc): Action => {
     return isRecorded && seen._tag === "Nothing" ? { _tag: "Look", claim } : { _tag: "Start" }
   }
   if (parts.length === 0) return { _tag: "Work" }
-  const way: Way = job.abandoned === undefined ? onward(situation, job.done) : backward(situation)
+  const way: Way = job.abandoned === undefined ? onward(situation, job.done) : backward(situation, job.done)
   if (seen._tag === "Found") return way.done(seen.part, seen.done, "CompleteAsFound")
   if (claim === undefined) return way.begin
   const part = Wallet.partOf(claim)
@@ -138,8 +138,9 @@ const onward = ({ canUndo, claim: known, parts }: Situation, last: Job.Part | un
 }
 
 /** Of an abandoned job: what it has under way is seen through, and then taken back, unless that was its last part. */
-const backward = ({ claim: known, parts }: Situation): Way => {
+const backward = ({ claim: known, parts }: Situation, last: Job.Part | undefined): Way => {
   const claim = known === "given up" ? undefined : known
+  const place = (part: Job.Part | undefined) => part === undefined ? -1 : parts.indexOf(part)
   const undo: Action = { _tag: "Claim", part: Job.undo, after: claim }
   return {
     parts: [...parts, Job.undo],
@@ -147,7 +148,9 @@ const backward = ({ claim: known, parts }: Situation): Way => {
     begin: { _tag: "EndAbandoned", after: undefined },
     done: (part, done, completion) => {
       if (part === Job.undo) return { _tag: "EndAbandoned", after: claim }
-      return part === parts.at(-1) ? { _tag: completion, done, after: claim } : undo
+      if (part === parts.at(-1)) return { _tag: completion, done, after: claim }
+      // Not all of it can be taken back: a file that was to be replaced stays deleted, and the log has to say so.
+      return place(last) < place(part) ? { _tag: "Advance", part, done } : undo
     },
     again: () => undo,
     reverted: (part, receipt) => part === Job.undo && claim !== undefined ? { _tag: "Explain", claim, receipt } : undo,

@@ -347,6 +347,11 @@ describe("what is next", () => {
       part: Job.undo,
       after: first
     }],
+    ["first records what was done meanwhile", undoing(abandoned(recorded(first)), first, mined("call")), {
+      _tag: "Advance",
+      part: "first",
+      done: minedBy
+    }],
     ["first sends what it has claimed", undoing(abandoned(recorded(first)), second), { _tag: "Send", claim: second }],
     ["first waits for what it has sent", undoing(abandoned(recorded(first)), first), { _tag: "Await", claim: first }],
     ["does not ask why its call reverted", undoing(abandoned(recorded(first)), first, mined("revert")), {

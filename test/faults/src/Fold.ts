@@ -238,8 +238,8 @@ const follows = (before: Job | undefined, { data, step }: Event): boolean => {
   if (step === "cancelled") return before.status === "queued" || before.isAbandoned
   if (before.status !== "processing") return false
   if (step === "abandoned") return !before.isAbandoned
-  // A job that has been abandoned goes no further, and each part follows on the one before it.
-  return step !== "advanced" || (!before.isAbandoned && isNext(before, data.part))
+  // Each part follows on the one before it; of a job that was abandoned one may be under way.
+  return step !== "advanced" || isNext(before, data.part)
 }
 
 const isNext = ({ done, operation, request }: Job, part: string): boolean => {
