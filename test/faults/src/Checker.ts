@@ -380,6 +380,9 @@ const checkFiles = ({ chain, notes }: World, { files, jobs }: Folded): ReadonlyA
   return found.map(violation("files"))
 }
 
+/** A put may take so long: 24 times the suite's STAGING_GRACE. */
+const longestPutMillis = 480_000
+
 const checkStaging = ({ observedAt, staged }: World, { jobs }: Folded): ReadonlyArray<Violation> => {
   const kept = new Set(
     Array.from(jobs.values()).flatMap((job) =>
@@ -387,7 +390,9 @@ const checkStaging = ({ observedAt, staged }: World, { jobs }: Folded): Readonly
     )
   )
   const owners = new Map(Array.from(jobs.values(), (job) => [String(job.request.staged), job]))
-  return staged.filter((name) => !kept.has(name)).map((name) => {
+  // What a put that was broken off has left may be under way, for all that the gateways know.
+  const isUnderWay = (name: string) => observedAt - Number(/\.(\d+)\.part$/.exec(name)?.[1] ?? 0) < longestPutMillis
+  return staged.filter((name) => !kept.has(name) && !isUnderWay(name)).map((name) => {
     const job = owners.get(name.slice(0, 36))
     return violation("staging")(`${name} is still staged${job === undefined ? ", for no job" : `, for ${nameOf(job)}`}`)
   })

@@ -1,5 +1,6 @@
 /** A client of the gateways, which writes down what it asks and how it is answered. */
 import { Clock, Effect, FiberSet, Schema } from "effect"
+import { createHash, randomBytes } from "node:crypto"
 import * as Accounts from "../../support/Accounts.ts"
 import type { Note } from "./World.ts"
 
@@ -27,6 +28,8 @@ export interface Load {
   readonly jobs: number
   /** Whether to ask for nothing new any more. */
   readonly isOver: () => boolean
+  /** Whether to upload files too. */
+  readonly withFiles?: boolean
 }
 
 export interface Client {
@@ -35,6 +38,14 @@ export interface Client {
    * buckets that it is promised it cancels some at once, reads some back, also as another account, and deletes some that exist.
    */
   readonly keepAsking: (load: Load) => Effect.Effect<void>
+  /** Sends a file of so many bytes; gives the job that it is promised. */
+  readonly upload: (bucket: string, file: string, size: number) => Effect.Effect<string | undefined>
+  /** The bucket that files go to, of the first account. */
+  readonly bucket: string
+  /** Reads these files, once each, and notes what comes. */
+  readonly readBack: (
+    files: Iterable<{ readonly bucketName: string; readonly name: string }>
+  ) => Effect.Effect<void>
   /** Asks for so many buckets, as fast as they are answered, and gives the jobs that it is promised. */
   readonly askFor: (count: number) => Effect.Effect<ReadonlyArray<string>>
 }
@@ -52,6 +63,13 @@ const deleteShare = 0.3
 const keyShare = 0.4
 const signedShare = 0.3
 const maxRepeats = 3
+/** Beside each so many creations a file is uploaded, of so many bytes. */
+const creationsPerFile = 6
+const [smallest, largest] = [1_024, 3 * 1_048_576]
+/** A file that is read without an end for so long is given up, in milliseconds. */
+const readingPatience = 30_000
+/** Files that are read at the same time. */
+const readsAtOnce = 4
 
 const Body = Schema.fromJsonString(Schema.Struct({
   job_id: Schema.optionalKey(Schema.String),
@@ -74,8 +92,10 @@ export const make = ({ accounts, gatewayUrls, note, prefix, random }: Options): 
     request: Note["request"],
     method: string,
     path: string,
-    { headers, ...of }: Pick<Note, "name" | "jobId" | "key"> & { readonly headers?: Readonly<Record<string, string>> },
-    body?: unknown
+    { headers, ...of }: Pick<Note, "name" | "file" | "jobId" | "key" | "sha256"> & {
+      readonly headers?: Readonly<Record<string, string>>
+    },
+    body?: string | Uint8Array<ArrayBuffer>
   ) {
     const { id: account, secret } = accountOf(of.name, request === "spy" ? 1 : 0)
     const about = { ...of, account }
@@ -85,11 +105,15 @@ export const make = ({ accounts, gatewayUrls, note, prefix, random }: Options): 
       try {
         const response = await fetch(`${gateway}${path}`, {
           method,
-          signal: AbortSignal.timeout(patience),
+          signal: AbortSignal.timeout(request === "fetch" ? readingPatience : patience),
           headers: { authorization: `Bearer ${secret}`, ...headers },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) })
+          ...(body === undefined ? {} : { body })
         })
-        return { status: response.status, body: await response.text() }
+        const { status } = response
+        if (request !== "fetch" || status !== 200) return { status, body: await response.text() }
+        const bytes = new Uint8Array(await response.arrayBuffer())
+        const root = response.headers.get("etag")?.replaceAll("\"", "") ?? ""
+        return { status, body: "", sha256: digestOf(bytes), root }
       } catch {
         return undefined
       }
@@ -137,7 +161,7 @@ export const make = ({ accounts, gatewayUrls, note, prefix, random }: Options): 
   /** Asks for a bucket. Where it can be repeated, also once more after an answer: on another gateway it is the same request. */
   const create = Effect.fnUntraced(function*(name: string) {
     const repeated = repeatable(name)
-    const send = ask("create", "POST", "/buckets", { name, ...repeated }, { name })
+    const send = ask("create", "POST", "/buckets", { name, ...repeated }, JSON.stringify({ name }))
     if (repeated === undefined) return yield* send
     yield* send
     return yield* Effect.repeat(send, {
@@ -160,11 +184,100 @@ export const make = ({ accounts, gatewayUrls, note, prefix, random }: Options): 
     }
   })
 
-  const keepAsking = Effect.fnUntraced(function*({ isOver, jobs, rate }: Load) {
+  /** The bucket that the files of each account go to. */
+  const buckets = accounts.map((account) => {
+    for (let n = 0;; n++) if (accountOf(`${prefix}-files-${n}`) === account) return `${prefix}-files-${n}`
+  })
+
+  /** Sends a file; where it has a key, also once more after an answer. */
+  const send = Effect.fnUntraced(function*(
+    name: string,
+    file: string,
+    size: number,
+    headers: Readonly<Record<string, string>> = {}
+  ) {
+    const bytes = new Uint8Array(randomBytes(size))
+    const sha256 = digestOf(bytes)
+    const [storage, hasKey] = [random(), random() < keyShare]
+    const key = `key-of-${name}-${sha256}`
+    const about = {
+      name,
+      file,
+      sha256,
+      ...(hasKey ? { key } : {}),
+      headers: { ...headers, ...(hasKey ? { "idempotency-key": key } : {}) }
+    }
+    const query = storage < 0.2 ? "?parity_blocks=0" : storage < 0.5 ? "?encryption=account" : storage < 0.6
+      ? "?encryption=account&encrypt_name=true"
+      : ""
+    const sending = ask("upload", "PUT", `${pathOf(name, file)}${query}`, about, bytes)
+    if (!hasKey) return yield* sending
+    yield* sending
+    return yield* Effect.repeat(sending, {
+      while: (answer) => answer === undefined || answer.status >= 500,
+      times: maxRepeats - 1
+    })
+  })
+
+  /** Reads a job until it has ended; gives whether it is completed. */
+  const ended = Effect.fnUntraced(function*(name: string, jobId: string, isOver: Load["isOver"]) {
+    for (let tries = 0; tries < 20 && !isOver(); tries++) {
+      yield* Effect.sleep("1 second")
+      const job = yield* ask("read", "GET", `/jobs/${jobId}`, { name, jobId })
+      if (["completed", "failed", "cancelled"].includes(String(job?.jobStatus))) return job?.jobStatus === "completed"
+    }
+    return false
+  })
+  const cancel = (name: string, jobId: string) => ask("cancel", "DELETE", `/jobs/${jobId}`, { name, jobId })
+  const read = (name: string, file: string) => ask("fetch", "GET", pathOf(name, file), { name, file })
+  const cancelSoon = (name: string, jobId: string) =>
+    Effect.andThen(Effect.sleep(2_500 * random()), cancel(name, jobId))
+
+  /** What is done with a file once it is there. */
+  const change = Effect.fnUntraced(function*(name: string, file: string, size: number) {
+    const choice = random()
+    if (choice < 0.4) {
+      const replaced = yield* send(name, file, size, { "if-match": "*" })
+      if (replaced?.jobId !== undefined && choice < 0.2) yield* cancelSoon(name, replaced.jobId)
+    } else if (choice < 0.6) yield* ask("remove", "DELETE", pathOf(name, file), { name, file })
+    else if (choice < 0.75) {
+      yield* ask(
+        "share",
+        "PATCH",
+        pathOf(name, file),
+        { name, file, headers: json },
+        JSON.stringify({ is_public: true })
+      )
+    } else if (choice < 0.9) {
+      const body = JSON.stringify({ keep_seconds: 60 })
+      yield* ask("download", "POST", `${pathOf(name, file)}/downloads`, { name, file, headers: json }, body)
+    }
+    yield* read(name, file)
+  })
+
+  const uploadOne = Effect.fnUntraced(function*(count: number, isOver: Load["isOver"]) {
+    const name = buckets[count % buckets.length] ?? ""
+    const file = `file-${count}.bin`
+    const size = Math.floor(smallest * (largest / smallest) ** random())
+    const { jobId, status } = (yield* send(name, file, size)) ?? {}
+    if (status !== 202 || jobId === undefined) return
+    const choice = random()
+    if (choice < cancelShare) yield* cancel(name, jobId)
+    else if (choice < 3 * cancelShare) yield* cancelSoon(name, jobId)
+    // One that comes too early, for other bytes.
+    else if (choice < 4 * cancelShare) yield* send(name, file, size)
+    else if (yield* ended(name, jobId, isOver)) yield* change(name, file, size)
+  })
+
+  const keepAsking = Effect.fnUntraced(function*({ isOver, jobs, rate, withFiles = false }: Load) {
     const underWay = yield* FiberSet.make()
+    if (withFiles) yield* Effect.forEach(buckets, create, { discard: true })
     let due = yield* Clock.currentTimeMillis
     for (let count = 0; !isOver(); count++) {
       yield* FiberSet.run(underWay, createOne(`${prefix}-${count}`, isOver))
+      if (withFiles && count % creationsPerFile === 0) {
+        yield* FiberSet.run(underWay, uploadOne(count / creationsPerFile, isOver))
+      }
       due += (count < jobs ? 1000 : 5000) / rate
       yield* Effect.sleep(Math.max(0, due - (yield* Clock.currentTimeMillis)))
     }
@@ -175,7 +288,7 @@ export const make = ({ accounts, gatewayUrls, note, prefix, random }: Options): 
   const askFor = (count: number) =>
     Effect.forEach(
       Array.from({ length: count }, () => `${prefix}-more-${asked++}`),
-      (name) => ask("create", "POST", "/buckets", { name }, { name }),
+      (name) => ask("create", "POST", "/buckets", { name }, JSON.stringify({ name })),
       { concurrency: atOnce }
     ).pipe(
       Effect.map((answers) =>
@@ -183,5 +296,17 @@ export const make = ({ accounts, gatewayUrls, note, prefix, random }: Options): 
       )
     )
 
-  return { keepAsking, askFor }
+  const upload: Client["upload"] = (bucket, file, size) =>
+    Effect.map(send(bucket, file, size), (answer) => answer?.jobId)
+  const readBack: Client["readBack"] = (files) =>
+    Effect.forEach(files, ({ bucketName, name }) => read(bucketName, name), {
+      concurrency: readsAtOnce,
+      discard: true
+    })
+
+  return { keepAsking, askFor, upload, readBack, bucket: buckets[0] ?? "" }
 }
+
+const json = { "content-type": "application/json" }
+const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+const pathOf = (bucket: string, file: string): string => `/buckets/${bucket}/files/${encodeURIComponent(file)}`

@@ -3,7 +3,7 @@ import * as Ports from "@akave-async/local/Ports"
 import type * as Processes from "@akave-async/local/Processes"
 import * as Stack from "@akave-async/local/Stack"
 import * as Receiver from "@akave-async/notifier/test/Receiver"
-import { Effect, Random, Redacted, Schedule, type Scope } from "effect"
+import { Duration, Effect, Random, Redacted, Schedule, type Scope } from "effect"
 import { JsonRpcProvider, parseEther, toQuantity, Wallet } from "ethers"
 import { generateKeyPairSync } from "node:crypto"
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs"
@@ -69,6 +69,9 @@ export interface Rig extends Target {
   readonly pace: number
 }
 
+/** After this what was staged and is not needed is swept: longer than a request for an upload can take to be stored. */
+export const stagingGrace = Duration.seconds(20)
+
 export const counts = { gateway: 2, executor: 3, projector: 2, notifier: 2 } as const
 
 /** What EXECUTOR_MAX_IN_FLIGHT is where it is not set. */
@@ -112,7 +115,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
 
   // Known to nobody else, so wherever they turn up they were leaked.
   const key = Wallet.createRandom()
-  const masterSecret = Accounts.newMasterSecret()
+  const [masterSecret, encryptionSecret] = [Accounts.newMasterSecret(), Accounts.newMasterSecret()]
   const checkpointKey = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString()
   const password = Wallet.createRandom().address.slice(2)
   const nats = (pair: Pair) => ({ NATS_URL: `nats://${Ports.host}:${links[pair].port}` })
@@ -150,6 +153,8 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
       gateway: {
         ...preload,
         MASTER_SECRET: masterSecret,
+        FILE_ENCRYPTION_SECRET: encryptionSecret,
+        STAGING_GRACE: Duration.format(stagingGrace),
         ...nats("gateway-nats"),
         ...postgres("gateway-postgres"),
         ...node("gateway-node"),
@@ -193,6 +198,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
       { name: "the private key", value: key.privateKey.slice(2) },
       { name: "the database's password", value: password },
       { name: "the master secret", value: masterSecret },
+      { name: "the secret that files are encrypted with", value: encryptionSecret },
       { name: "the key of checkpoints", value: checkpointKey.split("\n")[1] ?? "" },
       ...accounts.map(({ id, secret }) => ({ name: `the key of account ${id}`, value: secret })),
       ...webhooks.map(({ secret, webhookId }) => ({ name: `the secret of webhook ${webhookId}`, value: secret }))

@@ -1,12 +1,12 @@
 /** Puts a stack under load, lets faults happen, waits until all is quiet, and has the checker look at what is left. */
-import { Clock, Effect, Fiber, Option, Schedule } from "effect"
+import { Clock, Duration, Effect, Fiber, Option, Schedule } from "effect"
 import { check, type Violation } from "./Checker.ts"
 import { type Fault, idOf } from "./Faults.ts"
 import { fold, isTerminal } from "./Fold.ts"
 import * as Client from "./LoadClient.ts"
 import * as Observer from "./Observer.ts"
-import { revived, type Rig } from "./Rig.ts"
-import type { Note } from "./World.ts"
+import { revived, type Rig, stagingGrace } from "./Rig.ts"
+import type { Message, Note } from "./World.ts"
 
 export interface Options {
   readonly rig: Rig
@@ -39,6 +39,8 @@ export interface Outcome {
 const margin = 4
 /** A fault that takes this much longer than it says has gone wrong, in seconds. */
 const faultSlack = 120
+/** What was staged and is not needed is swept within STAGING_GRACE and a quarter of it, and some more. */
+const sweptWithin = Duration.times(stagingGrace, 2)
 /** Reading all that is left takes no longer, in seconds. */
 const observeWithin = 120
 
@@ -58,7 +60,7 @@ export const run = Effect.fnUntraced(
       note: (note) => notes.push(note)
     })
     const load = yield* Effect.forkChild(
-      client.keepAsking({ rate: jobs / ((lasts + 2 * margin) * pace), jobs, isOver: () => isOver }),
+      client.keepAsking({ rate: jobs / ((lasts + 2 * margin) * pace), jobs, isOver: () => isOver, withFiles: true }),
       { startImmediately: true }
     )
 
@@ -81,6 +83,11 @@ export const run = Effect.fnUntraced(
 
     const quiet = yield* Effect.timeoutOption(untilQuiet(rig, notes), quietWithin * 1_000)
     const quietAt = yield* Clock.currentTimeMillis
+    if (Option.isSome(quiet)) {
+      const log = yield* Effect.orElseSucceed(Observer.readLog(rig.stack.natsUrl), () => [])
+      yield* client.readBack(fold(log).files.values())
+      yield* Effect.timeoutOption(untilSwept(rig, log), sweptWithin)
+    }
     const seen = yield* Observer.observe(rig, {
       notes,
       received: rig.received(),
@@ -117,6 +124,19 @@ export const run = Effect.fnUntraced(
     }
   }
 )
+
+/** Nothing is staged that no job needs. */
+const untilSwept = ({ stack }: Rig, log: ReadonlyArray<Message>) => {
+  const kept = new Set(
+    Array.from(fold(log).jobs.values()).flatMap(({ request, result }) =>
+      result?.expiresAt === undefined ? [] : [request.staged]
+    )
+  )
+  return Effect.sync(() => Observer.stagedIn(stack.dataDir).every((name) => kept.has(name) || name.endsWith(".part")))
+    .pipe(
+      Effect.repeat({ until: (isSwept) => isSwept, schedule: Schedule.spaced("500 millis") })
+    )
+}
 
 const wrong = (evidence: string): Violation => ({ rule: "fault", evidence })
 
@@ -157,7 +177,7 @@ export const untilQuiet = ({ stack }: Rig, notes: ReadonlyArray<Note>) => {
     const log = yield* Observer.readLog(stack.natsUrl)
     const { jobs } = fold(log)
     const isStored = ({ answer, request }: Note) =>
-      answer?.status !== 202 || (request !== "create" && request !== "delete") || jobs.has(answer.jobId ?? "")
+      answer?.status !== 202 || request === "cancel" || jobs.has(answer.jobId ?? "")
     if (![...jobs.values()].every(isTerminal) || !notes.every(isStored)) return false
     const last = log.at(-1)
     // Behind the record of the last checkpoint nothing is to be signed.
