@@ -258,7 +258,8 @@ export interface Failed extends Begun {
   readonly status: "failed"
   readonly error: Failure
 }
-export interface Cancelled {
+/** What it had begun it has taken back. */
+export interface Cancelled extends Partial<Begun> {
   readonly status: "cancelled"
   readonly error: Failure
 }
@@ -314,14 +315,21 @@ export const schema = <const Rows extends Operations>(rows: Rows): Schema.Codec<
           result: Schema.Struct({ ...receipt, ...result })
         }),
         Schema.Struct({ ...asked, ...begun, status: Schema.Literal("failed"), error: Failure }),
-        Schema.Struct({ ...asked, status: Schema.Literal("cancelled"), error: Failure })
+        Schema.Struct({
+          ...asked,
+          ...begun,
+          attempts: Schema.optionalKey(begun.attempts),
+          startedAt: Schema.optionalKey(begun.startedAt),
+          status: Schema.Literal("cancelled"),
+          error: Failure
+        })
       ]
     })
   ) as unknown as Schema.Codec<JobOf<Rows>, unknown>
 }
 
 /** How many attempts at a job were started. */
-export const attemptsOf = (job: Job): number => "attempts" in job ? job.attempts : 0
+export const attemptsOf = (job: Job): number => "attempts" in job ? job.attempts ?? 0 : 0
 /** Why a job, or its last attempt, failed. */
 export const errorOf = (job: Job): Failure | undefined => "error" in job ? job.error : undefined
 /** The last part of a job that is done, while another one follows; undefined where there is none. */
@@ -341,7 +349,13 @@ export const evolve = (job: Job | undefined, step: Step): Job | undefined => {
   if (job === undefined || isTerminal(job.status)) return job
   const asked = { ...askedOf(job), updatedAt: step.occurredAt }
   if (step.step === "cancelled") {
-    return { ...asked, status: "cancelled", error: { category: "cancelled", code: "Cancelled", message: step.reason } }
+    const begun = job.status === "processing" ? begunOf(job) : {}
+    return {
+      ...asked,
+      ...begun,
+      status: "cancelled",
+      error: { category: "cancelled", code: "Cancelled", message: step.reason }
+    }
   }
   if (step.step === "started") {
     const begun = job.status === "processing" ? begunOf(job) : { startedAt: step.occurredAt }

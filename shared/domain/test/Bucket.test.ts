@@ -304,7 +304,6 @@ describe("types", () => {
       Bucket.BucketJob
     >()
     expectTypeOf<Extract<Bucket.BucketJob, { status: "queued" }>>().not.toHaveProperty("transactionHash")
-    expectTypeOf<Extract<Bucket.BucketJob, { status: "cancelled" }>>().not.toHaveProperty("attempts")
     expectTypeOf<Extract<Bucket.BucketJob, { status: "completed" }>["result"]>().toHaveProperty("bucketId")
   })
 

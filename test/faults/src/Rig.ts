@@ -154,7 +154,7 @@ export const start = Effect.fnUntraced(function*({ dataDir, pace = 1, profile, s
         ...preload,
         MASTER_SECRET: masterSecret,
         FILE_ENCRYPTION_SECRET: encryptionSecret,
-        STAGING_GRACE: Duration.format(stagingGrace),
+        STAGING_GRACE: `${Duration.toMillis(stagingGrace)} millis`,
         ...nats("gateway-nats"),
         ...postgres("gateway-postgres"),
         ...node("gateway-node"),
