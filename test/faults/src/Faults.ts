@@ -3,10 +3,21 @@ import { names as failpoints } from "@akave-async/executor/Failpoints"
 import type * as Processes from "@akave-async/local/Processes"
 import { jetstream, jetstreamManager, StorageType } from "@nats-io/jetstream"
 import { connect } from "@nats-io/transport-node"
-import { Duration, Effect, Fiber, Option, type Scope } from "effect"
+import { Duration, Effect, Fiber, Option, Schedule, type Scope } from "effect"
 import { parseUnits, toQuantity } from "ethers"
 import { execFile } from "node:child_process"
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync
+} from "node:fs"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import type { Violation } from "./Checker.ts"
@@ -17,6 +28,7 @@ import * as Observer from "./Observer.ts"
 import * as Proxy from "./Proxy.ts"
 import { funds, type Pair, pairs, type Profile, revived, type Rig, until } from "./Rig.ts"
 import * as RpcProxy from "./RpcProxy.ts"
+import { headerOf } from "./Vocabulary.ts"
 
 /** What a fault takes hold of: two faults on different things can happen at the same time. */
 export type Part =
@@ -30,6 +42,7 @@ export type Part =
   | "rpc"
   | "node"
   | "wallet"
+  | "staging"
 
 export interface Fault {
   readonly number: number
@@ -83,15 +96,27 @@ const killed = (rig: Rig, process: Processes.Process, awaySeconds: number) =>
     Effect.as(nothing)
   )
 
+/** Those of jobs that have one part, and some of uploads. */
+const points = [
+  ...failpoints.filter((name) => name !== "advanced"),
+  "advanced.create",
+  "claimed.chunk.0",
+  "sent.chunk.0",
+  "advanced.chunk.0",
+  "receipt-seen.commit",
+  "submitted.delete",
+  "sent.undo"
+]
+
 const crashes: Fault = {
   number: 1,
   name: "an executor is killed at each failpoint",
-  lasts: 35,
+  lasts: 60,
   profile: usual,
   touches: ["executor"],
   run: Effect.fnUntraced(function*(rig) {
     const found: Array<Violation> = []
-    for (const name of failpoints) {
+    for (const name of points) {
       const file = join(rig.failpoints, name)
       yield* Effect.sync(() => writeFileSync(file, ""))
       const hit = until(Effect.sync(() => !existsSync(file))).pipe(
@@ -700,6 +725,233 @@ const backlog: Fault = {
   })
 }
 
+/** The node's admin port, by which it is told to misbehave. */
+const misled: Profile = {
+  name: "usual",
+  env: { ...usual.env, devnet: { ...usual.env?.devnet, DEVNET_ADMIN_PORT: "0" } }
+}
+
+/** Has the node of the devnet misbehave, for some seconds. */
+const misbehavingNode = (variant: string, name: string, document: unknown, lasts: number): Fault => ({
+  number: 23,
+  variant,
+  name,
+  lasts,
+  profile: misled,
+  touches: ["node"],
+  run: (rig) => {
+    const ask = (init: RequestInit) =>
+      Effect.gen(function*() {
+        const { details } = yield* rig.stack.devnet.start
+        const { status } = yield* Effect.promise(() => fetch(`${details["admin_url"]}/faults`, init))
+        if (status >= 300) return yield* Effect.die(new Error(`the node answered ${status} to a fault`))
+      })
+    const json = { "content-type": "application/json" }
+    return lasting(
+      rig,
+      lasts,
+      Effect.orDie(ask({ method: "PUT", headers: json, body: JSON.stringify(document) })),
+      Effect.orDie(ask({ method: "DELETE" }))
+    )
+  }
+})
+
+const nodeFaults: ReadonlyArray<Fault> = [
+  misbehavingNode("lose", "the node does not find two fifths of its blocks", { lose: { share: 0.4 } }, 20),
+  misbehavingNode(
+    "corrupt",
+    "the node changes a byte of a third of its blocks, and cuts others short",
+    { corrupt: { share: 0.3 }, truncate: { indexes: [1] } },
+    20
+  ),
+  misbehavingNode(
+    "slow",
+    "the node takes seconds for blocks, and refuses some",
+    {
+      delay: [
+        { rpc: "FileUploadBlock", block_indexes: [0, 7, 31], ms: 3_000 },
+        { rpc: "FileDownloadBlock", block_indexes: [0, 3], ms: 3_000 },
+        { rpc: "FileUploadChunkCreate", ms: 1_000 }
+      ],
+      refuse: [{ rpc: "FileUploadBlock", code: "UNAVAILABLE", every: 7 }]
+    },
+    25
+  ),
+  misbehavingNode(
+    "fills",
+    "the node records blocks on chain 15 s late, and forgets some, and what it was told of",
+    { fills: { delay_ms: 15_000, drop: 10 }, forget_announcements: true },
+    25
+  ),
+  misbehavingNode("hold", "the node records no blocks on chain", { fills: { hold: true } }, 20)
+]
+
+/** The folder of a stack that files are staged in. */
+const stagingOf = ({ stack }: Rig) => join(stack.dataDir, "staging")
+const stagedFiles = (rig: Rig): ReadonlyArray<string> => {
+  const folder = stagingOf(rig)
+  return existsSync(folder)
+    ? readdirSync(folder, { recursive: true }).map((path) => join(folder, String(path))).filter((path) =>
+      /[0-9a-f]{12}$/.test(path)
+    )
+    : []
+}
+
+const stagedLost: Fault = {
+  number: 24,
+  variant: "lost",
+  name: "files are lost from the staging store",
+  lasts: 15,
+  profile: usual,
+  touches: ["staging"],
+  run: (rig) => {
+    let lost = 0
+    const once = Effect.sync(() => {
+      const all = stagedFiles(rig)
+      const path = all[Math.floor(rig.random() * all.length)]
+      if (path === undefined) return
+      rmSync(path, { force: true })
+      lost++
+    })
+    return Effect.map(
+      Effect.repeat(repeated(rig, 15, 1_000, once), { until: () => lost > 0, times: 3 }),
+      () => lost > 0 ? nothing : [missed("nothing was staged that could be lost")]
+    )
+  }
+}
+
+/** The staging store lies on a file system of its own, which is small. */
+const smallStaging: Profile = {
+  name: "small staging",
+  prepare: (dataDir) => {
+    const folder = join(dataDir, "staging")
+    return Effect.acquireRelease(
+      Effect.promise(() => {
+        mkdirSync(folder, { recursive: true })
+        return run("mount", ["-t", "tmpfs", "-o", `size=${diskSize}`, "tmpfs", folder])
+      }),
+      () => Effect.promise(() => run("umount", ["--lazy", folder]))
+    )
+  }
+}
+
+const stagingFull: ReadonlyArray<Fault> = [
+  {
+    number: 24,
+    variant: "full",
+    name: "the staging store's disk is full, then has room again",
+    lasts: 15,
+    profile: smallStaging,
+    touches: ["staging"],
+    run: Effect.fnUntraced(function*(rig, client) {
+      const file = join(stagingOf(rig), "filler")
+      const jobId = yield* Effect.acquireUseRelease(
+        Effect.sync(() => fill(file)),
+        () => Effect.tap(client.upload(client.bucket, "too-much.bin", 1_000_000), seconds(rig, 12)),
+        () => Effect.sync(() => rmSync(file))
+      )
+      return jobId === undefined ? nothing : [missed("there was room for a file")]
+    })
+  },
+  {
+    number: 24,
+    variant: "limit",
+    name: "each account may have few bytes staged",
+    lasts: 15,
+    profile: { name: "few bytes", env: { gateway: { STAGED_BYTES_PER_ACCOUNT: "2000000" } } },
+    touches: ["staging"],
+    run: Effect.fnUntraced(function*(rig, client) {
+      const asked = yield* Effect.forEach(
+        Array.from({ length: 12 }, (_, n) => `many-${n}.bin`),
+        (file) => client.upload(client.bucket, file, 900_000),
+        { concurrency: "unbounded" }
+      )
+      yield* seconds(rig, 12)
+      return asked.some((jobId) => jobId === undefined) ? nothing : [missed("no upload was refused")]
+    })
+  }
+]
+
+const stagingSlow: Fault = {
+  number: 24,
+  variant: "slow",
+  name: "each read and write of the staging store takes 0.3 s",
+  lasts: 20,
+  profile: usual,
+  touches: ["staging"],
+  run: (rig) => {
+    const all = [...executors(rig), rig.stack.gateway(0), rig.stack.gateway(1)]
+    const slow = (delayMillis: number) =>
+      Effect.forEach(all, (process) => rig.order(process, { delayMillis }), { concurrency: "unbounded", discard: true })
+    return lasting(rig, 20, slow(300), slow(0))
+  }
+}
+
+/** Bytes of an upload of five chunks. */
+const fiveChunks = 70_000_000
+
+/** Whether a process has a file open whose path holds this, as Linux reports it in /proc. */
+const hasOpen = (pid: number, text: string): boolean => {
+  const folder = `/proc/${pid}/fd`
+  try {
+    return readdirSync(folder).some((fd) => {
+      try {
+        return readlinkSync(join(folder, fd)).includes(text)
+      } catch {
+        return false
+      }
+    })
+  } catch {
+    return false
+  }
+}
+
+const takenOver: Fault = {
+  number: 25,
+  name: "an executor is frozen in the middle of an upload, another one takes it over, and it goes on",
+  lasts: 60,
+  profile: {
+    name: "taken over",
+    env: { ...usual.env, executor: { ...usual.env?.executor, EXECUTOR_ACK_WAIT: "3 seconds" } }
+  },
+  touches: ["executor"],
+  run: Effect.fnUntraced(function*(rig, client) {
+    const jobId = yield* client.upload(client.bucket, "five-chunks.bin", fiveChunks)
+    if (jobId === undefined) return [missed("the upload was not accepted")]
+    const job = Effect.map(Observer.readLog(rig.stack.natsUrl), (log) => {
+      const { events, jobs } = fold(log)
+      const sources = new Map(log.map((message) => [message.sequence, headerOf(message, "ce-source")]))
+      const own = events.filter((event) => event.jobId === jobId)
+      return { job: jobs.get(jobId), sources: new Set(own.map(({ sequence }) => sources.get(sequence) ?? "").slice(1)) }
+    })
+    yield* until(Effect.map(job, ({ job }) => job?.done.has("create") ?? false))
+    const { job: asked, sources } = yield* job
+    const staged = String(asked?.request.staged)
+    // The one that reads a chunk of it.
+    const reader = Effect.map(
+      Effect.forEach(executors(rig), (process) => Effect.map(process.pid, (pid) => ({ pid, process }))),
+      (all) => all.find(({ pid }) => pid !== undefined && hasOpen(pid, staged))?.process
+    ).pipe(
+      Effect.repeat({ until: (process) => process !== undefined, schedule: Schedule.spaced("10 millis") }),
+      Effect.timeoutOption("20 seconds")
+    )
+    const frozen = Option.getOrUndefined(yield* reader)
+    if (frozen === undefined) return [missed("no executor was seen to read the file")]
+    const isTaken = Effect.map(job, (now) => [...now.sources].some((source) => !sources.has(source)))
+    const taken = yield* Effect.acquireUseRelease(
+      frozen.kill("SIGSTOP"),
+      () => Effect.timeoutOption(until(isTaken), "40 seconds"),
+      () => frozen.kill("SIGCONT")
+    )
+    if (Option.isNone(taken)) return [wrong(`job ${jobId} was not taken over from ${frozen.name}`)]
+    const isOver = Effect.map(job, ({ job }) => job !== undefined && isTerminal(job))
+    const over = yield* Effect.timeoutOption(until(isOver), "60 seconds")
+    return Option.isSome(over) && (yield* job).job?.status === "completed"
+      ? nothing
+      : [wrong(`job ${jobId} was not completed`)]
+  })
+}
+
 /** Every fault, in the order of their numbers. */
 export const all: ReadonlyArray<Fault> = [
   crashes,
@@ -722,5 +974,10 @@ export const all: ReadonlyArray<Fault> = [
   away,
   ...clocks,
   ...paused,
-  backlog
+  backlog,
+  ...nodeFaults,
+  stagedLost,
+  ...stagingFull,
+  stagingSlow,
+  takenOver
 ]

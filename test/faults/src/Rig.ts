@@ -59,10 +59,13 @@ export interface Rig extends Target {
   readonly maxInFlight: number
   /** The folder of failpoints. */
   readonly failpoints: string
-  /** Moves a process's clock, or stops its event loop for a time, both in milliseconds; returns when it has begun. */
+  /**
+   * Moves a process's clock, stops its event loop for a time, or delays what it reads from files and writes to them, all in
+   * milliseconds; returns when it has begun.
+   */
   readonly order: (
     process: Processes.Process,
-    what: { readonly shiftMillis?: number; readonly blockMillis?: number }
+    what: { readonly shiftMillis?: number; readonly blockMillis?: number; readonly delayMillis?: number }
   ) => Effect.Effect<void>
   readonly random: () => number
   /** 1 is a fault's own time; a smaller number makes all of them shorter. */

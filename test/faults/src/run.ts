@@ -152,9 +152,12 @@ const run = Effect.gen(function*() {
   for (const [profile, groups] of yield* plan(settings)) {
     const first = groups[0]?.[0]
     if (profile === undefined || first === undefined) continue
-    if (Faults.idOf(first) === "18.disk" && !(yield* Faults.canMount(folder))) {
+    const insteadOf = new Map([["18.disk", "18.limit"], ["24.full", "24.limit"]]).get(Faults.idOf(first))
+    if (insteadOf !== undefined && !(yield* Faults.canMount(folder))) {
       yield* Console.log(
-        "left out: 18.disk needs a file system of its own, and nothing can be mounted here; 18.limit stands for it"
+        `left out: ${
+          Faults.idOf(first)
+        } needs a file system of its own, and nothing can be mounted here; ${insteadOf} stands for it`
       )
       continue
     }
