@@ -27,6 +27,7 @@ const tasks = {
   "test:backlog": script("test/bench/backlog.ts"),
   "test:rebuild": script("test/rebuild/run.ts"),
   "test:files": script("test/files/run.ts"),
+  "test:uploads": script("test/files/uploads.ts"),
   "test:recovery": script("test/recovery/run.ts"),
   "test:simulation": [
     join(root, "node_modules/.bin/vitest"),
