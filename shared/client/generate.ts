@@ -87,6 +87,8 @@ interface Route {
   readonly body: { readonly type: string; readonly isOptional: boolean } | undefined
   /** Whether it takes an idempotency key. */
   readonly isKeyed: boolean
+  /** Whether it takes the entity tag of what it is about. */
+  readonly isConditional: boolean
   readonly result: string
   /** What its pages hold. */
   readonly items: string | undefined
@@ -139,6 +141,7 @@ const routeOf = (path: string, method: string, operation: Json): Route | undefin
       ? undefined
       : { type: bodyType, isOptional: isOptional(components[bodyType]) },
     isKeyed: parameters.some((one) => one["name"] === "idempotency-key"),
+    isConditional: parameters.some((one) => one["name"] === "if-match"),
     result: success === undefined ? "void" : typeOf(success, ""),
     items: itemsOf(success)
   }
@@ -189,7 +192,7 @@ const methodOf = ({ body, items, name, params, query, result, summary }: Route) 
   return `${comment(summary, "    ")}    ${name}(${args.join(", ")}): ${answer}\n`
 }
 
-const rowOf = ({ body, isKeyed, items, method, name, params, path, query }: Route) => {
+const rowOf = ({ body, isConditional, isKeyed, items, method, name, params, path, query }: Route) => {
   const row = {
     method,
     path,
@@ -197,6 +200,7 @@ const rowOf = ({ body, isKeyed, items, method, name, params, path, query }: Rout
     ...(body === undefined ? {} : { hasBody: true }),
     ...(query === undefined ? {} : { hasQuery: true }),
     ...(isKeyed ? { isKeyed } : {}),
+    ...(isConditional ? { isConditional } : {}),
     ...(items === undefined ? {} : { items })
   }
   return `    ${name}: ${JSON.stringify(row)},\n`

@@ -6,4 +6,6 @@ export interface CallOptions {
   readonly timeout?: number
   /** Names the request, where it asks for jobs: the same key is the same request. Each call draws one of its own. */
   readonly idempotencyKey?: string
+  /** The root CID of the file that is meant, where the call is about a file: of any other one it is refused. */
+  readonly ifMatch?: string
 }

@@ -4,6 +4,7 @@ import { ArgumentInvalid, JobFailed } from "./Errors.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Files from "./Files.ts"
 import type { CreateOptions, JobOf, Submitted } from "./Jobs.ts"
+import { parameter, withQuery } from "./Paths.ts"
 import { failureDelay, maxFailures } from "./Polling.ts"
 import type { Route } from "./Route.ts"
 import { webCrypto } from "./Signing.ts"
@@ -120,7 +121,7 @@ export const make = (settings: Settings): Client => {
           Job
         >,
       wait: (job_id, options) => waits.wait(job_id, options),
-      events: (job_id, options) => follow(`/jobs/${encodeURIComponent(job_id)}/events`, options)
+      events: (job_id, options) => follow(`/jobs/${parameter("job_id", job_id)}/events`, options)
     },
     webhooks: { ...methods.webhooks, verify: Webhooks.verify },
     events: { ...methods.events, follow: (options) => follow("/events", options) }
@@ -145,6 +146,9 @@ const ownKinds: Readonly<Record<string, Kind>> = {
   "files.upload": { kind: "call", optionsAt: 3 },
   "files.submitUpload": { kind: "call", optionsAt: 3 },
   "files.download": { kind: "call", optionsAt: 2 },
+  "files.downloadIfChanged": { kind: "call", optionsAt: 3 },
+  "files.requestDownload": { kind: "call", optionsAt: 2 },
+  "files.openDownload": { kind: "call", optionsAt: 1 },
   "files.info": { kind: "call", optionsAt: 2 },
   "files.delete": { kind: "call", optionsAt: 2 },
   "files.setAccess": { kind: "call", optionsAt: 3 },
@@ -187,24 +191,11 @@ const methodsOf = (transport: Transport): Methods =>
 
 /** What the arguments of a method are, by their places: path, body, query, options. */
 const argumentsOf = (route: Route, args: ReadonlyArray<unknown>) => {
-  const path = route.params.reduce((path, name, n) => {
-    const value = args[n]
-    if (typeof value !== "string" && typeof value !== "number" || value === "") {
-      throw new ArgumentInvalid(`${name}: give a text that is not empty, not ${JSON.stringify(value)}`)
-    }
-    return path.replace(`{${name}}`, encodeURIComponent(value))
-  }, route.path)
+  const path = route.params.reduce((path, name, n) => path.replace(`{${name}}`, parameter(name, args[n])), route.path)
   const rest = args.slice(route.params.length)
   const body = route.hasBody === true ? rest.shift() ?? {} : undefined
   const query = route.hasQuery === true ? rest.shift() : undefined
   return { path, body, query, options: rest[0] as CallOptions | undefined }
-}
-
-const withQuery = (path: string, query: unknown): string => {
-  const given = Object.entries(Object(query)).filter(([, value]) => value !== undefined && value !== null)
-  return given.length === 0
-    ? path
-    : `${path}?${new URLSearchParams(given.map(([name, value]): [string, string] => [name, `${value}`]))}`
 }
 
 const safe = new Set(["GET", "HEAD", "PUT"])
@@ -212,11 +203,15 @@ const safe = new Set(["GET", "HEAD", "PUT"])
 const call = async (transport: Transport, route: Route, args: ReadonlyArray<unknown>): Promise<unknown> => {
   const { body, options, path, query } = argumentsOf(route, args)
   const key = route.isKeyed === true ? options?.idempotencyKey ?? (await webCrypto()).randomUUID() : undefined
+  const tag = route.isConditional === true ? options?.ifMatch : undefined
   const answer = await transport.send({
     method: route.method,
     path: withQuery(path, query),
     ...(body === undefined ? {} : { body }),
-    ...(key === undefined ? {} : { headers: { "idempotency-key": key } }),
+    headers: {
+      ...(key === undefined ? {} : { "idempotency-key": key }),
+      ...(tag === undefined ? {} : { "if-match": `"${tag}"` })
+    },
     isRepeatable: key !== undefined || safe.has(route.method)
   }, options)
   return answer.body

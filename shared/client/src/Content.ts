@@ -1,6 +1,6 @@
-/** The bytes of files on their way: where they come from, and whether they have come whole. */
-import { ArgumentInvalid, ContentDamaged } from "./Errors.ts"
-import { webCrypto } from "./Signing.ts"
+/** The bytes of files that are sent: where they come from, and what they are to be. */
+import { ArgumentInvalid } from "./Errors.ts"
+import type { Platform } from "./Platform.ts"
 
 /** What can be uploaded. A function is called each time that the bytes are read from their beginning, so that they can be sent again. */
 export type Uploadable =
@@ -13,122 +13,114 @@ export type Uploadable =
 export interface Source {
   /** Bytes, where that is known. */
   readonly size: number | undefined
+  /** Whether it can be opened more than once. */
   readonly isRepeatable: boolean
-  readonly open: () => ReadableStream<Uint8Array>
+  /** What it says of its own content type. */
+  readonly contentType?: string
+  readonly open: () => AsyncIterable<Uint8Array>
 }
 
 const isIterable = (value: unknown): value is AsyncIterable<Uint8Array> =>
   typeof Object(value)[Symbol.asyncIterator] === "function"
 
-/** Node 18 has no `ReadableStream.from`. */
-const streamOf = (from: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> => {
-  if (from instanceof ReadableStream) return from
-  const iterator = from[Symbol.asyncIterator]()
-  return new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      const next = await iterator.next()
-      if (next.done === true) controller.close()
-      else controller.enqueue(next.value)
-    },
-    cancel: async () => void await iterator.return?.()
-  }, { highWaterMark: 0 })
+/** The pieces of a stream; those of browsers can't always be iterated. */
+async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader()
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
+  } finally {
+    await reader.cancel().catch(() => {})
+  }
 }
+
+const iterableOf = (from: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> =>
+  from instanceof ReadableStream ? piecesOf(from) : from
 
 /** Bytes that are given out at once at most. */
 const pieceSize = 65_536
 
-async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* slicesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += pieceSize) yield bytes.subarray(at, at + pieceSize)
 }
 
-/** @throws ArgumentInvalid for what can't be uploaded. */
-export const sourceOf = (what: Uploadable, size?: number): Source => {
-  if (what instanceof Uint8Array) {
-    return { size: what.length, isRepeatable: true, open: () => streamOf(pieces(what)) }
+/**
+ * What is to be uploaded, as its bytes come.
+ * @param size Its bytes, where the caller knows them.
+ * @throws ArgumentInvalid for what can't be uploaded.
+ */
+export const sourceOf = async (what: unknown, size: number | undefined, platform: Platform): Promise<Source> => {
+  if (what instanceof Uint8Array) return { size: what.length, isRepeatable: true, open: () => slicesOf(what) }
+  if (what instanceof Blob) {
+    return {
+      size: what.size,
+      isRepeatable: true,
+      ...(what.type === "" ? {} : { contentType: what.type }),
+      open: () => piecesOf(what.stream())
+    }
   }
-  if (what instanceof Blob) return { size: what.size, isRepeatable: true, open: () => streamOf(what.stream()) }
-  if (typeof what === "function") return { size, isRepeatable: true, open: () => streamOf(what()) }
+  if (typeof what === "string" && platform.fileAt !== undefined) {
+    return { isRepeatable: true, ...await platform.fileAt(what) }
+  }
+  if (typeof what === "function") return { size, isRepeatable: true, open: () => iterableOf(what()) }
   if (what instanceof ReadableStream || isIterable(what)) {
-    return { size, isRepeatable: false, open: () => streamOf(what) }
+    return { size, isRepeatable: false, open: () => iterableOf(what) }
   }
-  throw new ArgumentInvalid("give the file as bytes, a Blob, a stream, or a function that gives a stream")
+  const path = platform.fileAt === undefined ? "" : "a path, "
+  throw new ArgumentInvalid(`give the file as ${path}bytes, a Blob, a stream, or a function that gives a stream`)
 }
 
-/** A stream that reports how many bytes have passed. */
-export const counted = (
-  stream: ReadableStream<Uint8Array>,
-  onBytes: (bytes: number) => void
-): ReadableStream<Uint8Array> => {
+/** Bytes in base64. */
+export const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))
+
+/** The bytes of a source in order; fails with what is wrong with one that gives something else. */
+export async function* checked({ open, size }: Source): AsyncGenerator<Uint8Array> {
   let bytes = 0
-  return stream.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform: (piece, controller) => {
-        bytes += piece.length
-        onBytes(bytes)
-        controller.enqueue(piece)
-      }
-    })
+  for await (const piece of open()) {
+    if (!(piece instanceof Uint8Array)) {
+      throw new ArgumentInvalid(
+        `the file's stream gives ${typeof piece} in place of bytes: give a Uint8Array each time`
+      )
+    }
+    bytes += piece.length
+    if (size !== undefined && bytes > size) break
+    yield piece
+  }
+  if (size === undefined || bytes === size) return
+  const what = bytes > size ? "more than" : `${bytes} of`
+  throw new ArgumentInvalid(
+    `the file has ${what} the ${size} bytes that it was to have: it has changed, or the size is wrong`
   )
 }
 
-interface Hash {
-  readonly update: (bytes: Uint8Array) => unknown
-  readonly digest: () => Uint8Array
+/** A `Content-Digest` (RFC 9530) by a SHA-256. */
+const fieldOf = (sha256: Uint8Array): string => `sha-256=:${toBase64(sha256)}:`
+
+/** The same of a SHA-256 that the caller knows, as its 32 bytes or in 64 hex digits. */
+export const digestField = (sha256: string | Uint8Array): string => {
+  const bytes = typeof sha256 !== "string"
+    ? sha256
+    : /^[0-9a-fA-F]{64}$/.test(sha256)
+    ? Uint8Array.from(sha256.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
+    : new Uint8Array()
+  if (bytes.length !== 32) throw new ArgumentInvalid("give the SHA-256 of the file as 64 hex digits, or its 32 bytes")
+  return fieldOf(bytes)
 }
 
-/** SHA-256 of bytes as they come, where the runtime has one: browsers have not. */
-const streamingHash = async (): Promise<Hash | undefined> => {
-  if (Object(Object(globalThis)["process"]).versions === undefined) return undefined
-  try {
-    const { createHash } = await import("node:crypto")
-    const hash = createHash("sha256")
-    return { update: (bytes) => hash.update(bytes), digest: () => hash.digest() }
-  } catch {
-    return undefined
-  }
+/** The `Content-Digest` of a source, which is read for it; undefined where it can be read only once. */
+export const digestOf = async (source: Source, platform: Platform): Promise<string | undefined> => {
+  if (!source.isRepeatable) return undefined
+  const hash = platform.sha256()
+  for await (const piece of checked(source)) hash.update(piece)
+  return fieldOf(hash.digest())
 }
 
-const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))
-
-/** Bytes that are hashed in one go at most, where nothing else can be done. */
-const mostAtOnce = 67_108_864
-
-/** The `Content-Digest` (RFC 9530) of what can be read twice; undefined where it can't be had. */
-export const digestOf = async ({ isRepeatable, open, size }: Source): Promise<string | undefined> => {
-  if (!isRepeatable) return undefined
-  const hash = await streamingHash()
-  if (hash === undefined && (size === undefined || size > mostAtOnce)) return undefined
-  if (hash === undefined) {
-    const bytes = new Uint8Array(await new Response(open()).arrayBuffer())
-    const { subtle } = await webCrypto()
-    return `sha-256=:${toBase64(new Uint8Array(await subtle.digest("SHA-256", bytes)))}:`
-  }
-  const reader = open().getReader()
-  for (let next = await reader.read(); !next.done; next = await reader.read()) hash.update(next.value)
-  return `sha-256=:${toBase64(hash.digest())}:`
-}
-
-/** A stream that fails at its end where not all bytes have come, or others than its digest is of. */
-export const verified = async (
-  stream: ReadableStream<Uint8Array>,
-  { digest, size }: { readonly size: number; readonly digest: string | undefined }
-): Promise<ReadableStream<Uint8Array>> => {
-  const expected = /sha-256=:([A-Za-z0-9+/=]+):/.exec(digest ?? "")?.[1]
-  const hash = expected === undefined ? undefined : await streamingHash()
-  let bytes = 0
-  return stream.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform: (piece, controller) => {
-        bytes += piece.length
-        hash?.update(piece)
-        controller.enqueue(piece)
-      },
-      flush: (controller) => {
-        if (bytes !== size) controller.error(new ContentDamaged(`of ${size} bytes ${bytes} have come`))
-        else if (hash !== undefined && toBase64(hash.digest()) !== expected) {
-          controller.error(new ContentDamaged("the bytes that have come are not those of the file"))
-        }
-      }
-    })
-  )
-}
+/** Pieces as a stream that asks for the next one when there is room for it. Node 18 has no `ReadableStream.from`. */
+export const streamOf = (pieces: AsyncIterator<Uint8Array>): ReadableStream<Uint8Array> =>
+  new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const next = await pieces.next()
+      if (next.done === true) controller.close()
+      else controller.enqueue(next.value)
+    },
+    cancel: async () => void await pieces.return?.()
+  }, { highWaterMark: 0 })

@@ -8,6 +8,8 @@ export interface Route {
   readonly hasQuery?: boolean
   /** Whether it takes an idempotency key. */
   readonly isKeyed?: boolean
+  /** Whether it takes the entity tag of what it is about. */
+  readonly isConditional?: boolean
   /** Where its answers are pages: the name of the array in them. */
   readonly items?: string
 }

@@ -20,28 +20,40 @@ export const sleep = (millis: number, signal?: AbortSignal): Promise<void> =>
 export const jittered = (millis: number): number => millis * (0.9 + 0.2 * Math.random())
 
 /**
- * Runs something with a signal that is aborted when the caller's is, and after so many milliseconds, which is {@link CallTimeout}.
- * A time that is not finite is none.
+ * Runs something with a signal that is aborted when the caller's is, and once nothing has been heard of it for so many milliseconds,
+ * which is {@link CallTimeout}. A time that is not finite is none.
  */
-export const within = async <A>(
+export const whileHeard = async <A>(
   millis: number,
   signal: AbortSignal | undefined,
-  run: (signal: AbortSignal) => Promise<A>
+  run: (signal: AbortSignal, heard: () => void) => Promise<A>
 ): Promise<A> => {
   signal?.throwIfAborted()
   const controller = new AbortController()
   const abort = () => controller.abort(signal?.reason)
-  const timer = Number.isFinite(millis)
-    ? setTimeout(() => controller.abort(new CallTimeout(millis)), millis)
-    : undefined
+  let last = performance.now()
+  const look = () => {
+    const left = last + millis - performance.now()
+    // A timer may fire a moment early.
+    if (left < 1) controller.abort(new CallTimeout(millis))
+    else timer = setTimeout(look, left)
+  }
+  let timer = Number.isFinite(millis) ? setTimeout(look, millis) : undefined
   signal?.addEventListener("abort", abort, { once: true })
   try {
-    return await run(controller.signal)
+    return await run(controller.signal, () => last = performance.now())
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener("abort", abort)
   }
 }
+
+/** The same within so many milliseconds in all, whatever is heard of it. */
+export const within = <A>(
+  millis: number,
+  signal: AbortSignal | undefined,
+  run: (signal: AbortSignal) => Promise<A>
+): Promise<A> => whileHeard(millis, signal, run)
 
 /** Lets so many run at a time; the others wait for their turn. */
 export const limiter = (most: number) => {

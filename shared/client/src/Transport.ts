@@ -1,10 +1,21 @@
 /** Sends requests to a gateway: signs them in, tries again what may be tried again, and reads what is answered. */
 import type { CallOptions } from "./CallOptions.ts"
 import { type AkaveError, ArgumentInvalid, CallTimeout, ConnectionFailed, Problem, UnexpectedAnswer } from "./Errors.ts"
+import type { Platform } from "./Platform.ts"
 import { wantedDelay } from "./Polling.ts"
 import { ClockSkew, problems } from "./Problems.ts"
 import { type Credentials, headersOf } from "./Signing.ts"
-import { jittered, limiter, sleep, within } from "./Timing.ts"
+import { jittered, limiter, sleep, whileHeard } from "./Timing.ts"
+
+/** A body that is no JSON. The call ends when nothing of it is sent for as long as a call may take. */
+export interface Content {
+  /** Opens it anew for each try; `sent` is to be called whenever some of it goes. */
+  readonly open: (sent: () => void) => Promise<ReadableStream<Uint8Array> | Blob>
+  /** What is signed in its place. */
+  readonly signed: string
+  /** What was wrong with the content itself when it was last sent. */
+  readonly failure: () => unknown
+}
 
 export interface Request {
   readonly method: string
@@ -13,8 +24,7 @@ export interface Request {
   readonly headers?: Readonly<Record<string, string>>
   /** JSON. */
   readonly body?: unknown
-  /** A body that is none: opened anew for each try, and what is signed in its place. */
-  readonly content?: { readonly open: () => ReadableStream<Uint8Array>; readonly signed: string }
+  readonly content?: Content
   /** Whether the same request may be sent again, though the gateway may have done what it asks for. */
   readonly isRepeatable: boolean
   /** Whether whoever asks tries again by itself. */
@@ -35,6 +45,7 @@ export interface Settings {
   readonly timeout: number
   readonly fetch: typeof fetch
   readonly userAgent: string | undefined
+  readonly platform: Platform
   /** What times between tries and looks are multiplied by: 1, but for tests. */
   readonly pace?: number
   /** Gets a line for each request and answer, without secrets. */
@@ -97,6 +108,12 @@ const failureOf = async (url: string, response: Response): Promise<AkaveError> =
   return new UnexpectedAnswer(url, response.status, text.slice(0, 100))
 }
 
+/** What ends a request, and what is told that it goes on. */
+interface Ends {
+  readonly signal: AbortSignal
+  readonly heard: () => void
+}
+
 // oxlint-disable-next-line max-lines-per-function -- its parts share the connection and the clock
 export const make = (settings: Settings): Transport => {
   const { credentials, debug, url } = settings
@@ -118,9 +135,14 @@ export const make = (settings: Settings): Transport => {
     )
   })
 
-  const once = async (request: Request, sent: Record<string, string>, signal: AbortSignal): Promise<Response> => {
+  const once = async (
+    request: Request,
+    sent: Record<string, string>,
+    { heard, signal }: Ends
+  ): Promise<Response> => {
     const { body, content, method, path } = request
     const target = `${origin}${base}${path}`
+    const opened = await content?.open(heard)
     let response: Response
     try {
       response = await settings.fetch(target, {
@@ -129,10 +151,12 @@ export const make = (settings: Settings): Transport => {
         signal,
         redirect: "error",
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(content === undefined ? {} : { body: content.open(), duplex: "half" })
+        ...(opened === undefined ? {} : { body: opened, duplex: "half" })
       })
     } catch (cause) {
       if (signal.aborted) throw signal.reason
+      const failure = content?.failure()
+      if (failure !== undefined) throw failure
       throw new ConnectionFailed(`${origin}${base}`, cause)
     }
     debug(`${method} ${path} ${response.status}`)
@@ -141,15 +165,17 @@ export const make = (settings: Settings): Transport => {
   }
 
   /** Sends a request, and once more by the gateway's clock where ours is too far from it. */
-  const signed = async (request: Request, signal: AbortSignal, sent: Record<string, string>): Promise<Response> => {
+  const signed = async (request: Request, ends: Ends, sent: Record<string, string>): Promise<Response> => {
     try {
-      return await once(request, sent, signal)
+      return await once(request, sent, ends)
     } catch (error) {
       if (!(error instanceof ClockSkew)) throw error
       ahead = error.server_time - Date.now() / 1000
       debug(`the gateway's clock is ${Math.round(ahead)} s ahead`)
+      // What can be read only once has been.
+      if (request.content !== undefined && request.isTriedOnce === true) throw error
       Object.assign(sent, await headers(request))
-      return once(request, sent, signal)
+      return once(request, sent, ends)
     }
   }
 
@@ -157,11 +183,11 @@ export const make = (settings: Settings): Transport => {
     // The same signature makes it the same request, whatever it asks for.
     const isRepeatable = request.isRepeatable || (credentials !== undefined && "secretKey" in credentials)
     let last: unknown
-    return within(timeout, signal, async (signal) => {
+    return whileHeard(timeout, signal, async (signal, heard) => {
       const sent = await headers(request)
       for (let tries = 1;; tries++) {
         try {
-          return await limited(async () => readAnswer(await signed(request, signal, sent), signal))
+          return await limited(async () => readAnswer(await signed(request, { signal, heard }, sent), signal))
         } catch (error) {
           if (request.isTriedOnce || tries === maxTries || !isWorthAnother(error, isRepeatable)) throw error
           last = error
@@ -194,7 +220,7 @@ export const make = (settings: Settings): Transport => {
   return {
     settings,
     send,
-    open: async (request, signal) => signed(request, signal, await headers(request))
+    open: async (request, signal) => signed(request, { signal, heard: () => {} }, await headers(request))
   }
 }
 

@@ -1,5 +1,6 @@
 /** How a client goes about its requests. */
 import type { Found } from "./Credentials.ts"
+import type { Platform } from "./Platform.ts"
 import type { Settings } from "./Transport.ts"
 import { version } from "./Wire.ts"
 
@@ -15,7 +16,12 @@ export interface Tuning {
 const defaultTimeout = 120_000
 
 /** The settings of a client. Browsers let no page name itself. */
-export const settingsOf = ({ credentials, url }: Found, { debug, fetch, timeout }: Tuning): Settings => ({
+export const settingsOf = (
+  { credentials, url }: Found,
+  { debug, fetch, timeout }: Tuning,
+  platform: Platform
+): Settings => ({
+  platform,
   url: url.replace(/\/+$/, ""),
   credentials,
   timeout: timeout ?? defaultTimeout,

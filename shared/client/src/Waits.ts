@@ -4,6 +4,7 @@
  */
 import { CallTimeout, WaitEnded } from "./Errors.ts"
 import * as EventStream from "./EventStream.ts"
+import { parameter } from "./Paths.ts"
 import { failureDelay, maxFailures, pollingDelay } from "./Polling.ts"
 import { sleep, within } from "./Timing.ts"
 import { mayPass, type Transport } from "./Transport.ts"
@@ -41,7 +42,8 @@ interface Waiting {
 export const isEnded = ({ status }: Job): boolean => !["queued", "processing"].includes(status)
 
 /** The steps of a job that are not its end: the type of an event ends with its step and its version. */
-const isStep = ({ type }: Event): boolean => /(Requested|Started|Submitted|AttemptFailed)\.v\d+$/.test(type)
+const isStep = ({ type }: Event): boolean =>
+  /(Requested|Started|Submitted|AttemptFailed|Advanced|Abandoned)\.v\d+$/.test(type)
 
 /** After the last wait the stream stays open for so long, in milliseconds, for a wait that follows at once. */
 const linger = 100
@@ -121,7 +123,7 @@ export const make = (transport: Transport): Waits => {
     const query = isLong ? `?wait=${seconds}` : ""
     const { body, headers } = await transport.send({
       method: "GET",
-      path: `/jobs/${encodeURIComponent(jobId)}${query}`,
+      path: `/jobs/${parameter("job_id", jobId)}${query}`,
       headers: etag === undefined ? {} : { "if-none-match": etag },
       isRepeatable: true,
       isTriedOnce: true

@@ -959,14 +959,16 @@ export const routes: { readonly [Group in keyof Methods]: { readonly [Name in ke
       method: "DELETE",
       path: "/buckets/{name}/files/{file_name}",
       params: ["name", "file_name"],
-      isKeyed: true
+      isKeyed: true,
+      isConditional: true
     },
     submitAccess: {
       method: "PATCH",
       path: "/buckets/{name}/files/{file_name}",
       params: ["name", "file_name"],
       hasBody: true,
-      isKeyed: true
+      isKeyed: true,
+      isConditional: true
     },
     list: { method: "GET", path: "/buckets/{name}/files", params: ["name"], hasQuery: true, items: "files" },
     submitDownload: {

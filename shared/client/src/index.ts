@@ -1,7 +1,7 @@
 /** The client of an Akave Async Gateway, with Promises: for Node, Deno and Bun. */
 import * as Client from "./Client.ts"
 import { find, type Given } from "./Credentials.ts"
-import { sources, stderr } from "./node.ts"
+import { platform, sources, stderr } from "./node.ts"
 import { settingsOf, type Tuning } from "./Tuning.ts"
 
 export * from "./public.ts"
@@ -24,5 +24,5 @@ export const createClient = (options: Options = {}): LocalClient => {
   const isDebugged = !["", "0", "false", undefined].includes(sources.environment["AKAVE_ASYNC_DEBUG"])
   const debug = options.debug ?? (isDebugged ? stderr : () => {})
   debug(`${found.url}, credentials: ${found.source}`)
-  return { ...Client.make(settingsOf(found, { ...options, debug })), credentialsSource: found.source }
+  return { ...Client.make(settingsOf(found, { ...options, debug }, platform)), credentialsSource: found.source }
 }
