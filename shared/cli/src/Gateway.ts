@@ -2,11 +2,12 @@
 import {
   AkaveAsync,
   type ArgumentInvalid,
+  CallTimeout,
   type ClientError,
   type CredentialsInvalid,
   type EffectClient
 } from "@akave-async/client/effect"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Duration, Effect, Layer, Option } from "effect"
 
 export interface Flags {
   readonly url: Option.Option<string>
@@ -21,6 +22,10 @@ export class Gateway extends Context.Service<Gateway, {
   readonly client: Effect.Effect<EffectClient, ArgumentInvalid | CredentialsInvalid>
   /** How long a wait may take, in milliseconds. */
   readonly timeout: number
+  /** How long a command may take that sends or receives files, in milliseconds: as long as it takes, unless a time was given. */
+  readonly limit: number
+  /** Ends what takes longer than that. */
+  within<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | CallTimeout, R>
 }>()("akave-async/Gateway") {
   static readonly layer = (flags: Flags): Layer.Layer<Gateway> =>
     Layer.effect(
@@ -32,13 +37,25 @@ export class Gateway extends Context.Service<Gateway, {
         const client = yield* Effect.cached(
           AkaveAsync.use(Effect.succeed).pipe(Effect.provide(AkaveAsync.layer(given)))
         )
-        return Gateway.of({ client, timeout: Option.getOrElse(flags.timeout, () => defaultTimeout) })
+        const limit = Option.getOrElse(flags.timeout, () => Infinity)
+        return Gateway.of({
+          client,
+          timeout: Option.getOrElse(flags.timeout, () => defaultTimeout),
+          limit,
+          within: (effect) =>
+            Number.isFinite(limit)
+              ? Effect.timeoutOrElse(effect, {
+                duration: Duration.millis(limit),
+                orElse: () => Effect.fail(new CallTimeout(limit))
+              })
+              : effect
+        })
       })
     )
 }
 
 /** How long a command may take unless it is given, in milliseconds. */
-export const defaultTimeout = 120_000
+const defaultTimeout = 120_000
 
 /** Does something with the client. */
 export const use = <A, E, R>(

@@ -19,7 +19,7 @@ const gap = 2
 /** No column is made narrower than this. */
 const least = 8
 /** What other commands take as an argument is never cut. */
-const whole = new Set(["account", "job_id", "key_id", "name", "sequence", "webhook_id"])
+const whole = new Set(["account", "file_name", "job_id", "key_id", "name", "sequence", "webhook_id"])
 
 /** The widths of columns: as wide as they need, or where these are too many, the widest ones less. */
 const widthsOf = (rows: ReadonlyArray<ReadonlyArray<string>>, width: number | undefined): ReadonlyArray<number> => {

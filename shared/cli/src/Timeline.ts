@@ -104,12 +104,13 @@ const named = (name: string, style: Style, text: string, { hasColor, width }: Lo
 
 /** The explanation as lines. */
 export const lines = (explanation: JobExplanation, look: Look): ReadonlyArray<string> => {
-  const { bucket_name, job_id, operation, status, summary, timeline, waiting } = explanation
+  const { bucket_name, file_name, job_id, operation, status, summary, timeline, waiting } = explanation
+  const subject = file_name === null ? bucket_name : `${file_name} in ${bucket_name}`
   const paid = fee(explanation)
   return [
     `${plain(job_id)}${gap}${paint(plain(status), styleOf(status), look.hasColor)}`,
     // The summary of a job that waits says why, which comes below.
-    ...behind("", waiting === null ? summary : `${operation} of ${bucket_name}`, 0, look.width),
+    ...behind("", waiting === null ? summary : `${operation} of ${subject}`, 0, look.width),
     "",
     ...timeline.flatMap((one, n) => entry(one, timeline[n - 1], look)),
     ...paid === undefined ? [] : ["", ...named("fee", "bold", paid, look)],

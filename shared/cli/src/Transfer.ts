@@ -39,3 +39,33 @@ export const shown = ({ bytesDone, bytesTotal, phase, since }: Transfer, now: nu
   const bar = `${"█".repeat(filled)}${"░".repeat(width - filled)}`
   return `${phase} ${bar} ${Math.floor(share * 100)}% of ${size(bytesTotal)}${speed}${left}`
 }
+
+/** Several files on their way. */
+export interface Total {
+  /** So many bytes of file number `n` are done. */
+  readonly report: (n: number, bytesDone: number) => void
+  /** File number `n` has ended, however that was. */
+  readonly end: (n: number) => void
+  /** What is shown of them now. */
+  readonly shown: () => string
+}
+
+/** Several files of these sizes. */
+export const total = (sizes: ReadonlyArray<number>): Total => {
+  const since = performance.now()
+  const bytesTotal = sizes.reduce((sum, one) => sum + one, 0)
+  const done = sizes.map(() => 0)
+  let ended = 0
+  return {
+    report: (n, bytesDone) => done[n] = bytesDone,
+    end: (n) => {
+      done[n] = sizes[n] ?? 0
+      ended++
+    },
+    shown: () => {
+      const bytesDone = done.reduce((sum, one) => sum + one, 0)
+      const phase = `${ended} of ${sizes.length} files`
+      return shown({ phase, bytesDone, bytesTotal, since }, performance.now())
+    }
+  }
+}

@@ -2,7 +2,10 @@
 import { Context, Effect, Layer, Stream } from "effect"
 import type { CallOptions } from "./CallOptions.ts"
 import { kindOf } from "./Client.ts"
+import type { Uploadable } from "./Content.ts"
+import type { FileContent } from "./Downloads.ts"
 import * as Errors from "./Errors.ts"
+import type { FileMethods } from "./Files.ts"
 import { createClient, type LocalClient, type Options } from "./index.ts"
 import type { ApiProblem } from "./Problems.ts"
 
@@ -20,15 +23,31 @@ export type ClientError =
   | Errors.WaitEnded
   | Errors.SignatureInvalid
 
+/** The bytes of a file. They are read once, in one of these ways. */
+export interface EffectContent extends Omit<FileContent, "stream" | "bytes" | "blob" | "text"> {
+  /** The bytes as they come; what ends it early closes the connection. */
+  readonly stream: Stream.Stream<Uint8Array, ClientError>
+  /** All of them, in memory. */
+  readonly bytes: Effect.Effect<Uint8Array, ClientError>
+  readonly blob: Effect.Effect<Blob, ClientError>
+  readonly text: Effect.Effect<string, ClientError>
+}
+
+/** What can be uploaded. A Stream is run once. */
+export type EffectUploadable = Uploadable | string | Stream.Stream<Uint8Array, unknown>
+
 /** What the Promise flavour has, as the Effect flavour has it. */
 export type Effectful<A> = A extends (...args: infer Args) => infer Out
-  ? Out extends Promise<infer B> ? (...args: Args) => Effect.Effect<B, ClientError>
+  ? Out extends Promise<infer B> ? (...args: Args) => Effect.Effect<Shown<B>, ClientError>
   : Out extends AsyncIterable<infer B> ? (...args: Args) => Stream.Stream<B, ClientError>
   : A
   : A extends string ? A
   : { readonly [Key in keyof A]: Effectful<A[Key]> }
+type Shown<A> = A extends FileContent ? EffectContent : A
 
-export type EffectClient = Effectful<LocalClient>
+export type EffectClient = Effectful<
+  Omit<LocalClient, "files"> & { readonly files: FileMethods<EffectUploadable> }
+>
 
 /** Anything else is a defect. */
 const toClientError = (cause: unknown): ClientError => {
@@ -48,15 +67,35 @@ const withSignal = (args: ReadonlyArray<unknown>, at: number, signal: AbortSigna
   )
 }
 
+/** A Stream as what the Promise flavour takes. */
+const uploadable = (value: unknown): unknown =>
+  Stream.isStream(value) ? Stream.toAsyncIterable(value as Stream.Stream<Uint8Array, unknown>) : value
+
+/** The methods that give the bytes of a file. */
+const opening = new Set(["files.download", "files.downloadIfChanged", "files.openDownload"])
+
+const contentOf = ({ blob, bytes, stream, text, ...facts }: FileContent): EffectContent => {
+  const read = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: toClientError })
+  return {
+    ...facts,
+    stream: Stream.fromReadableStream({ evaluate: () => stream, onError: toClientError }),
+    bytes: read(bytes),
+    blob: read(blob),
+    text: read(text)
+  }
+}
+
 /** A method as an Effect whose interruption ends the call, or as a Stream. */
 const lifted = (path: string, method: Method): Method => {
   const { kind, optionsAt } = kindOf(path)
   return kind === "call"
     ? (...args) =>
       Effect.tryPromise({
-        try: (signal) => Promise.resolve(method(...withSignal(args, optionsAt, signal))),
+        try: (signal) => Promise.resolve(method(...withSignal(args.map(uploadable), optionsAt, signal))),
         catch: toClientError
-      })
+      }).pipe(
+        Effect.map((value) => value !== undefined && opening.has(path) ? contentOf(value as FileContent) : value)
+      )
     : (...args) =>
       Stream.unwrap(Effect.map(
         Effect.acquireRelease(

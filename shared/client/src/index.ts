@@ -1,6 +1,8 @@
 /** The client of an Akave Async Gateway, with Promises: for Node, Deno and Bun. */
 import * as Client from "./Client.ts"
+import type { Uploadable } from "./Content.ts"
 import { find, type Given } from "./Credentials.ts"
+import type { FileMethods } from "./Files.ts"
 import { platform, sources, stderr } from "./node.ts"
 import { settingsOf, type Tuning } from "./Tuning.ts"
 
@@ -10,6 +12,8 @@ export interface Options extends Given, Tuning {}
 
 /** A client, and where its credentials are from. */
 export interface LocalClient extends Client.Client {
+  /** Files can be given by their paths too. */
+  readonly files: FileMethods<Uploadable | string>
   readonly credentialsSource: string
 }
 

@@ -4,8 +4,9 @@ import type { Effect, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import { files } from "../generate.ts"
 import { kindOf, make } from "../src/Client.ts"
-import type { EffectClient } from "../src/effect.ts"
-import type { LocalClient } from "../src/index.ts"
+import type { EffectClient, EffectContent, EffectUploadable } from "../src/effect.ts"
+import type { FileContent, FileMethods, LocalClient } from "../src/index.ts"
+import { platform } from "../src/node.ts"
 
 /** What formatting changes. */
 const plain = (text: string) => text.replaceAll(/[\s,;()|"]/g, "")
@@ -18,14 +19,15 @@ type Both<A, B> = [A] extends [B] ? [B] extends [A] ? true : false : false
 
 /** The Promise flavour, as the Effect flavour would have it by its own types. */
 type Plain<A> = A extends (...args: infer Args) => infer Out
-  ? Out extends Effect.Effect<infer B, infer _> ? (...args: Args) => Promise<B>
+  ? Out extends Effect.Effect<infer B, infer _> ? (...args: Args) => Promise<B extends EffectContent ? FileContent : B>
   : Out extends Stream.Stream<infer B, infer _> ? (...args: Args) => AsyncIterable<B>
   : A
   : A extends string ? A
   : { readonly [Key in keyof A]: Plain<A[Key]> }
 
 it("has the same methods in both flavours", () => {
-  const same: Both<Plain<EffectClient>, { readonly [Key in keyof LocalClient]: LocalClient[Key] }> = true
+  type Same = Omit<LocalClient, "files"> & { readonly files: FileMethods<EffectUploadable> }
+  const same: Both<Plain<EffectClient>, { readonly [Key in keyof Same]: Same[Key] }> = true
   assert.isTrue(same)
 })
 
@@ -36,6 +38,7 @@ it("knows of every method whether it gives a promise or an iterator", () => {
     timeout: 1,
     fetch: () => Promise.reject(new Error("not asked")),
     userAgent: undefined,
+    platform,
     debug: () => {}
   })
   const paths = Object.entries(client).flatMap(([group, value]) =>

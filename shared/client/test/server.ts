@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from "node:net"
 import { afterEach } from "vitest"
 import * as Client from "../src/Client.ts"
+import { platform } from "../src/node.ts"
 import type { Settings } from "../src/Transport.ts"
 
 export interface Asked {
@@ -53,6 +54,7 @@ export const clientOf = (url: string, settings: Partial<Settings> = {}): Client.
     timeout: 10_000,
     fetch,
     userAgent: "test",
+    platform,
     debug: () => {},
     pace: 0.01,
     ...settings

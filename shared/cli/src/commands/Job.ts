@@ -1,5 +1,5 @@
 /** `akave-async job …` and `akave-async watch` */
-import type { Event } from "@akave-async/client/effect"
+import type { Event, Job } from "@akave-async/client/effect"
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { given, jobId, limit, upTo } from "../Flags.ts"
@@ -7,10 +7,12 @@ import * as Gateway from "../Gateway.ts"
 import { Output } from "../Output.ts"
 import { paint, plain, type Style } from "../Style.ts"
 import { lines } from "../Timeline.ts"
-import { ended } from "./Ending.ts"
+import { ended, progressText } from "./Ending.ts"
 import { show } from "./Showing.ts"
 
-const columns = ["job_id", "operation", "bucket_name", "status", "attempts", "created_at"]
+const columns = ["job_id", "operation", "bucket_name", "file_name", "status", "progress", "attempts", "created_at"]
+/** A job as a row, with its progress in few words. */
+const row = (job: Job) => ({ ...job, progress: progressText(job) ?? null })
 
 const get = Command.make(
   "get",
@@ -32,7 +34,7 @@ const list = Command.make("list", {
     // The gateway knows which operations there are.
     const query = { ...given(filter), ...given({ operation }) as { operation?: "bucket.create" } }
     const jobs = upTo(limit, (page) => client.jobs.list({ ...query, ...page }))
-    return Output.use(({ rows }) => rows(jobs, columns))
+    return Output.use(({ flags, rows }) => rows(flags.json ? jobs : Stream.map(jobs, row), columns))
   })).pipe(Command.withDescription("List jobs, the latest first"))
 
 const wait = Command.make(
@@ -40,7 +42,10 @@ const wait = Command.make(
   { jobId },
   ({ jobId }) =>
     Gateway.use((client) =>
-      Effect.flatMap(client.jobs.get(jobId), (job) => ended(client, job, `waiting for ${job.bucket_name}`))
+      Effect.flatMap(
+        client.jobs.get(jobId),
+        (job) => ended(client, job, `waiting for ${job.file_name ?? job.bucket_name}`)
+      )
     )
 ).pipe(Command.withDescription("Wait for the end of a job"))
 
@@ -49,15 +54,15 @@ const cancel = Command.make(
   { jobId },
   ({ jobId }) => Gateway.use((client) => show(client.jobs.cancel(jobId)))
 )
-  .pipe(Command.withDescription("Cancel a job that is still queued"))
+  .pipe(Command.withDescription("Cancel a job that is still queued, or an upload that is not done"))
 
 /** How an event looks, by the step that its type ends with. */
 const styleOfType = (type: string): Style =>
-  /AttemptFailed\.v\d+$/.test(type)
+  /(AttemptFailed|Abandoned)\.v\d+$/.test(type)
     ? "yellow"
     : /Failed\.v\d+$/.test(type)
     ? "red"
-    : /(Requested|Started|Submitted)\.v\d+$/.test(type)
+    : /(Requested|Started|Submitted|Advanced)\.v\d+$/.test(type)
     ? "cyan"
     : "green"
 
