@@ -75,18 +75,29 @@ const described = (response: Response) => {
   }
 }
 
+/** What ends a download. */
+interface Ends {
+  readonly signal: AbortSignal
+  readonly timeout: number
+  /** Frees the signal of the connection that there is now. */
+  release: () => void
+}
+
 /** Asks for bytes, and asks again what may be asked again. */
 const opened = async (
   transport: Transport,
   path: string,
   headers: Readonly<Record<string, string>>,
-  { signal, timeout }: { readonly signal: AbortSignal; readonly timeout: number }
+  ends: Ends
 ): Promise<Response> => {
+  const { signal, timeout } = ends
   const asked = { method: "GET", path, headers: { accept: "*/*", "accept-encoding": "identity", ...headers } }
   for (let tries = 1;; tries++) {
+    ends.release()
     const waiting = new AbortController()
     const abort = () => waiting.abort(signal.reason)
     signal.addEventListener("abort", abort, { once: true })
+    ends.release = () => signal.removeEventListener("abort", abort)
     try {
       // The signal stays the connection's while its bytes are read.
       return await within(timeout, signal, (late) => {
@@ -94,7 +105,6 @@ const opened = async (
         return transport.open({ ...asked, isRepeatable: true }, waiting.signal)
       })
     } catch (error) {
-      signal.removeEventListener("abort", abort)
       if (signal.aborted) throw signal.reason
       if (tries === mostTries || !mayPass(error)) throw error
       await sleep(failureDelay(tries, error) * (transport.settings.pace ?? 1), signal)
@@ -113,7 +123,7 @@ export const open = async (
   const key = keyHeader(encryptionKey)
   const ending = new AbortController()
   const abort = () => ending.abort(options.signal?.reason)
-  const { signal } = ending
+  const ends: Ends = { signal: ending.signal, timeout, release: () => {} }
   options.signal?.throwIfAborted()
   options.signal?.addEventListener("abort", abort, { once: true })
   const released = () => options.signal?.removeEventListener("abort", abort)
@@ -124,7 +134,7 @@ export const open = async (
       ...(ifRange === undefined ? {} : { "if-range": `"${ifRange}"` }),
       ...(ifMatch === undefined ? {} : { "if-match": `"${ifMatch}"` }),
       ...more
-    }, { signal, timeout })
+    }, ends)
     if (response.status === 304) return released(), undefined
     const { sha256, ...facts } = described(response)
     const goOn = (at: number) =>
@@ -132,8 +142,8 @@ export const open = async (
         ...key,
         range: rangeField({ start: facts.start + at, end: facts.start + facts.size }),
         "if-range": `"${facts.rootCid}"`
-      }, { signal, timeout })
-    const pieces = whole(transport, response, { ...facts, sha256, goOn, onProgress, signal, timeout })
+      }, ends)
+    const pieces = whole(transport, response, { ...facts, ...ends, sha256, goOn, onProgress })
     const stream = streamFrom(pieces, released, (reason) => ending.abort(reason))
     return {
       ...facts,
