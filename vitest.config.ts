@@ -27,6 +27,8 @@ const inPairs = `test/system/{${
     "Failures",
     "FileAccounts",
     "FileRequests",
+    "FilesClient",
+    "FilesCommandLine",
     "FilesHttp",
     "Fuzz",
     "IdempotencyKeys",

@@ -1,6 +1,7 @@
 /** The bytes of files that are sent: where they come from, and what they are to be. */
 import { ArgumentInvalid } from "./Errors.ts"
 import type { Platform } from "./Platform.ts"
+import { sleep } from "./Timing.ts"
 
 /** What can be uploaded. A function is called each time that the bytes are read from their beginning, so that they can be sent again. */
 export type Uploadable =
@@ -90,6 +91,43 @@ export async function* checked({ open, size }: Source): AsyncGenerator<Uint8Arra
   throw new ArgumentInvalid(
     `the file has ${what} the ${size} bytes that it was to have: it has changed, or the size is wrong`
   )
+}
+
+/** Small pieces are not held back for longer than this, in milliseconds. */
+const holdTime = 100
+
+/** A source that computes its bytes lets the program do something else after so many milliseconds. */
+const workTime = 50
+
+/**
+ * The same bytes in pieces that are not small; what is held back goes with the next piece once its time is over. A gateway that
+ * refuses an upload closes the connection soon: its answer is read in time, however the pieces are made.
+ */
+export async function* gathered(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let buffer = new Uint8Array(pieceSize)
+  let [filled, last, rested] = [0, performance.now(), performance.now()]
+  const taken = () => {
+    const full = buffer.subarray(0, filled)
+    buffer = new Uint8Array(pieceSize)
+    filled = 0
+    last = performance.now()
+    return full
+  }
+  for await (const piece of pieces) {
+    if (performance.now() - rested > workTime) {
+      await sleep(0)
+      rested = performance.now()
+    }
+    if (filled > 0 && filled + piece.length > pieceSize) yield taken()
+    if (piece.length >= pieceSize) {
+      yield piece
+      continue
+    }
+    buffer.set(piece, filled)
+    filled += piece.length
+    if (performance.now() - last > holdTime) yield taken()
+  }
+  if (filled > 0) yield taken()
 }
 
 /** A `Content-Digest` (RFC 9530) by a SHA-256. */

@@ -4,6 +4,7 @@ import { toBase64 } from "./Content.ts"
 import { keyHeader } from "./EncryptionKey.ts"
 import { ArgumentInvalid, ConnectionFailed, ContentDamaged, UnexpectedAnswer } from "./Errors.ts"
 import { failureDelay } from "./Polling.ts"
+import { DownloadNotReady } from "./Problems.ts"
 import { sleep, within } from "./Timing.ts"
 import { mayPass, type Transport } from "./Transport.ts"
 
@@ -83,7 +84,7 @@ interface Ends {
   release: () => void
 }
 
-/** Asks for bytes, and asks again what may be asked again. */
+/** Asks for bytes, and asks again what may be asked again: a link may be had a moment before what it leads to. */
 const opened = async (
   transport: Transport,
   path: string,
@@ -106,7 +107,7 @@ const opened = async (
       })
     } catch (error) {
       if (signal.aborted) throw signal.reason
-      if (tries === mostTries || !mayPass(error)) throw error
+      if (tries === mostTries || !(mayPass(error) || error instanceof DownloadNotReady)) throw error
       await sleep(failureDelay(tries, error) * (transport.settings.pace ?? 1), signal)
     }
   }

@@ -1,6 +1,6 @@
 /** Sends files to a gateway. */
 import type { CallOptions } from "./CallOptions.ts"
-import { checked, digestField, digestOf, type Source, sourceOf, streamOf } from "./Content.ts"
+import { checked, digestField, digestOf, gathered, type Source, sourceOf, streamOf } from "./Content.ts"
 import { contentTypeOf } from "./ContentType.ts"
 import { keyHeader } from "./EncryptionKey.ts"
 import { ArgumentInvalid } from "./Errors.ts"
@@ -62,7 +62,7 @@ const contentOf = (
     let bytes = 0
     report(bytes)
     try {
-      for await (const piece of checked(source)) {
+      for await (const piece of gathered(checked(source))) {
         bytes += piece.length
         yield piece
         sent()
