@@ -17,16 +17,22 @@ export interface Local {
   readonly name: string
 }
 
+/** The paths of all files in a folder and in those in it. Node's own walk goes through links to folders. */
+const pathsIn = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    return entry.isDirectory() ? pathsIn(path) : entry.isFile() ? [path] : []
+  })
+
 /** All files of a folder and of those in it, without links, and their names in a bucket: their paths, behind a prefix. */
 export const filesIn = Effect.fnUntraced(function*(folder: string, prefix: string) {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
     return yield* new ArgumentsInvalid({ message: `${folder} is no folder` })
   }
-  const found = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  const files = found.map(({ name, parentPath }): Local => {
-    const path = join(parentPath, name)
-    return { path, name: `${prefix}${relative(folder, path).split(sep).join("/")}`.normalize("NFC") }
-  })
+  const files = pathsIn(folder).map((path): Local => ({
+    path,
+    name: `${prefix}${relative(folder, path).split(sep).join("/")}`.normalize("NFC")
+  }))
   if (files.length === 0) return yield* new ArgumentsInvalid({ message: `${folder} has no files` })
   return files.toSorted((a, b) => a.name < b.name ? -1 : 1)
 })

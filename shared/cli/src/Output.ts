@@ -37,7 +37,8 @@ export class Output extends Context.Service<Output, {
         const look = {
           hasColor: canColor && !flags.json,
           get width() {
-            return isTerminal ? process.stdout.columns : undefined
+            // A terminal that does not know how wide it is has 0.
+            return isTerminal ? process.stdout.columns || undefined : undefined
           }
         }
         const json = (value: unknown) => Console.log(JSON.stringify(value))
@@ -88,7 +89,7 @@ const spinning = <A, E, R>(
   const frame = (n: number) => {
     const seconds = ((performance.now() - begun) / 1000).toFixed(1)
     const text = `${title} ${state()} ${seconds} s`
-    const fitted = fit(text, Math.min(text.length, (process.stderr.columns ?? 80) - 3)).trimEnd()
+    const fitted = fit(text, Math.min(text.length, Math.max(20, (process.stderr.columns || 80) - 3))).trimEnd()
     return `${clear}${paint(frames[n % frames.length] ?? "", "cyan", hasColor)} ${fitted}`
   }
   let n = 0

@@ -36,6 +36,7 @@ export const plain = (text: string): string => text.replaceAll(control, " ")
 export const fit = (text: string, width: number): string => {
   const own = CliOutput.displayWidth(text)
   if (own <= width) return text + " ".repeat(width - own)
+  if (width < 1) return ""
   let cut = text
   while (CliOutput.displayWidth(cut) > width - 1) cut = cut.slice(0, -1)
   return fit(`${cut}…`, width)

@@ -6,7 +6,7 @@ const units = ["B", "kB", "MB", "GB", "TB"] as const
 export const size = (bytes: number): string => {
   const power = bytes < 1_000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
   const value = bytes / 1_000 ** power
-  return `${power === 0 ? value : value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${units[power]}`
+  return `${power === 0 ? Math.round(value) : value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${units[power]}`
 }
 
 /** Seconds as "0:07", "12:34" or "1:02:03". */
@@ -17,7 +17,12 @@ export const clock = (seconds: number): string => {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`
 }
 
-const width = 20
+const width = 14
+
+/** Characters of a name that are shown beside a bar. */
+const longest = 24
+/** A file's name, or its end where it is long. */
+export const label = (name: string): string => name.length <= longest ? name : `…${name.slice(1 - longest)}`
 
 /** A transfer, or a part of one, that began at a time of `performance.now()`. */
 export interface Transfer {
@@ -35,7 +40,8 @@ export const shown = ({ bytesDone, bytesTotal, phase, since }: Transfer, now: nu
   if (bytesTotal === undefined || bytesTotal === 0) return `${phase} ${size(bytesDone)}${speed}`
   const share = Math.min(1, bytesDone / bytesTotal)
   const filled = Math.round(share * width)
-  const left = rate === 0 || share === 1 ? "" : ` ${clock((bytesTotal - bytesDone) / rate)} left`
+  // Of the first bytes nobody knows how long the rest takes.
+  const left = share < 0.01 || share === 1 || rate === 0 ? "" : ` ${clock((bytesTotal - bytesDone) / rate)} left`
   const bar = `${"█".repeat(filled)}${"░".repeat(width - filled)}`
   return `${phase} ${bar} ${Math.floor(share * 100)}% of ${size(bytesTotal)}${speed}${left}`
 }

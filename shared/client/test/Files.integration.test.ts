@@ -440,9 +440,10 @@ describe("a download", () => {
     }],
     ["not read on", (reader) => reader.cancel()]
   ])("closes its connection when it is %s", async (_, end) => {
-    let isClosed = false
+    let closed = () => {}
+    const isClosed = new Promise<void>((resolve) => closed = resolve)
     const { asked, url } = await serve((_, response) => {
-      response.on("close", () => isClosed = true)
+      response.on("close", closed)
       response.writeHead(200, { "content-length": 100_000_000, etag: "\"r\"" })
       response.write(bytes)
     })
@@ -451,7 +452,7 @@ describe("a download", () => {
     const reader = stream.getReader()
     await reader.read()
     await end(reader, controller)
-    while (!isClosed) await new Promise((resolve) => setTimeout(resolve, 5))
+    await isClosed
     assert.lengthOf(asked, 1)
   })
 

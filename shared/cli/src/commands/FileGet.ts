@@ -71,7 +71,7 @@ const getOne = (client: EffectClient, one: One) =>
     const { goesOn, name, path } = one
     let state = "opening"
     const { rootCid, size } = yield* limited(output.during(
-      name,
+      Transfer.label(name),
       () => state,
       save(client, one, (transfer) => state = Transfer.shown(transfer, performance.now()))
     )).pipe(

@@ -92,7 +92,7 @@ const putOne = (client: EffectClient, bucket: string, local: Local, how: How) =>
     const output = yield* Output
     const state = begun()
     const job = yield* output.during(
-      local.name,
+      Transfer.label(local.name),
       () => Transfer.shown(state, performance.now()),
       put(client, { bucket, local }, how, state)
     ).pipe(Effect.onInterrupt(() => output.note(endedAt(state))))
