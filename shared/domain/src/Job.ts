@@ -182,7 +182,10 @@ export const naming = <const Rows extends Operations, Event extends { readonly _
 
   const eventOf = ({ operation, step, ...data }: Step): Event => {
     const { own, request, ...shared } = data as Data & { readonly own?: Data; readonly request?: Data }
-    return { _tag: rows[operation]?.events[step], ...shared, ...request, ...own } as unknown as Event
+    const _tag = rows[operation]?.events[step]
+    // An event without a type could be read by nobody.
+    if (_tag === undefined) throw new Error(`${operation} has no event for the step "${step}"`)
+    return { _tag, ...shared, ...request, ...own } as unknown as Event
   }
 
   /** Whether a job of this operation can take back what it has done. */

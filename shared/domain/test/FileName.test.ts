@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Result, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { FileName, fromToken, maxBytes, toToken } from "../src/FileName.ts"
 
 const decode = Schema.decodeUnknownResult(FileName)
@@ -50,3 +50,21 @@ describe("a file name", () => {
     assert.strictEqual(fromToken(token), name)
   })
 })
+
+const encodedLength = (name: string) => Buffer.byteLength(name, "utf8")
+it.effect.prop("is its token's name again, whichever it is", [FileName], ([name]) =>
+  Effect.sync(() => {
+    assert.strictEqual(fromToken(toToken(name)), name)
+    assert.match(toToken(name), /^[A-Za-z0-9_-]+$/)
+    // Four characters of a token are three bytes of a name.
+    assert.strictEqual(toToken(name).length, Math.ceil(encodedLength(name) * 4 / 3))
+  }))
+
+it.effect.prop("is accepted exactly where it breaks no rule", [Schema.String], ([text]) =>
+  Effect.sync(() => {
+    const segments = text.split("/")
+    const breaks = text === "" || encodedLength(text) > maxBytes || !text.isWellFormed() ||
+      text !== text.normalize("NFC") || segments.some((segment) => ["", ".", ".."].includes(segment)) ||
+      [...text].some((character) => /[\p{Cc}\u2028\u2029]/u.test(character))
+    assert.strictEqual(Result.isSuccess(decode(text)), !breaks)
+  }))
