@@ -38,13 +38,11 @@ export const put = ({ bytes, headers = {}, size, url }: Sent): Effect.Effect<Ans
           agent: false,
           headers: { ...headers, "content-length": size }
         })
-        put.on("response", async (response) => {
-          try {
-            resolve({ status: response.statusCode ?? 0, body: Buffer.concat(await response.toArray()).toString() })
-          } catch (error) {
-            reject(error)
-          }
-        })
+        put.on("response", (response) =>
+          response.toArray().then(
+            (parts) => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() }),
+            reject
+          ))
         // What was answered before all was sent closes the connection too.
         pipeline(Readable.from(bytes, { objectMode: false }), put).catch(reject)
       }),

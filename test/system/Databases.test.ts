@@ -35,7 +35,7 @@ const tables = (url: string) =>
     (found) => Object.fromEntries(found.map(({ names, schema }) => [schema, names]))
   )
 const ours =
-  "bucket_jobs buckets dead_letters event_segments projection_checkpoint schema_migrations webhook_deliveries webhooks"
+  "bucket_jobs buckets dead_letters event_segments files projection_checkpoint schema_migrations webhook_deliveries webhooks"
 
 /** Has a bucket created, and looks at it by every kind of read. */
 const creates = Effect.fnUntraced(function*(gateway: string) {

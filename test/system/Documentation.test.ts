@@ -24,7 +24,7 @@ const documents = ["README.md", ...globSync("docs/**/*.md", { cwd: repository })
 const blocks = (text: string, language: string) =>
   Array.from(text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g")), ([, block = ""]) => block)
 
-const differing = [
+const differing = new Set([
   "job_id",
   "created_at",
   "updated_at",
@@ -33,12 +33,12 @@ const differing = [
   "gas_used",
   "effective_gas_price",
   "root_cid"
-]
+])
 /** What differs from run to run: ids, hashes of transactions and contents, numbers of blocks and gas, times. */
 const masked = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value, (key, field) =>
-      differing.includes(key) && field !== null
+      differing.has(key) && field !== null
         ? typeof field
         : field)
   )

@@ -137,6 +137,10 @@ const everything = Effect.gen(function*() {
   const { body: completed } = yield* ended(gateway, created.job_id)
   assert.deepInclude(completed, { status: "completed" })
 
+  const file = `${gateway}/buckets/${created.bucket_name}/files/a`
+  const { body: upload } = yield* request(file, { method: "PUT", body: "Hello." })
+  assert.deepInclude((yield* ended(gateway, upload.job_id)).body, { status: "completed" })
+
   const unreadable = freshName()
   yield* append(unreadable, "akave.BucketRequested.v1")
   yield* eventually(request(`${gateway}/dead-letters`), ({ body }) => body.dead_letters.length > 0)
