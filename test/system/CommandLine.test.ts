@@ -34,19 +34,22 @@ beforeAll(() =>
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 type Options = Partial<Parameters<typeof Packages.ran>[2]>
+const environment = () => ({
+  HOME: home,
+  PATH: `${join(folder, "node_modules/.bin")}:${join(process.execPath, "..")}:${process.env["PATH"]}`,
+  AKAVE_ASYNC_URL: stack.gatewayUrl,
+  AKAVE_ASYNC_API_KEY: admin
+})
 /** Runs the command as `npx` does; with the administrator's key unless the environment says otherwise. */
 const akave = (line: string, { env = {}, ...options }: Options = {}) =>
   Packages.ran(join(folder, "node_modules/.bin/akave-async"), line === "" ? [] : line.split(" "), {
     cwd: folder,
-    env: {
-      HOME: home,
-      PATH: `${join(process.execPath, "..")}:${process.env["PATH"]}`,
-      AKAVE_ASYNC_URL: stack.gatewayUrl,
-      AKAVE_ASYNC_API_KEY: admin,
-      ...env
-    },
+    env: { ...environment(), ...env },
     ...options
   })
+/** Runs a line as somebody types it. */
+const inShell = (line: string, env: Readonly<Record<string, string>>) =>
+  Packages.ran("bash", ["-c", line], { cwd: folder, env: { ...environment(), ...env } })
 const lines = (text: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>
   text.trim().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
 
@@ -204,11 +207,26 @@ it.live("every command of the guide runs", () =>
   Effect.gen(function*() {
     const guide = readFileSync(join(Stack.repository, "docs/command-line.md"), "utf8")
     const blocks = Array.from(guide.matchAll(/```sh\n([^]*?)```/g), ([, block = ""]) => block.trim().split("\n"))
+    mkdirSync(join(folder, "folder/in-it"), { recursive: true })
+    for (const file of ["cat.jpg", "folder/one.txt", "folder/in-it/two.txt"]) {
+      writeFileSync(join(folder, file), file.repeat(50))
+    }
     const env = { NATS_URL: stack.natsUrl, DATABASE_URL: stack.databaseUrl }
     for (const line of blocks.flat()) {
-      const ran = yield* akave(line.replace("akave-async ", ""), { env })
+      // The list of files follows what has ended.
+      if (line.includes("get photos 2026/")) {
+        yield* Effect.repeat(akave("file list photos --prefix 2026/ --json"), {
+          until: ({ stdout }) => lines(stdout).length === 2
+        })
+      }
+      const ran = yield* inShell(`set -o pipefail; ${line}`, env)
       assert.strictEqual(ran.code, 0, line + ran.stdout + ran.stderr)
     }
+    assert.strictEqual(readFileSync(join(folder, "copy.jpg"), "utf8"), "cat.jpg".repeat(50))
+    assert.strictEqual(
+      readFileSync(join(folder, "copies/2026/in-it/two.txt"), "utf8"),
+      "folder/in-it/two.txt".repeat(50)
+    )
   }))
 
 describe("the doctor", () => {

@@ -92,6 +92,23 @@ describe("the example of", () => {
       assert.lengthOf(stdout.trim().split("\n"), 4)
     }))
 
+  it.live("files through the gateway", () =>
+    Effect.gen(function*() {
+      const path = join(yield* Stack.temporaryFolder, "words.txt")
+      writeFileSync(path, "hello world, and more")
+      const { code, stderr, stdout } = yield* run("files-through-the-gateway.ts", [path, freshName()])
+      assert.strictEqual(code, 0, stderr)
+      const shown = stdout.split("\n")
+      assert.match(
+        shown.slice(0, 6).join("\n"),
+        /^sending\nstoring\nwords\.txt has the root bafy\w+, by job [0-9a-f-]{36}\n21 bytes of text\/plain\nhello\nnot replaced: file_exists$/
+      )
+      assert.strictEqual(readFileSync(`${path}.copy`, "utf8"), "hello world, and more")
+      assert.include(shown, "secret")
+      const read = yield* request(shown.at(-2) ?? "")
+      assert.strictEqual(read.body, "next")
+    }).pipe(Effect.scoped))
+
   it.live("files, encrypted ones, resumed ones, and files with Effect", () =>
     Effect.gen(function*() {
       const HOME = yield* Stack.temporaryFolder
