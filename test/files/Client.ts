@@ -38,11 +38,11 @@ export const put = ({ bytes, headers = {}, size, url }: Sent): Effect.Effect<Ans
           agent: false,
           headers: { ...headers, "content-length": size }
         })
-        put.on("response", (response) =>
+        put.on("response", (response) => {
           response.toArray().then(
-            (parts) => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() }),
-            reject
-          ))
+            (pieces) => ({ status: response.statusCode ?? 0, body: Buffer.concat(pieces).toString() })
+          ).then(resolve, reject)
+        })
         // What was answered before all was sent closes the connection too.
         pipeline(Readable.from(bytes, { objectMode: false }), put).catch(reject)
       }),
@@ -50,13 +50,17 @@ export const put = ({ bytes, headers = {}, size, url }: Sent): Effect.Effect<Ans
   })
 
 /** Sends a file again, with the same headers, until it is accepted, every second for five minutes at most; gives its job. */
-export const upload = (sent: () => Sent): Effect.Effect<string, NoAnswer | Refused> =>
+export const upload = (
+  sent: () => Sent,
+  onRetry: (why: NoAnswer | Refused) => Effect.Effect<void> = () => Effect.void
+): Effect.Effect<string, NoAnswer | Refused> =>
   Effect.suspend(() => put(sent())).pipe(
     Effect.flatMap(({ body, status }) =>
       status === 202
         ? Effect.succeed(String(JSON.parse(body).job_id))
         : Effect.fail<NoAnswer | Refused>(new Refused({ status, body }))
     ),
+    Effect.tapError(onRetry),
     Effect.retry({
       while: (error) => error._tag === "NoAnswer" || error.status >= 500,
       schedule: Schedule.spaced("1 second"),

@@ -205,7 +205,7 @@ const interrupted = Effect.fnUntraced(function*(stack: Stack.Stack, bucket: stri
       bytes: Content.bytesOf(file.number, huge, (given) => isHalf ||= given >= huge / 2),
       headers: { "idempotency-key": "huge" }
     }
-  }))
+  }, ({ message }) => say(`it is sent again: ${message}`)))
   yield* Fiber.join(killer)
   yield* say(`accepted after ${seconds(staged)}, by ${tries} requests`)
   if (tries < 2) yield* report("the gateway was not killed while the file was sent")

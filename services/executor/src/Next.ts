@@ -144,8 +144,8 @@ const backward = ({ claim: known, parts }: Situation, last: Job.Part | undefined
   const undo: Action = { _tag: "Claim", part: Job.undo, after: claim }
   return {
     parts: [...parts, Job.undo],
-    // It has no transaction, and so nothing to take back.
-    begin: { _tag: "EndAbandoned", after: undefined },
+    // Without a part that is done it has nothing to take back; else its claims were lost with the ledger.
+    begin: last === undefined ? { _tag: "EndAbandoned", after: undefined } : undo,
     done: (part, done, completion) => {
       if (part === Job.undo) return { _tag: "EndAbandoned", after: claim }
       if (part === parts.at(-1)) return { _tag: completion, done, after: claim }

@@ -342,6 +342,11 @@ describe("what is next", () => {
 
   it.for<[string, Situation, ReturnType<typeof next>]>([
     ["ends, where it has no claim", undoing(abandoned(attempting)), { _tag: "EndAbandoned", after: undefined }],
+    [
+      "takes back what is done, also where its claims were lost",
+      undoing(abandoned(advanced(recorded(first), "first"))),
+      { _tag: "Claim", part: Job.undo, after: undefined }
+    ],
     ["takes back what is done", undoing(abandoned(advanced(recorded(first), "first")), first, mined("call")), {
       _tag: "Claim",
       part: Job.undo,

@@ -149,13 +149,17 @@ export const make = Effect.gen(function*() {
     return yield* contract.prepareCommit({ ...placeOf(job), rootCid, ...sizes })
   })
 
-  /** A committed file is what somebody else has stored, or this job itself: it is left. */
+  /**
+   * What the job has created is there until a transaction is known that has deleted it: the chain's node may show an older state. A
+   * committed file is what somebody else has stored: it is left.
+   */
   const undo = Effect.fnUntraced(function*(job: File.Upload) {
-    const file = yield* contract.onChain(placeOf(job))
     yield* stop(job)
-    return Option.isNone(file) || Option.isSome(file.value.rootCid)
-      ? { done: { adopted: true } }
-      : yield* contract.prepareDelete(placeOf(job))
+    const done = Job.doneOf(job)
+    if (done === undefined || done === "delete") return { done: { adopted: true } }
+    const file = yield* contract.onChain(placeOf(job))
+    const isCommitted = Option.isSome(file) && Option.isSome(file.value.rootCid)
+    return isCommitted ? { done: { adopted: true } } : yield* contract.prepareDelete(placeOf(job))
   })
 
   const prepare: Operation<File.Upload>["prepare"] = Effect.fnUntraced(function*(job, part) {
@@ -197,8 +201,7 @@ export const make = Effect.gen(function*() {
     function*(job, part, refusal, own, since) {
       if (!isThere(refusal, part)) return Option.none()
       const { id } = placeOf(job)
-      if (part === Job.undo) return Option.some<Done>({ adopted: true })
-      if (part === "delete") {
+      if (part === "delete" || part === Job.undo) {
         return Option.some(yield* doneSince(yield* contract.lastTransaction("delete", id), own, since))
       }
       const index = File.chunkOf(part)
