@@ -169,6 +169,10 @@ it.live("the gateway reports how the jobs got on, and how many executors there a
     assert.deepInclude(stats, { operation: "bucket.create", failed: 0, success_share: 1 })
     assert.isAtLeast(stats.seconds_to_completion.p95, stats.seconds_to_completion.mean / 2)
     assert.closeTo(stats.requested_per_minute, stats.requested / 5, 1e-9)
+    const { body: job } = yield* request(`${gateway}/jobs/${job_id}/explanation`)
+    assert.strictEqual(stats.transactions, stats.completed)
+    assert.isAtLeast(Number(stats.fees_wei), Number(job.fees.paid_wei))
+    assert.deepStrictEqual(body.stored, { files: 0, bytes: 0, encoded_bytes: 0 })
   }))
 
 describe("a path", () => {

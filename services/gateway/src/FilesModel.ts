@@ -1,5 +1,5 @@
 /** Queries on files, and on jobs on them: which have not ended, and what they need of the staging store. */
-import { type Caller, tenantOf } from "@akave-async/api/Caller"
+import type { Caller } from "@akave-async/api/Caller"
 import { FileResource } from "@akave-async/api/FileResources"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import type { DownloadJob } from "@akave-async/domain/Download"
@@ -8,7 +8,7 @@ import { Registry } from "@akave-async/eventing/Registry"
 import { readModelTable } from "@akave-async/platform/Postgres"
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { inTime, type LookupError, type Page, ReadModel } from "./ReadModel.ts"
+import { inTime, type LookupError, ofCaller, type Page, ReadModel } from "./ReadModel.ts"
 
 type By = Caller["Service"]
 
@@ -47,10 +47,7 @@ export class FilesModel extends Context.Service<FilesModel, {
       const { readJobs } = yield* Registry
       // As the index of live jobs has it, which is used for no other condition.
       const isLive = sql.literal("status in ('queued', 'processing')")
-      const isOf = (caller: By) => {
-        const { tenant = null } = tenantOf(caller)
-        return sql`lower(owner) = ${caller.owner.toLowerCase()} and tenant is not distinct from ${tenant}`
-      }
+      const { isOf } = ofCaller(sql)
 
       const download = Effect.fn("FilesModel.download")((id: Job.Id) =>
         certain(Effect.gen(function*() {

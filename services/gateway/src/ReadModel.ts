@@ -1,7 +1,6 @@
 /** Queries on the tables that the projector keeps. */
 import { type Caller, tenantOf } from "@akave-async/api/Caller"
 import * as Resources from "@akave-async/api/Resources"
-import { Stats } from "@akave-async/api/System"
 import type { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import type * as Job from "@akave-async/domain/Job"
@@ -67,6 +66,21 @@ export interface DeadLetterQuery extends Resources.DeadLetterFilter {
 /** Why a thing can't be looked up. */
 export type LookupError = SqlError.SqlError | LogUnavailable | ReadModelBehind
 
+/** Conditions of queries on what is the caller's. */
+export const ofCaller = (sql: SqlClient.SqlClient) => {
+  /** That a column names the caller's account, or none for the local one. `is not distinct from` would use no index. */
+  const ofTenant = (column: Statement.Fragment, caller: By) => {
+    const { tenant } = tenantOf(caller)
+    return tenant === undefined ? sql`${column} is null` : sql`${column} = ${tenant}`
+  }
+  return {
+    ofTenant,
+    /** Of a job or a file, that it is the caller's. */
+    isOf: (caller: By) =>
+      sql`lower(owner) = ${caller.owner.toLowerCase()} and ${ofTenant(sql.literal("tenant"), caller)}`
+  }
+}
+
 export class ReadModel extends Context.Service<ReadModel, {
   /** A job of the caller. None is certain: whatever the log held when this was called has been looked at. */
   job(caller: By, id: Job.Id): Effect.Effect<Option.Option<Current>, LookupError>
@@ -76,8 +90,6 @@ export class ReadModel extends Context.Service<ReadModel, {
   jobs(caller: By, query: JobQuery): Effect.Effect<ReadonlyArray<AnyJob>, SqlError.SqlError>
   /** How many jobs of the caller have not ended, once so many events are applied. */
   inFlight(caller: By): Effect.Effect<{ readonly applied: number; readonly jobs: number }, SqlError.SqlError>
-  /** How the caller's jobs got on that were asked for within this time. */
-  stats(caller: By, minutes: number): Effect.Effect<Stats["operations"], SqlError.SqlError>
   /** A bucket of the caller. None is as certain as for {@link job}. */
   bucket(caller: By, name: BucketName): Effect.Effect<Option.Option<Resources.BucketResource>, LookupError>
   /** Buckets of the caller after a name, by name. */
@@ -119,18 +131,10 @@ export class ReadModel extends Context.Service<ReadModel, {
       // As JSON a time is written in one way, whatever the session's DateStyle.
       const bucketColumns = sql.literal("name, bucket_id, owner, tx_hash, job_id, to_jsonb(created_at) as created_at")
 
-      /** That a column names the caller's account, or none for the local one. `is not distinct from` would use no index. */
-      const ofTenant = (column: Statement.Fragment, caller: By) => {
-        const { tenant } = tenantOf(caller)
-        return tenant === undefined ? sql`${column} is null` : sql`${column} = ${tenant}`
-      }
+      const { isOf, ofTenant } = ofCaller(sql)
       /** Of a dead letter, that the caller sees it. */
       const seen = (caller: By) =>
         caller.scopes.has("admin") ? sql.literal("true") : ofTenant(sql.literal("letter ->> 'account'"), caller)
-      /** Of a job, that it is the caller's. */
-      const isOf = (caller: By) =>
-        sql`lower(owner) = ${caller.owner.toLowerCase()} and ${ofTenant(sql.literal("tenant"), caller)}`
-
       /** Of a bucket, that a job of the caller's has made it: accounts of one wallet don't see one another's. */
       const isMadeBy = (caller: By) =>
         sql`exists (select 1 from ${table("bucket_jobs")} as job where job.id = ${table("buckets")}.job_id
@@ -203,28 +207,6 @@ export class ReadModel extends Context.Service<ReadModel, {
         ([row]) => row?.count ?? 0
       )
 
-      const stats = Effect.fn("ReadModel.stats")(function*(caller: By, minutes: number) {
-        const rows = yield* sql`
-          select operation, requested, completed, failed, cancelled,
-            completed::float8 / nullif(completed + failed, 0) as success_share,
-            requested::float8 / ${minutes}::float8 as requested_per_minute,
-            case when completed > 0 then jsonb_build_object('mean', mean, 'p95', p95) end as seconds_to_completion
-          from (
-            select operation, count(*)::int as requested,
-              count(*) filter (where status = 'completed')::int as completed,
-              count(*) filter (where status = 'failed')::int as failed,
-              count(*) filter (where status = 'cancelled')::int as cancelled,
-              avg(seconds) filter (where status = 'completed') as mean,
-              percentile_cont(0.95) within group (order by seconds) filter (where status = 'completed') as p95
-            from (
-              select operation, status, extract(epoch from updated_at - created_at)::float8 as seconds
-              from ${table("bucket_jobs")}
-              where ${isOf(caller)} and created_at > now() - make_interval(mins => ${minutes})
-            ) as job group by operation
-          ) as counted order by operation`
-        return yield* Effect.orDie(Schema.decodeUnknownEffect(Stats.fields.operations)(rows))
-      }, inTime)
-
       const bucket = Effect.fn("ReadModel.bucket")((caller: By, name: BucketName) =>
         certain(Effect.gen(function*() {
           const rows = yield* sql`
@@ -274,7 +256,6 @@ export class ReadModel extends Context.Service<ReadModel, {
         inFlight,
         liveJobs,
         openDeadLetters,
-        stats,
         bucket,
         buckets,
         deadLetter,

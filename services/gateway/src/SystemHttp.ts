@@ -16,7 +16,7 @@ import { Accounts } from "./Accounts.ts"
 import * as Answers from "./Answers.ts"
 import { maxBody } from "./Edge.ts"
 import { FileBodyConfig } from "./FileBody.ts"
-import { ReadModel } from "./ReadModel.ts"
+import { Statistics } from "./Statistics.ts"
 import { lookupFailures } from "./Unavailable.ts"
 
 /** How each operation is asked for. */
@@ -52,7 +52,7 @@ export const SystemHttp = HttpApiBuilder.group(
   "system",
   Effect.fnUntraced(function*(handlers) {
     const accounts = yield* Accounts
-    const readModel = yield* ReadModel
+    const statistics = yield* Statistics
     const durability = yield* durabilityConfig
     const { maxBytes } = yield* FileBodyConfig
     const nats = yield* Nats
@@ -74,10 +74,12 @@ export const SystemHttp = HttpApiBuilder.group(
           Effect.provideService(Nats, nats),
           Effect.orElseSucceed(() => null)
         )
-        const [operations, alive] = yield* Effect.all([readModel.stats(caller, minutes), executors], {
-          concurrency: "unbounded"
-        })
-        return { window_minutes: minutes, operations, executors: alive }
+        const { alive, operations, stored } = yield* Effect.all({
+          operations: statistics.operations(caller, minutes),
+          stored: statistics.stored(caller),
+          alive: executors
+        }, { concurrency: "unbounded" })
+        return { window_minutes: minutes, operations, stored, executors: alive }
       }, Effect.catchTags({ SqlError: lookupFailures.SqlError }))
     })
   })

@@ -37,6 +37,7 @@ import { ReadModelState } from "./ReadModelState.ts"
 import * as Server from "./Server.ts"
 import { Sight } from "./Sight.ts"
 import { StagedBytes } from "./StagedBytes.ts"
+import { Statistics } from "./Statistics.ts"
 import * as Sweeper from "./Sweeper.ts"
 import { WebhookModel } from "./WebhookModel.ts"
 import { Webhooks } from "./Webhooks.ts"
@@ -91,7 +92,7 @@ Service.main(
       Layer.provide(WebhookModel.layer),
       Layer.provide(StagedBytes.layerConfig),
       Layer.provide([Buckets.layer, Files.layer, Jobs.layer, Accounts.layer, DownloadLinks.layer]),
-      Layer.provide(FilesModel.layer),
+      Layer.provide([FilesModel.layer, Statistics.layer]),
       Layer.provide([FileKeys.layerConfig, Network.layer, Staging.layerConfig]),
       Layer.provide([Admission.layerConfig, MasterSecret.layerConfig, Jwt.layerConfig, RateLimits.layer]),
       Layer.provide(JobsInFlight.layer),

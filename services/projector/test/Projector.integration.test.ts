@@ -3,7 +3,9 @@ import { BucketName } from "@akave-async/domain/BucketName"
 import * as DeadLetter from "@akave-async/domain/DeadLetter"
 import * as Delivery from "@akave-async/domain/Delivery"
 import { Address, BucketId, TransactionHash } from "@akave-async/domain/Ethereum"
+import * as File from "@akave-async/domain/File"
 import * as Job from "@akave-async/domain/Job"
+import * as FileHistory from "@akave-async/domain/test/FileHistory"
 import * as Webhook from "@akave-async/domain/Webhook"
 import type { Decision } from "@akave-async/eventing/Aggregate"
 import { codec, idOf, kind } from "@akave-async/eventing/BucketEvents"
@@ -12,6 +14,7 @@ import * as DeadLetterEvents from "@akave-async/eventing/DeadLetterEvents"
 import * as DeliveryEvents from "@akave-async/eventing/DeliveryEvents"
 import { EventLog, type EventLogShape, type StoredEvent } from "@akave-async/eventing/EventLog"
 import * as EventLogMemory from "@akave-async/eventing/EventLogMemory"
+import * as FileEvents from "@akave-async/eventing/FileEvents"
 import * as HashChain from "@akave-async/eventing/HashChain"
 import * as Registry from "@akave-async/eventing/Registry"
 import * as Segment from "@akave-async/eventing/Segment"
@@ -158,6 +161,7 @@ const everything = Effect.gen(function*() {
   return {
     jobs: yield* sql`select * from bucket_jobs order by id`,
     buckets: yield* sql`select * from buckets order by owner, name`,
+    files: yield* sql`select * from files order by owner, bucket_name, name`,
     deadLetters: yield* sql`select * from dead_letters order by sequence`,
     webhooks: yield* sql`select * from webhooks order by id`,
     deliveries: yield* sql`select * from webhook_deliveries order by webhook_id, sequence`,
@@ -207,6 +211,7 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
     new Map(buckets.map(({ bucket_id, job_id, revision }) => [bucket_id, { job_id, revision }])),
     existing(decoded)
   )
+  assert.deepStrictEqual(spentInRows(jobs), spentBy(decoded.map(({ event }) => Bucket.stepOf(event))))
 
   // The archive alone is enough to compute the chain again.
   const archive = yield* Effect.promise(() => Promise.all(segments.map(({ events }) => Segment.unpack(events))))
@@ -218,6 +223,21 @@ const assertFolded = Effect.fnUntraced(function*(stored: ReadonlyArray<StoredEve
   const [row] = yield* sql`select sequence, hash from projection_checkpoint`
   assert.deepStrictEqual(row, { sequence: stored.at(-1)?.sequence ?? 0, hash: Buffer.from(previous) })
 })
+
+/** What each job has paid by these events, and with how many transactions. */
+const spentBy = (steps: ReadonlyArray<Job.Step>) => {
+  const spent: Record<string, { fees: bigint; transactions: number }> = {}
+  for (const step of steps) {
+    const own = spent[step.jobId] ??= { fees: 0n, transactions: 0 }
+    if ((step.step !== "advanced" && step.step !== "completed") || step.adopted) continue
+    if (step.transactionHash === undefined) continue
+    own.transactions++
+    own.fees += BigInt(step.gasUsed ?? 0) * (step.effectiveGasPrice ?? 0n)
+  }
+  return spent
+}
+const spentInRows = (rows: ReadonlyArray<Record<string, unknown>>) =>
+  Object.fromEntries(rows.map(({ fees, id, transactions }) => [id, { fees: BigInt(`${fees}`), transactions }]))
 
 /** The columns that a letter's row has for those who look for it. */
 const columns = ({ reason, sequence, subject, type }: DeadLetter.Letter) => ({
@@ -231,6 +251,74 @@ const applyIn = (size: number, stored: ReadonlyArray<StoredEvent>) =>
   Effect.gen(function*() {
     for (let start = 0; start < stored.length; start += size) yield* Projector.apply(stored.slice(start, start + size))
   })
+
+/** The rows of the files that are there after these events. */
+const filesAfter = (events: ReadonlyArray<File.Event>) => {
+  const names = new Map<string, string>()
+  const files = new Map<string, { state: File.State; revision: number }>()
+  for (const [n, event] of events.entries()) {
+    if ("bucketName" in event) names.set(event.jobId, event.name)
+    const name = names.get(event.jobId) ?? ""
+    const before = files.get(name) ?? { state: File.initial, revision: 0 }
+    const state = File.evolve(before.state, event)
+    files.set(name, { state, revision: state.file === before.state.file ? before.revision : n + 1 })
+  }
+  return [...files.values()].flatMap(({ revision, state: { file } }) =>
+    file === undefined ? [] : [{
+      owner,
+      bucket_name: "my.bucket",
+      name: file.name,
+      file_id: file.id,
+      root_cid: file.rootCid,
+      size: 40_000_000,
+      encoded_size: file.encodedSize,
+      sha256: file.sha256,
+      content_type: null,
+      encryption: "none",
+      key_id: null,
+      name_on_wire: null,
+      parity_blocks: 16,
+      is_public: file.isPublic,
+      tenant: null,
+      job_id: file.jobId,
+      created_at: DateTime.toDateUtc(file.createdAt),
+      revision
+    }]
+  ).toSorted((a, b) => a.name < b.name ? -1 : 1)
+}
+const storeFiles = (events: ReadonlyArray<File.Event>) =>
+  Effect.forEach(events, (event, n) =>
+    Effect.map(
+      FileEvents.codec.encode(event, { id: `${n}`, source: "/test", subject: `file.${n % 3}`, time: event.occurredAt }),
+      ({ data, headers }): StoredEvent => ({ sequence: n + 1, subject: `file.${n % 3}`, headers, data })
+    ))
+
+describe("files", () => {
+  for (const size of [1, 7, 5_000]) {
+    test(`in batches of ${size} are those that are left by the log, with what their jobs have paid`, () =>
+      Effect.gen(function*() {
+        const likes = yield* Arbitrary.sampleEffect(Arbitrary.schema(File.Event), {
+          count: 4_000,
+          seed: 1,
+          maxDiscards: 100_000
+        })
+        const events = FileHistory.history([...likes, ...likes.toReversed()], epoch)
+        assert.deepStrictEqual(
+          new Set(events.map(({ _tag }) => _tag)),
+          new Set(Object.keys(File.Event.cases))
+        )
+        assert.isTrue(events.some((event) => event._tag === "FileUploadAdvanced" && event.part === "delete"))
+        yield* applyIn(size, yield* storeFiles(events))
+        const { files, jobs } = yield* everything
+        const expected = filesAfter(events)
+        assert.isAbove(expected.length, 3)
+        assert.deepStrictEqual(files, expected)
+        assert.deepStrictEqual(spentInRows(jobs), spentBy(events.map(File.stepOf)))
+        const requested = new Map(events.flatMap((event) => "bucketName" in event ? [[event.jobId, event.name]] : []))
+        assert.deepStrictEqual(new Map(jobs.map(({ file_name, id }) => [id, file_name])), requested)
+      }))
+  }
+})
 
 describe("batches", () => {
   for (const size of [1, 3, 7, 1000]) {
@@ -581,7 +669,7 @@ empty(
     assert.includeMembers(before.tables.map((row) => row["table_name"]), ["bucket_jobs", "event_segments"])
     yield* migrate
     assert.deepStrictEqual({ rows: yield* everything, tables: yield* tables }, before)
-    assert.lengthOf(yield* sql`select 1 from schema_migrations`, 7)
+    assert.lengthOf(yield* sql`select 1 from schema_migrations`, Postgres.readModelMigration)
   })
 )
 
@@ -589,7 +677,9 @@ empty(
 const beforeSegments = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`delete from schema_migrations where migration_id >= 6`
-  yield* sql`drop table event_segments, webhooks, webhook_deliveries`
+  yield* sql`drop table event_segments, webhooks, webhook_deliveries, files`
+  yield* sql`drop index bucket_jobs_live`
+  yield* sql`alter table bucket_jobs drop file_name, drop fees, drop transactions`
   yield* sql`
     create table event_archive (
       sequence bigint primary key, subject text not null, headers text not null, data bytea not null, hash bytea not null)`
@@ -657,6 +747,8 @@ empty(
       { ...begun, transactionHash },
       { ...begun, attemptFailed: true, error, retryAt: startedAt },
       { ...begun, status: "completed", transactionHash, result },
+      { ...begun, status: "completed", transactionHash, result: { ...result, effectiveGasPrice: "3000000007" } },
+      { ...begun, status: "completed", result: { bucketId: hash(1), adopted: true } },
       { ...begun, status: "failed", attemptFailed: true, error },
       { ...earlier, status: "cancelled", error: { ...error, category: "cancelled" } }
     ].map((job, n) => ({ ...job, id: jobId(n) }))
@@ -678,6 +770,13 @@ empty(
     assert.deepInclude(submitted, { transactionHash })
     assert.deepInclude(failed, { attemptFailed: true, error })
     assert.deepInclude(completed, { result })
+    const spent = yield* sql<{ fees: string; transactions: number }>`
+      select fees::text, transactions from bucket_jobs where status = 'completed' order by id`
+    assert.deepStrictEqual(spent.map(({ fees, transactions }) => [fees, transactions]), [
+      ["0", 1],
+      [`${141_000n * 3_000_000_007n}`, 1],
+      ["0", 0]
+    ])
 
     // They go on from there.
     const event = Bucket.Event.cases.BucketStarted.make({ jobId: jobId(3), attempt: 2, occurredAt: epoch })

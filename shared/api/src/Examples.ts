@@ -155,8 +155,11 @@ const stats: Stats = {
     cancelled: 0,
     success_share: 117 / 118,
     requested_per_minute: 2,
-    seconds_to_completion: { mean: 1.3, p95: 2.1 }
+    seconds_to_completion: { mean: 1.3, p95: 2.1 },
+    transactions: 117,
+    fees_wei: "18612000018612000"
   }],
+  stored: { files: 42, bytes: 1_310_720_000, encoded_bytes: 2_640_000_000 },
   executors: 3
 }
 const batch: BatchResult = {

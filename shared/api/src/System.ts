@@ -42,12 +42,26 @@ const OperationStats = Schema.Struct({
   success_share: Schema.NullOr(Schema.Finite),
   requested_per_minute: Schema.Finite,
   /** From the request to the completion; null where no job has completed. */
-  seconds_to_completion: Schema.NullOr(Schema.Struct({ mean: Schema.Finite, p95: Schema.Finite }))
+  seconds_to_completion: Schema.NullOr(Schema.Struct({ mean: Schema.Finite, p95: Schema.Finite })),
+  /** Mined transactions of these jobs. */
+  transactions: Schema.Natural,
+  /** What they have paid, in wei. */
+  fees_wei: Schema.String.check(Schema.isPattern(/^[0-9]+$/))
+})
+
+/** The files of an account that the gateway knows to be on the network. */
+const FileStats = Schema.Struct({
+  files: Schema.Natural,
+  /** As they were uploaded, and as they are stored, with encryption and parity blocks. */
+  bytes: Schema.Natural,
+  encoded_bytes: Schema.Natural
 })
 
 export const Stats = Schema.Struct({
   window_minutes: Schema.Natural,
   operations: Schema.Array(OperationStats),
+  /** Now, whatever the time that was asked for. */
+  stored: FileStats,
   /** That answer now and have the key of the caller's wallet; null where that can't be found out. */
   executors: Schema.NullOr(Schema.Natural)
 }).annotate({ identifier: "Stats" })

@@ -108,7 +108,14 @@ export interface Stats {
       readonly mean: number
       readonly p95: number
     } | null
+    readonly transactions: number
+    readonly fees_wei: string
   }>
+  readonly stored: {
+    readonly files: number
+    readonly bytes: number
+    readonly encoded_bytes: number
+  }
   readonly executors: number | null
 }
 

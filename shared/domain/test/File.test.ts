@@ -1,43 +1,29 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, DateTime, Effect, Result, Schema } from "effect"
-import { BucketName } from "../src/BucketName.ts"
-import { Address, FileId, RootCid, TransactionHash } from "../src/Ethereum.ts"
+import { Address } from "../src/Ethereum.ts"
 import * as File from "../src/File.ts"
-import { FileName } from "../src/FileName.ts"
 import * as Job from "../src/Job.ts"
+import {
+  asked,
+  bucketName,
+  commandFor,
+  content,
+  type Decide,
+  fileId,
+  fileName as name,
+  hash,
+  jobIdOf,
+  otherRoot,
+  owner,
+  root
+} from "./FileHistory.ts"
 
-const owner = Address.make("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
-const bucketName = BucketName.make("my.bucket")
-const name = FileName.make("photos/cat.jpg")
-const jobIdOf = (n: number) => Job.Id.make(`019845e1-682f-7b02-a706-${n.toString(16).padStart(12, "0")}`)
 const [first, second, third] = [jobIdOf(1), jobIdOf(2), jobIdOf(3)]
 const now = DateTime.makeUnsafe("2026-11-27T10:00:00Z")
-const [root, otherRoot] = [RootCid.make(`b${"a".repeat(58)}`), RootCid.make(`b${"b".repeat(58)}`)]
-const fileId = FileId.make(`0x${"1".repeat(64)}`)
-const hash = TransactionHash.make(`0x${"2".repeat(64)}`)
 
-const content = {
-  size: 40_000_000,
-  sha256: "0".repeat(64),
-  dataBlocks: 16,
-  parityBlocks: 16,
-  encryption: "none",
-  staged: "019845e1-682f-4b02-a706-000000000000"
-} as const
-const asked = (jobId: Job.Id, tenant?: string) => ({
-  jobId,
-  owner,
-  bucketName,
-  name,
-  ...(tenant === undefined ? {} : { tenant })
-})
 const upload = (jobId: Job.Id, precondition: File.Precondition = "none", tenant?: string) =>
   File.requestUpload({ ...asked(jobId, tenant), ...content }, precondition)
 
-type Decide<Rejection = unknown> = (
-  state: File.State,
-  at: DateTime.Utc
-) => Result.Result<ReadonlyArray<File.Event>, Rejection>
 const decided = (state: File.State, decide: Decide): ReadonlyArray<File.Event> => Result.getOrThrow(decide(state, now))
 const after = (state: File.State, ...all: ReadonlyArray<Decide>): File.State =>
   all.reduce((state, decide) => decided(state, decide).reduce(File.evolve, state), state)
@@ -236,43 +222,6 @@ it.effect("reads its jobs back as they were", () =>
     }
   }))
 
-/** What a job of an operation can come to. */
-const resultOf = (job: File.FileJob | undefined, n: number): Readonly<Record<string, unknown>> => {
-  if (job?.operation === "file.upload") return { fileId, rootCid: n % 2 === 0 ? root : otherRoot, encodedSize: n }
-  return job?.operation === "file.access" ? { fileId, isPublic: job.request.isPublic } : { fileId }
-}
-/** The command that leads to a step like that of an event, for a job where another one may be the live one. */
-const commandFor = (like: File.Event, jobId: Job.Id, n: number, live: File.FileJob | undefined): Decide => {
-  const { occurredAt: _, ...step } = File.stepOf(like)
-  const precondition = (["none", "any", [root], [otherRoot]] as const)[n % 4] ?? "none"
-  const tenant = n % 13 === 0 ? "acme" : undefined
-  switch (step.step) {
-    case "requested":
-      if (step.operation === "file.upload") return upload(jobId, precondition)
-      return step.operation === "file.delete"
-        ? File.requestDeletion(asked(jobId, tenant), precondition)
-        : File.requestAccess({ ...asked(jobId, tenant), isPublic: n % 2 === 0 }, precondition)
-    case "started":
-      return started(jobId)
-    case "submitted":
-      return File.onJob(Job.recordSubmission({ ...step, jobId }))
-    case "attemptFailed":
-      return File.onJob(Job.failAttempt({ ...step, jobId, retryAt: now }))
-    case "advanced": {
-      const parts = live?.operation === "file.upload" ? File.uploadParts(live.request).slice(0, -1) : []
-      return advanced(jobId, parts[n % parts.length] ?? "create")
-    }
-    case "abandoned":
-      return File.onJob(Job.abandon({ ...step, jobId }))
-    case "completed":
-      return File.onJob(Job.complete({ ...step, jobId, own: resultOf(live, n) }))
-    case "failed":
-      return n % 3 === 0 ? File.onJob(Job.endAbandoned(jobId)) : File.onJob(Job.fail({ ...step, jobId }))
-    case "cancelled":
-      return n % 3 === 0 ? File.onJob(Job.endAbandoned(jobId)) : File.cancel({ ...step, jobId })
-  }
-}
-
 /** What must be so of an event that follows in this state, and of the state after it. */
 const checkLegal = (before: File.State, event: File.Event, state: File.State): void => {
   const { operation, step } = File.stepOf(event)
@@ -314,9 +263,8 @@ it.effect.each([1, 2, 3, 4])("keeps a long random sequence of commands legal (%i
       const { step } = File.stepOf(like)
       const spokenOf = step === "requested" ? undefined : jobs.at(n % 5 === 0 ? -2 : -1)
       const { job } = state
-      // Other operations have no such steps.
-      if ((step === "advanced" || step === "abandoned") && job?.operation !== "file.upload") continue
-      const decided = commandFor(like, spokenOf ?? jobIdOf(n), n, job)(state, now)
+      const given = { jobId: spokenOf ?? jobIdOf(n), live: job, n, retryAt: now }
+      const decided = commandFor(like, given)(state, now)
       if (Result.isFailure(decided)) continue
       assert.isAtMost(decided.success.length, 1)
       for (const event of decided.success) {

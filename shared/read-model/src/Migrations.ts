@@ -190,7 +190,7 @@ const webhooks = Effect.gen(function*() {
   yield* sql`create index webhook_deliveries_outcome on ${table("webhook_deliveries")} (webhook_id, outcome, sequence)`
 })
 
-/** Files on the network, and which file a job is on. */
+/** Files on the network, which file a job is on, and what jobs have paid. */
 const files = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const table = yield* readModelTable
@@ -219,7 +219,14 @@ const files = Effect.gen(function*() {
       primary key (owner, bucket_name, name)
     )`
   yield* sql`create index files_by_name on ${table("files")} (lower(owner), bucket_name, name collate "C")`
-  yield* sql`alter table ${table("bucket_jobs")} add column file_name text`
+  // What a job's mined transactions have paid, in wei, and how many it has had.
+  yield* sql`alter table ${table("bucket_jobs")} add column file_name text,
+    add column fees numeric not null default 0, add column transactions int not null default 0`
+  // Until now a job had one transaction, which its end tells of.
+  yield* sql`
+    update ${table("bucket_jobs")} set transactions = 1,
+      fees = coalesce((job -> 'result' ->> 'gasUsed')::numeric * (job -> 'result' ->> 'effectiveGasPrice')::numeric, 0)
+    where status = 'completed' and job -> 'result' ->> 'adopted' = 'false' and job -> 'result' ? 'transactionHash'`
   // Of a bucket that is to be deleted, the jobs that have not ended are asked for.
   yield* sql`create index bucket_jobs_live on ${table("bucket_jobs")} (lower(owner), bucket_name)
     where status in ('queued', 'processing')`

@@ -24,8 +24,8 @@ export const concernsKinds = ({ step }: Placed): boolean =>
 
 /** Writes what follows from these events, which come after all that was applied before. */
 export const apply = Effect.fnUntraced(
-  function*({ asked, changed, events, jobs }: Folded) {
-    yield* Jobs.write(Jobs.rowsOf({ changed, jobs }), asked)
-    for (const projection of ofKinds) yield* projection.apply(events, jobs)
+  function*({ asked, events, ...folding }: Folded) {
+    yield* Jobs.write(Jobs.rowsOf(folding), asked)
+    for (const projection of ofKinds) yield* projection.apply(events, folding.jobs)
   }
 )

@@ -45,7 +45,7 @@ interface Open {
 
 const opened = (): Open => ({
   batches: [],
-  folded: { events: [], jobs: new Map(), changed: new Map(), asked: new Set() },
+  folded: { events: [], ...Jobs.folding(), asked: new Set() },
   changes: []
 })
 

@@ -38,7 +38,7 @@ const archived = ({ encoded }: Batch.Batch) =>
 
 /** The rows of the jobs that these events speak of, given the jobs as they were before; and the jobs after them. */
 const rowsOf = (before: ReadonlyMap<string, Jobs.Folded>, events: ReadonlyArray<Batch.Placed>) => {
-  const folding = { jobs: new Map(before), changed: new Map() }
+  const folding = { ...Jobs.folding(), jobs: new Map(before) }
   Jobs.fold(folding, events)
   return { jobs: folding.jobs, jobRows: Jobs.rowsOf(folding) }
 }

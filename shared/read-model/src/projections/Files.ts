@@ -89,7 +89,7 @@ export const apply = Effect.fn("Files.apply")(function*(events: ReadonlyArray<Pl
   yield* sql`
     insert into ${
     table("files")
-  } (owner, bucket_name, name, file_id, root_cid, size, encoded_size, sha256, content_type,
+  } as file (owner, bucket_name, name, file_id, root_cid, size, encoded_size, sha256, content_type,
       encryption, key_id, name_on_wire, parity_blocks, is_public, tenant, job_id, created_at, revision)
     select owner, bucket_name, name, file_id, root_cid, size, encoded_size, sha256, content_type,
       encryption, key_id, name_on_wire, parity_blocks, is_public, tenant, job_id, created_at, revision
@@ -102,5 +102,6 @@ export const apply = Effect.fn("Files.apply")(function*(events: ReadonlyArray<Pl
       encoded_size = excluded.encoded_size, sha256 = excluded.sha256, content_type = excluded.content_type,
       encryption = excluded.encryption, key_id = excluded.key_id, name_on_wire = excluded.name_on_wire,
       parity_blocks = excluded.parity_blocks, is_public = excluded.is_public, tenant = excluded.tenant,
-      job_id = excluded.job_id, created_at = excluded.created_at, revision = excluded.revision`
+      job_id = excluded.job_id, created_at = excluded.created_at, revision = excluded.revision
+    where file.revision < excluded.revision`
 })

@@ -24,16 +24,36 @@ export interface Change {
 /** Jobs by their ids. */
 export type Jobs = ReadonlyMap<string, Folded>
 
+/** What mined transactions have paid. */
+export interface Spent {
+  readonly transactions: number
+  /** In wei, of those whose price is known. */
+  readonly fees: bigint
+}
+const nothingSpent: Spent = { transactions: 0, fees: 0n }
+
 /** Jobs while events are folded into them. */
 export interface Folding {
   readonly jobs: Map<string, Folded>
   /** Those that the events have changed, and their kinds. */
   readonly changed: Map<string, JobsOf>
+  /** What the events report that jobs have paid, beside what those report that come before. */
+  readonly spent: Map<string, Spent>
+}
+export const folding = (): Folding => ({ jobs: new Map(), changed: new Map(), spent: new Map() })
+
+/** What a step reports that its job has paid; what was found done cost it nothing. */
+const spentBy = (step: Job.Step): Spent => {
+  if ((step.step !== "advanced" && step.step !== "completed") || step.adopted) return nothingSpent
+  const { effectiveGasPrice = 0n, gasUsed = 0, transactionHash } = step
+  return transactionHash === undefined
+    ? nothingSpent
+    : { transactions: 1, fees: effectiveGasPrice * BigInt(gasUsed) }
 }
 
 /** Folds events into the jobs that they speak of, as these were before. What a job has seen of these events is passed over. */
 export const fold = (
-  { changed, jobs }: Folding,
+  { changed, jobs, spent }: Folding,
   events: ReadonlyArray<Placed>,
   onChange: (change: Change) => void = () => {}
 ): void => {
@@ -46,14 +66,19 @@ export const fold = (
     onChange({ before: known?.job, after: job, step })
     jobs.set(step.jobId, { job, revision: sequence })
     changed.set(step.jobId, kind.jobs)
+    const own = spentBy(step)
+    if (own.transactions === 0) continue
+    const before = spent.get(step.jobId) ?? nothingSpent
+    spent.set(step.jobId, { transactions: before.transactions + own.transactions, fees: before.fees + own.fees })
   }
 }
 
-/** Rows to write for the jobs that were changed. */
-export const rowsOf = ({ changed, jobs }: Folding) =>
+/** Rows to write for the jobs that were changed. What they have spent is added to what their rows have. */
+export const rowsOf = ({ changed, jobs, spent }: Folding) =>
   Array.from(changed, ([id, kind]) => {
     const { job, revision } = jobs.get(id) as Folded
     const { bucketName = null, fileName = null } = kind.about(job)
+    const { fees, transactions } = spent.get(id) ?? nothingSpent
     return {
       id,
       operation: job.operation,
@@ -65,7 +90,10 @@ export const rowsOf = ({ changed, jobs }: Folding) =>
       created_at: DateTime.formatIso(job.createdAt),
       updated_at: DateTime.formatIso(job.updatedAt),
       revision,
-      job: kind.toJson(job)
+      job: kind.toJson(job),
+      // JSON has no whole numbers of this size.
+      fees: `${fees}`,
+      transactions
     }
   })
 export type Row = ReturnType<typeof rowsOf>[number]
@@ -105,13 +133,17 @@ export const write = Effect.fn("Jobs.write")(function*(rows: ReadonlyArray<Row>,
   if (changed.length === 0) return
   yield* sql`
     insert into ${table("bucket_jobs")}
-      (id, operation, bucket_name, file_name, owner, tenant, status, created_at, updated_at, revision, job)
-    select id, operation, bucket_name, file_name, owner, tenant, status, created_at, updated_at, revision, job
+      as job (id, operation, bucket_name, file_name, owner, tenant, status, created_at, updated_at, revision, job,
+        fees, transactions)
+    select id, operation, bucket_name, file_name, owner, tenant, status, created_at, updated_at, revision, job,
+      fees, transactions
     from json_to_recordset(${toJson(changed)}::json) as row(
       id uuid, operation text, bucket_name text, file_name text, owner text, tenant text, status text,
-      created_at timestamptz, updated_at timestamptz, revision bigint, job jsonb)
+      created_at timestamptz, updated_at timestamptz, revision bigint, job jsonb, fees numeric, transactions int)
     on conflict (id) do update set status = excluded.status, updated_at = excluded.updated_at,
-      revision = excluded.revision, job = excluded.job`
+      revision = excluded.revision, job = excluded.job,
+      fees = job.fees + excluded.fees, transactions = job.transactions + excluded.transactions
+    where job.revision < excluded.revision`
 })
 
 const columns = [
@@ -125,5 +157,7 @@ const columns = [
   "created_at",
   "updated_at",
   "revision",
-  "job"
+  "job",
+  "fees",
+  "transactions"
 ] as const satisfies ReadonlyArray<keyof Row>
