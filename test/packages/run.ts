@@ -12,6 +12,7 @@ import { readFile } from "node:fs/promises"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import * as Packages from "../support/Packages.ts"
 
 const program = `
@@ -22,9 +23,22 @@ const job = await akave.createBucket(name)
 const again = await akave.createBucket(name).catch((error) => error)
 let events = 0
 for await (const _ of akave.jobs.events(job.job_id)) events++
-console.log(job.status, again instanceof BucketExists, events)
+const bytes = new Uint8Array(1_000_001).map((_, n) => n % 251)
+async function* stream() {
+  for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000)
+}
+const uploads = [bytes, new Blob([bytes]), stream(), () => stream()]
+await Promise.all(uploads.map((what, n) => akave.files.upload(name, "file " + n, what)))
+let same = 0
+for (const n of uploads.keys()) {
+  const read = await (await akave.files.download(name, "file " + n)).bytes()
+  if (read.length === bytes.length && read.every((byte, at) => byte === bytes[at])) same++
+}
+const part = await akave.files.download(name, "file 0", { range: { start: 250, end: 253 } })
+const there = await akave.files.upload(name, "file 0", stream()).catch((error) => error)
+console.log(job.status, again instanceof BucketExists, events, same, (await part.bytes()).join(), there.code)
 `
-const expected = "completed true 4"
+const expected = "completed true 4 4 250,0,1 file_exists"
 
 /** The SDK against the devnet of the stack, with its threads and its journal. */
 const withFiles = `
@@ -52,6 +66,10 @@ const akave = createClient({ url: "http://127.0.0.1:8000", timeout: 1_000 })
 const job: Job = await akave.submitBucket("name")
 for await (const { status } of akave.jobs.list({ status: "failed", limit: 2 })) { const text: string = status; void text }
 akave.buckets.get("name").catch((error: unknown) => error instanceof BucketExists && error.job_id.length)
+const { stream, size } = await akave.files.download("name", "file", { range: { start: 0 } })
+const upload = await akave.files.upload("name", "file", "path", { onProgress: ({ bytesDone }) => bytesDone.toFixed() })
+const root: string | undefined = upload.result?.root_cid
+void [stream.getReader(), size.toFixed(), root]
 const id: string | undefined = (await verifyWebhook("", new Headers(), "whsec_")).correlationid
 void [job, id]
 `
@@ -132,9 +150,29 @@ const withTypes = Effect.fnUntraced(function*(client: string) {
 const page = `<script type="module">
   import { createClient } from "/browser.js"
   const akave = createClient({ url: new URLSearchParams(location.search).get("gateway") })
-  const job = await akave.createBucket("with-chromium").catch((error) => ({ status: String(error) }))
-  await fetch("/result", { method: "POST", body: job.status })
+  const run = async () => {
+    const job = await akave.createBucket("with-chromium")
+    const bytes = new Uint8Array(1_000_001).map((_, n) => n % 251)
+    await akave.files.upload(job.bucket_name, "a", new File([bytes], "a"))
+    await akave.files.upload(job.bucket_name, "b", new Blob([bytes]).stream())
+    const read = await (await akave.files.download(job.bucket_name, "b")).bytes()
+    return read.every((byte, n) => byte === bytes[n]) ? job.status : "other bytes"
+  }
+  await fetch("/result", { method: "POST", body: await run().catch(String) })
 </script>`
+
+/** Bytes of the bundle for browsers at most, as it is sent to them. */
+const mostInBrowser = 25_000
+const bundleSize = Effect.fnUntraced(function*(client: string) {
+  const folder = yield* Packages.installed(client)
+  const bundle = yield* Effect.promise(() => readFile(join(folder, "node_modules/@akave-async/client/browser.js")))
+  const size = gzipSync(bundle).length
+  return yield* report(
+    `the bundle for browsers, ${size} bytes of gzip`,
+    size <= mostInBrowser,
+    `at most ${mostInBrowser}`
+  )
+})
 
 const inBrowser = Effect.fnUntraced(function*(client: string) {
   if (spawnSync("chromium", ["--version"]).error !== undefined) {
@@ -176,7 +214,7 @@ const run = Effect.gen(function*() {
   const tarballOf = (name: string) => built.find((file) => file.includes(name)) ?? ""
   const client = tarballOf("client")
   const stack = yield* Stack.started({})
-  const results = [yield* withTypes(client), yield* inBrowser(client)]
+  const results = [yield* withTypes(client), yield* bundleSize(client), yield* inBrowser(client)]
   for (const runtime of runtimes) {
     const env = { AKAVE_ASYNC_URL: stack.gatewayUrl }
     results.push(yield* runs("client", runtime, { tarball: client, program, expected, env }))
