@@ -152,13 +152,33 @@ export const digestOf = async (source: Source, platform: Platform): Promise<stri
   return fieldOf(hash.digest())
 }
 
-/** Pieces as a stream that asks for the next one when there is room for it. Node 18 has no `ReadableStream.from`. */
-export const streamOf = (pieces: AsyncIterator<Uint8Array>): ReadableStream<Uint8Array> =>
-  new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      const next = await pieces.next()
-      if (next.done === true) controller.close()
-      else controller.enqueue(next.value)
+/**
+ * Pieces as a stream that asks for the next one when there is room for it, and breaks when the signal is aborted. Node 18 has no
+ * `ReadableStream.from`.
+ */
+export const streamOf = (pieces: AsyncIterator<Uint8Array>, signal: AbortSignal): ReadableStream<Uint8Array> => {
+  let abort = () => {}
+  const end = () => signal.removeEventListener("abort", abort)
+  return new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      abort = () => controller.error(signal.reason)
+      signal.addEventListener("abort", abort, { once: true })
     },
-    cancel: async () => void await pieces.return?.()
+    pull: async (controller) => {
+      try {
+        const next = await pieces.next()
+        if (signal.aborted) return
+        if (next.done !== true) return controller.enqueue(next.value)
+        end()
+        controller.close()
+      } catch (error) {
+        end()
+        throw error
+      }
+    },
+    cancel: async () => {
+      end()
+      await pieces.return?.()
+    }
   }, { highWaterMark: 0 })
+}

@@ -5,7 +5,7 @@ import { keyHeader } from "./EncryptionKey.ts"
 import { ArgumentInvalid, ConnectionFailed, ContentDamaged, UnexpectedAnswer } from "./Errors.ts"
 import { failureDelay } from "./Polling.ts"
 import { DownloadNotReady } from "./Problems.ts"
-import { sleep, within } from "./Timing.ts"
+import { sleep, unlessAborted, within } from "./Timing.ts"
 import { mayPass, type Transport } from "./Transport.ts"
 
 export interface DownloadProgress {
@@ -82,6 +82,8 @@ interface Ends {
   readonly timeout: number
   /** Frees the signal of the connection that there is now. */
   release: () => void
+  /** Closes that connection: where the runtime has lost the signal, nothing else does. */
+  close: () => void
 }
 
 /** Asks for bytes, and asks again what may be asked again: a link may be had a moment before what it leads to. */
@@ -124,7 +126,7 @@ export const open = async (
   const key = keyHeader(encryptionKey)
   const ending = new AbortController()
   const abort = () => ending.abort(options.signal?.reason)
-  const ends: Ends = { signal: ending.signal, timeout, release: () => {} }
+  const ends: Ends = { signal: ending.signal, timeout, release: () => {}, close: () => {} }
   options.signal?.throwIfAborted()
   options.signal?.addEventListener("abort", abort, { once: true })
   const released = () => options.signal?.removeEventListener("abort", abort)
@@ -144,8 +146,11 @@ export const open = async (
         range: rangeField({ start: facts.start + at, end: facts.start + facts.size }),
         "if-range": `"${facts.rootCid}"`
       }, ends)
-    const pieces = whole(transport, response, { ...facts, ...ends, sha256, goOn, onProgress })
-    const stream = streamFrom(pieces, released, (reason) => ending.abort(reason))
+    const pieces = whole(transport, response, { ...facts, ends, sha256, goOn, onProgress })
+    const stream = streamFrom(pieces, released, (reason) => {
+      ending.abort(reason)
+      ends.close()
+    })
     return {
       ...facts,
       stream,
@@ -168,23 +173,25 @@ interface Whole {
   /** Opens what comes from so many bytes on. */
   readonly goOn: (at: number) => Promise<Response>
   readonly onProgress: DownloadOptions["onProgress"]
-  readonly signal: AbortSignal
-  readonly timeout: number
+  readonly ends: Ends
 }
 
 /** All bytes of an answer, from further answers where one breaks. */
 async function* whole(
   transport: Transport,
   first: Response,
-  { goOn, onProgress, sha256, signal, size, timeout }: Whole
+  { ends, goOn, onProgress, sha256, size }: Whole
 ): AsyncGenerator<Uint8Array> {
+  const { signal, timeout } = ends
   const { debug, pace = 1, platform, url } = transport.settings
   const hash = sha256 === undefined ? undefined : platform.sha256()
   let reader = first.body?.getReader()
+  const read = async () => reader?.read()
+  ends.close = () => void reader?.cancel().catch(() => {})
   let [bytes, failures] = [0, 0]
   while (bytes < size) {
     try {
-      const next = await within(timeout, signal, (late) => Promise.race([reader?.read(), aborted(late)]))
+      const next = await within(timeout, signal, (late) => unlessAborted(late, read()))
       if (next === undefined || next.done) throw new ContentDamaged(`of ${size} bytes ${bytes} have come`)
       failures = 0
       bytes += next.value.length
@@ -193,7 +200,7 @@ async function* whole(
       onProgress?.({ bytesDone: bytes, bytesTotal: size })
       yield next.value
     } catch (cause) {
-      await reader?.cancel().catch(() => {})
+      ends.close()
       if (signal.aborted) throw signal.reason
       const error = cause instanceof TypeError ? new ConnectionFailed(url, cause) : cause
       const isEnd = error instanceof ContentDamaged && bytes < size
@@ -206,14 +213,11 @@ async function* whole(
     }
   }
   // Its end is read too, so that the connection serves the next call.
-  await within(timeout, signal, (late) => Promise.race([reader?.read(), aborted(late)])).catch(() => {})
+  await within(timeout, signal, (late) => unlessAborted(late, read())).catch(() => {})
   if (hash !== undefined && toBase64(hash.digest()) !== sha256) {
     throw new ContentDamaged("the bytes that have come are not those of the file")
   }
 }
-
-const aborted = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }))
 
 /** Pieces as a stream; where it is not read to its end, the connection is closed. */
 const streamFrom = (

@@ -83,16 +83,21 @@ async function* read(
   })
   const reader = body.pipeThrough(counted).pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
     .pipeThrough(new EventSourceParserStream()).getReader()
+  // Where the runtime has lost the signal, this closes the connection.
+  const stop = () => void reader.cancel(signal.reason).catch(() => {})
+  signal.addEventListener("abort", stop, { once: true })
   try {
     while (true) {
       const next = await reader.read().catch((cause: unknown) => {
         throw signal.aborted ? signal.reason : new ConnectionFailed(url, cause)
       })
+      if (next.done && signal.aborted) throw signal.reason
       if (next.done) return
       const { data, id } = next.value
       if (data !== "") yield { id, event: JSON.parse(data) as Event }
     }
   } finally {
+    signal.removeEventListener("abort", stop)
     close()
     // The connection is gone already, or goes with this.
     await reader.cancel().catch(() => {})

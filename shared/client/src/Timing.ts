@@ -55,6 +55,18 @@ export const within = <A>(
   run: (signal: AbortSignal) => Promise<A>
 ): Promise<A> => whileHeard(millis, signal, run)
 
+/**
+ * What a promise gives, or a rejection with the signal's reason as soon as it is aborted. Runtimes may lose a signal that they were
+ * given: what has memory to collect is not told of it.
+ */
+export const unlessAborted = <A>(signal: AbortSignal, promise: Promise<A>): Promise<A> =>
+  new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener("abort", abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort))
+  })
+
 /** Lets so many run at a time; the others wait for their turn. */
 export const limiter = (most: number) => {
   let running = 0

@@ -5,12 +5,12 @@ import type { Platform } from "./Platform.ts"
 import { wantedDelay } from "./Polling.ts"
 import { ClockSkew, problems } from "./Problems.ts"
 import { type Credentials, headersOf } from "./Signing.ts"
-import { jittered, limiter, sleep, whileHeard } from "./Timing.ts"
+import { jittered, limiter, sleep, unlessAborted, whileHeard } from "./Timing.ts"
 
 /** A body that is no JSON. The call ends when nothing of it is sent for as long as a call may take. */
 export interface Content {
-  /** Opens it anew for each try; `sent` is to be called whenever some of it goes. */
-  readonly open: (sent: () => void) => Promise<ReadableStream<Uint8Array> | Blob>
+  /** Opens it anew for each try, until the signal ends it; `sent` is to be called whenever some of it goes. */
+  readonly open: (signal: AbortSignal, sent: () => void) => Promise<ReadableStream<Uint8Array> | Blob>
   /** What is signed in its place. */
   readonly signed: string
   /** What was wrong with the content itself when it was last sent. */
@@ -142,10 +142,10 @@ export const make = (settings: Settings): Transport => {
   ): Promise<Response> => {
     const { body, content, method, path } = request
     const target = `${origin}${base}${path}`
-    const opened = await content?.open(heard)
+    const opened = await content?.open(signal, heard)
     let response: Response
     try {
-      response = await settings.fetch(target, {
+      const answer = settings.fetch(target, {
         method,
         headers: sent,
         signal,
@@ -153,6 +153,9 @@ export const make = (settings: Settings): Transport => {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         ...(opened === undefined ? {} : { body: opened, duplex: "half" })
       })
+      // One that comes too late keeps no connection.
+      answer.then(async (late) => signal.aborted && await late.body?.cancel()).catch(() => {})
+      response = await unlessAborted(signal, answer)
     } catch (cause) {
       if (signal.aborted) throw signal.reason
       const failure = content?.failure()
@@ -203,7 +206,7 @@ export const make = (settings: Settings): Transport => {
   }
 
   const readAnswer = async (response: Response, signal: AbortSignal): Promise<Answer> => {
-    const text = await response.text().catch((cause: unknown) => {
+    const text = await unlessAborted(signal, response.text()).catch((cause: unknown) => {
       throw signal.aborted ? signal.reason : new ConnectionFailed(`${origin}${base}`, cause)
     })
     try {

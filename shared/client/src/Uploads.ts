@@ -73,9 +73,9 @@ const contentOf = (
       throw error
     }
   }
-  const open = async (sent: () => void) => {
+  const open = async (signal: AbortSignal, sent: () => void) => {
     failure = undefined
-    const stream = streamOf(pieces(sent))
+    const stream = streamOf(pieces(sent), signal)
     return hasRequestStreams ? stream : new Response(stream).blob()
   }
   return { open, signed, failure: () => failure }

@@ -21,7 +21,7 @@ import {
   type Uploadable,
   type UploadProgress
 } from "../src/public.ts"
-import { clientOf, failureOf, json, problem, serve } from "./server.ts"
+import { clientOf, failureOf, forgetful, json, problem, serve } from "./server.ts"
 
 const job = {
   job_id: "01a1fd96-6aed-70f8-9e47-556db4c9cbc3",
@@ -448,7 +448,7 @@ describe("a download", () => {
       response.write(bytes)
     })
     const controller = new AbortController()
-    const { stream } = await clientOf(url).files.download("b", "n", { signal: controller.signal })
+    const { stream } = await clientOf(url, { fetch: forgetful }).files.download("b", "n", { signal: controller.signal })
     const reader = stream.getReader()
     await reader.read()
     await end(reader, controller)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ServerResponse } from "node:http"
-import { JobFailed, JobNotFound, pollingDelays, WaitEnded } from "../src/public.ts"
-import { type Asked, clientOf, failureOf, json, problem, serve } from "./server.ts"
+import { CallTimeout, JobFailed, JobNotFound, pollingDelays, WaitEnded } from "../src/public.ts"
+import { type Asked, clientOf, failureOf, forgetful, json, problem, serve } from "./server.ts"
 
 const idOf = (n: number) => `01a1fd96-6aed-70f8-9e47-${`${n}`.padStart(12, "0")}`
 
@@ -48,6 +48,23 @@ const gateway = async (
 }
 type Gateway = Awaited<ReturnType<typeof gateway>>
 const asksFor = ({ asked }: Gateway, path: string) => asked.filter((one) => one.path.startsWith(path)).length
+
+it("the stream is closed after the last wait, also where the runtime has lost its signal", async () => {
+  const server = await gateway()
+  const wait = clientOf(server.url, { fetch: forgetful }).jobs.wait(idOf(1))
+  await server.until(() => server.streams.size === 1)
+  server.end("completed", idOf(1))
+  assert.strictEqual((await wait).status, "completed")
+  await server.until(() => server.streams.size === 0)
+})
+
+it("a call ends in time where the runtime has lost its signal", async () => {
+  const { url } = await serve(() => {})
+  assert.instanceOf(
+    await failureOf(clientOf(url, { fetch: forgetful }).jobs.get(idOf(1), { timeout: 50 })),
+    CallTimeout
+  )
+})
 
 it("a stream goes on behind the id that the gateway gave, whatever the event's sequence is", async () => {
   const event = (sequence: number) => JSON.stringify({ sequence: `${sequence}`, type: "akave.BucketCreated.v1" })

@@ -46,6 +46,9 @@ export const json = (response: ServerResponse, status: number, body: unknown, he
 export const problem = (response: ServerResponse, status: number, code: string, more: Record<string, unknown> = {}) =>
   json(response, status, { type: `urn:${code}`, code, status, title: code, detail: `${code} it is`, ...more })
 
+/** As a runtime that has collected what would have told it of the signal. */
+export const forgetful: typeof fetch = (input, init) => fetch(input, { ...init, signal: null })
+
 /** A client of it that is not patient. */
 export const clientOf = (url: string, settings: Partial<Settings> = {}): Client.Client =>
   Client.make({
