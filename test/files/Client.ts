@@ -62,7 +62,7 @@ export const upload = (
     ),
     Effect.tapError(onRetry),
     Effect.retry({
-      while: (error) => error._tag === "NoAnswer" || error.status >= 500,
+      while: (error) => error._tag === "NoAnswer" || error.status >= 500 || error.status === 408,
       schedule: Schedule.spaced("1 second"),
       times: 300
     })

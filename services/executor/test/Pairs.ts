@@ -15,6 +15,7 @@ import { bucketId, Buckets } from "@akave-async/sdk/Buckets"
 import { type DateTime, Effect, Layer, Option, Result, Schema } from "effect"
 import { forJobs, type Operation } from "../src/Operation.ts"
 import * as Operations from "../src/Operations.ts"
+import * as Crates from "./Crates.ts"
 
 const operations = {
   "pair.create": {
@@ -61,8 +62,8 @@ export const kind = Kind.withJobs(name, ["owner", "pair"], aggregate, {
   about: ({ request }) => ({ bucketName: request.name }),
   subjectOf: ({ owner, request }) => subject(owner, request.name)
 })
-/** The product's kinds and this one. */
-export const registry = Registry.of([...Registry.kinds, kind])
+/** The product's kinds, this one, and that of crates. */
+export const registry = Registry.of([...Registry.kinds, kind, Crates.kind])
 
 /** Asks for a pair; its name must be free. */
 export const request =
@@ -117,8 +118,8 @@ const ofPairs: Operations.OfKind = Effect.gen(function*() {
   return { "pair.create": forJobs(pair) }
 })
 
-/** Has an executor know pairs beside all else. */
+/** Has an executor know pairs and crates beside all else. */
 export const registered = Layer.mergeAll(
   Layer.succeed(Registry.Registry, registry),
-  Layer.succeed(Operations.Kinds, [...Operations.kinds, ofPairs])
+  Layer.succeed(Operations.Kinds, [...Operations.kinds, ofPairs, Crates.make])
 )

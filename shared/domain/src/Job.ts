@@ -419,10 +419,12 @@ export interface Jobs<AJob extends Job = Job> {
   readonly earlier: ReadonlyArray<Id>
   /** The transactions that it has reported, in any order. */
   readonly submitted: ReadonlyArray<TransactionHash>
+  /** Its parts that are recorded as done, while another one follows. */
+  readonly advanced: ReadonlyArray<Part>
   /** The block of the last change on chain that a job of the aggregate has reported; 0 for none. */
   readonly blockNumber: number
 }
-export const noJobs: Jobs<never> = { job: undefined, earlier: [], submitted: [], blockNumber: 0 }
+export const noJobs: Jobs<never> = { job: undefined, earlier: [], submitted: [], advanced: [], blockNumber: 0 }
 
 /** What an aggregate keeps of its jobs after this step of the latest one, which is of an operation of the aggregate. */
 export const evolveJobs = <AJob extends Job>(jobs: Jobs<AJob>, step: Step): Jobs<AJob> => {
@@ -433,13 +435,16 @@ export const evolveJobs = <AJob extends Job>(jobs: Jobs<AJob>, step: Step): Jobs
         ...jobs,
         job,
         earlier: jobs.job === undefined ? jobs.earlier : [...jobs.earlier, jobs.job.id],
-        submitted: []
+        submitted: [],
+        advanced: []
       }
     case "submitted":
       return { ...jobs, job, submitted: [...jobs.submitted, step.transactionHash] }
     case "advanced":
-    case "completed":
-      return { ...jobs, job, blockNumber: Math.max(jobs.blockNumber, step.blockNumber ?? 0) }
+    case "completed": {
+      const advanced = step.step === "advanced" ? [...jobs.advanced, step.part] : jobs.advanced
+      return { ...jobs, job, advanced, blockNumber: Math.max(jobs.blockNumber, step.blockNumber ?? 0) }
+    }
     default:
       return { ...jobs, job }
   }
@@ -546,7 +551,8 @@ export const advance =
   (command: Command<"advanced">): Decision<"advanced", JobOver | OutOfOrder> => (jobs, occurredAt) =>
     Result.flatMap(live(jobs, command.jobId), (job) => {
       if (job.status !== "processing") return outOfOrder(job, "advanced")
-      if (job.done === command.part) return none
+      // Also one that others have followed since: its executor comes late.
+      if (jobs.advanced.includes(command.part)) return none
       return Result.succeed([{ ...command, step: "advanced", operation: job.operation, occurredAt }])
     })
 

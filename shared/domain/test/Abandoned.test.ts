@@ -61,3 +61,11 @@ it("a job that gives up on its own fails, for the reason why it did", () => {
   const { job } = after(...begun, File.onJob(Job.abandon({ jobId, error })), end)
   assert.deepInclude(job, { status: "failed", attempts: 1, done: "create", error })
 })
+
+it("a part is recorded as done once, also by an executor that comes late", () => {
+  const done = (part: string) => File.onJob(Job.advance({ jobId, part, adopted: false }))
+  const state = after(...begun, done("chunk.0"))
+  for (const part of ["create", "chunk.0"]) {
+    assert.deepStrictEqual(done(part)(state, now), Result.succeed([]))
+  }
+})

@@ -7,10 +7,11 @@ import type { Decision } from "@akave-async/eventing/Aggregate"
 import * as BucketEvents from "@akave-async/eventing/BucketEvents"
 import type { EventLogShape, LogUnavailable } from "@akave-async/eventing/EventLog"
 import { Effect } from "effect"
+import * as Crates from "../Crates.ts"
 import * as Pairs from "../Pairs.ts"
 import type { Call } from "./SimulatedChain.ts"
 
-export type Name = keyof typeof Bucket.operations | "pair.create"
+export type Name = keyof typeof Bucket.operations | "crate.fill" | "pair.create"
 
 interface Asked {
   readonly jobId: Job.Id
@@ -26,6 +27,8 @@ export interface Ask {
   ) => Effect.Effect<unknown, { readonly _tag: string } | LogUnavailable>
   /** What each part is to do, in their order. */
   readonly calls: (name: string) => ReadonlyMap<Job.Part, Pick<Call, "kind" | "name">>
+  /** What takes back what was done, where the operation can. */
+  readonly undo?: (name: string) => Pick<Call, "kind" | "name">
 }
 
 const origin = { source: "/client" }
@@ -48,6 +51,18 @@ const ofBucket = (
 export const asks: Readonly<Record<Name, Ask>> = {
   "bucket.create": ofBucket(Bucket.requestCreation, "create"),
   "bucket.delete": ofBucket(Bucket.requestDeletion, "delete"),
+  "crate.fill": {
+    subject: Crates.subject,
+    request: (log, asked) => {
+      const subject = Crates.subject(asked.owner, asked.name)
+      return Effect.flatMap(
+        Crates.load(log, subject),
+        (known) => Crates.execute(log, subject, known, Crates.request(asked), origin)
+      )
+    },
+    calls: (name) => new Map(Crates.parts.map((part) => [part, { kind: "create", name: Crates.onChain(name, part) }])),
+    undo: (name) => ({ kind: "delete", name: Crates.onChain(name, "open") })
+  },
   "pair.create": {
     subject: Pairs.subject,
     request: (log, asked) => {

@@ -110,7 +110,7 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, maxInFlight, se
     if (read._tag !== "Known" || read.step === undefined) continue
     const { jobId, step } = read.step
     if (step === "started") underWay.add(jobId)
-    if (step === "completed" || step === "failed") underWay.delete(jobId)
+    if (step === "completed" || step === "failed" || step === "cancelled") underWay.delete(jobId)
     demand(underWay.size <= maxInFlight, () => `${stored.sequence}: ${underWay.size} jobs are under way`)
   }
   const ends: Array<string> = []
@@ -126,12 +126,28 @@ export const check = ({ accepted, chain, isOver, ledgerLog, log, maxInFlight, se
       isSuccess && transaction.call.kind !== "idle" && claimOfHash.get(transaction.hash)?.jobId === jobId
     )
     demand(Job.attemptsOf(job) <= mostAttempts, () => `${who} was attempted ${Job.attemptsOf(job)} times`)
-    const calls = [...Asked.asks[job.operation as Asked.Name].calls(String(job.request["name"]))]
-    const done = calls.map(([part, call]) => {
-      const own = effects.filter(({ transaction }) => {
+    const name = String(job.request["name"])
+    const { calls: callsOf, undo } = Asked.asks[job.operation as Asked.Name]
+    const calls = [...callsOf(name)]
+    const ownOf = (part: Job.Part) =>
+      effects.filter(({ transaction }) => {
         const claim = claimOfHash.get(transaction.hash)
         return claim !== undefined && Wallet.partOf(claim) === part
       })
+    if (undo !== undefined) {
+      const takenBack = ownOf(Job.undo)
+      demand(takenBack.length <= 1, () => `${who} was taken back ${takenBack.length} times`)
+      const { kind, name: undone } = undo(name)
+      const isUndo = ({ transaction: { call } }: typeof mined[number]) => call.kind === kind && call.name === undone
+      demand(takenBack.every(isUndo), () => `${who} did something else to take back what it did`)
+      const left = chain.head().after.list.filter((one) => calls.some(([, call]) => call.name === one))
+      if (job.status === "completed") {
+        demand(takenBack.length === 0, () => `${who} is completed and was taken back`)
+        demand(left.length === calls.length, () => `${who} is completed, and only ${left.join(", ")} is there`)
+      } else if (isOver) demand(left.length === 0, () => `${who} is ${job.status}, and has left ${left.join(", ")}`)
+    }
+    const done = calls.map(([part, call]) => {
+      const own = ownOf(part)
       demand(own.length <= 1, () => `${who} had ${own.length} effects as part ${part}`)
       const isCall = (one: typeof mined[number]) =>
         one.isSuccess && one.transaction.call.kind === call.kind && one.transaction.call.name === call.name
@@ -194,18 +210,24 @@ const transactionsOf = (head: Block): ReadonlyArray<Mined & { readonly blockNumb
 
 /** Why a step can't follow from what was before it. */
 const illegality = (state: Bucket.State, step: Job.Step): string | undefined => {
-  const decided = decisionOf(step)(state, step.occurredAt)
+  const isAbandoned = state.job !== undefined && Job.abandonedOf(state.job) !== undefined
+  const decided = decisionOf(step, isAbandoned)(state, step.occurredAt)
   if (Result.isFailure(decided)) return `${step.operation} ${step.step} is refused: ${decided.failure.message}`
   return decided.success.length === 1 ? undefined : `${step.operation} ${step.step} does not follow`
 }
 
 /** The decision that a step comes from. */
-const decisionOf = (whole: Job.Step): Decision<Bucket.State, unknown, { readonly message: string }> => {
+const decisionOf = (
+  whole: Job.Step,
+  isAbandoned: boolean
+): Decision<Bucket.State, unknown, { readonly message: string }> => {
   const { occurredAt: _, ...step } = whole
   switch (step.step) {
     case "requested": {
       const { jobId, operation, owner, request } = step
-      if (operation === "pair.create") return ({ job }) => Result.succeed(job === undefined ? [step] : [])
+      if (operation === "pair.create" || operation === "crate.fill") {
+        return ({ job }) => Result.succeed(job === undefined ? [step] : [])
+      }
       const asked = { jobId, owner, name: BucketName.make(String(request["name"])) }
       return operation === "bucket.create" ? Bucket.requestCreation(asked) : Bucket.requestDeletion(asked)
     }
@@ -222,8 +244,8 @@ const decisionOf = (whole: Job.Step): Decision<Bucket.State, unknown, { readonly
     case "completed":
       return Job.complete(step)
     case "failed":
-      return Job.fail(step)
+      return isAbandoned ? Job.endAbandoned(step.jobId) : Job.fail(step)
     case "cancelled":
-      return Job.cancel(step)
+      return isAbandoned ? Job.endAbandoned(step.jobId) : Job.cancel(step)
   }
 }

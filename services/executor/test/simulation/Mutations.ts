@@ -52,10 +52,30 @@ const discord: Change = { ...calm, stalls: 0.9, confirmations: 6, executors: 1, 
 /** What is mined does not stay mined. */
 const upheaval: Change = { ...calm, confirmations: 6, reorganisations: 0.5, isLong: true }
 
+/** Jobs that take back what they have done, as they are cancelled one after the other at later parts. */
+const cancelledCrates: Change = {
+  jobs: [1_000, 2_500, 4_000, 6_000, 9_000].map((cancelAfter, n) => ({
+    name: `crate-${n}`,
+    operation: "crate.fill",
+    at: 500 + 50 * n,
+    cancelAfter
+  }))
+}
+
+/** Jobs of several parts that take nothing back: those that do never come to an end where claims are not found. */
+const pairs: Change = {
+  jobs: [0, 1, 2].map((n) => ({
+    name: `pair-${n}`,
+    operation: "pair.create",
+    at: 500 + 50 * n,
+    cancelAfter: undefined
+  }))
+}
+
 /** One rule is broken in each, and the trouble that the rule is for is frequent. */
 export const mutations: Readonly<Record<string, Mutation>> = {
   "a ledger that does not look for the claim that a job has": {
-    plan: crowd,
+    plan: { ...crowd, ...pairs },
     ledgerLog: (log) => ({
       ...log,
       last: () => Effect.succeedNone,
@@ -118,6 +138,28 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     buckets: (buckets) => ({
       ...buckets,
       onChain: ({ name, owner }) => Effect.succeedSome({ id: "", name, owner, createdAt: DateTime.makeUnsafe(0) })
+    })
+  },
+  "executors that take back what they did while their last claim may still be mined": {
+    plan: { ...discord, ...cancelledCrates },
+    chain: (chain) => ({
+      ...chain,
+      minedAt: (of) => Effect.map(chain.minedAt(of), Option.orElse(() => Option.some(nowhere)))
+    })
+  },
+  "late executors that go on with a job behind what has taken it back": {
+    plan: { ...crowd, ...cancelledCrates, crashes: 0, chainWeather: { lost: 0, answerLost: 0, late: 0.2, slow: 0.5 } },
+    ledgerLog: (log) => ({
+      ...log,
+      last: () => Effect.succeedNone,
+      append: (subject, expected, event) => log.append(subject, onlyLast(expected), event)
+    })
+  },
+  "executors that believe a node that is behind that nothing is to be taken back": {
+    plan: { ...discord, ...cancelledCrates, confirmations: 1 },
+    buckets: (buckets) => ({
+      ...buckets,
+      deletionTransaction: () => Effect.succeedSome({ ...nowhere, blockNumber: Infinity })
     })
   },
   "receipts that wait for no confirmations": { plan: upheaval, settings: { CONFIRMATIONS: "1" } },

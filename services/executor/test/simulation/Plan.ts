@@ -103,6 +103,8 @@ export const calm: Change = {
 export const names = ["bucket-a", "bucket-a", "bucket-a", "bucket-b", "bucket-c"] as const
 /** What others may create and delete from the same wallet. */
 export const namesElsewhere = [...names, "pair-0-first", "pair-0-second", "pair-1-first", "pair-1-second"] as const
+/** What may be refused for ever: of a crate all but its first part, which is deleted under the same name. */
+const banned = [...namesElsewhere, "crate-0#layer.0", "crate-0#layer.1", "crate-0#seal", "crate-1#layer.1"] as const
 
 export const make = (dice: Dice): Plan => {
   /** Trouble of this kind, in some runs. */
@@ -131,6 +133,12 @@ export const make = (dice: Dice): Plan => {
       earliest = Math.max(earliest, 500 + dice.pick(bursts)) + dice.between(0, 50)
       const cancelAfter = dice.chance(0.1) ? dice.between(0, 1_500) : undefined
       return { name: `pair-${n}`, operation: "pair.create", at: earliest, cancelAfter }
+    }
+    // So is a crate, whose parts take several blocks: it can be cancelled at any of them.
+    if (dice.chance(0.2)) {
+      earliest = Math.max(earliest, 500 + dice.pick(bursts)) + dice.between(0, 50)
+      const cancelAfter = dice.chance(0.5) ? dice.between(0, 15_000) : undefined
+      return { name: `crate-${n}`, operation: "crate.fill", at: earliest, cancelAfter }
     }
     const operation = requested.has(name) && dice.chance(0.7) ? "bucket.delete" : "bucket.create"
     requested.add(name)
@@ -196,7 +204,7 @@ export const make = (dice: Dice): Plan => {
     spikes: some(0.3, 0.05, 0.3),
     isPoor: dice.chance(0.15),
     oddRefusals: some(0.2, 0.1, 0.6),
-    banned: dice.chance(0.05) ? dice.pick(namesElsewhere) : undefined,
+    banned: dice.chance(0.07) ? dice.pick(banned) : undefined,
     inclusion: dice.pick([1, 1, 0.7, 0.4])
   }
 }

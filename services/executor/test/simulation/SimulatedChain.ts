@@ -3,6 +3,7 @@
  * real chains do to a client, and only that: every rule here is one that EVM nodes keep.
  */
 import { concat, encodeRlp, toBeArray } from "ethers"
+import * as Crates from "../Crates.ts"
 import type { Dice } from "./Dice.ts"
 
 export const chainId = 31_337n
@@ -121,6 +122,8 @@ export const callOf = (data: string): Call => {
 
 /** The error by which the contract refuses the call, if it does. */
 export const refusalOf = ({ index, kind, name }: Call, { list }: State) => {
+  const before = Crates.before(name)
+  if (kind === "create" && before !== undefined && !list.includes(before)) return "BucketNonexists"
   if (kind === "create" && list.includes(name)) return "BucketAlreadyExists"
   if (kind !== "delete") return undefined
   if (!list.includes(name)) return "BucketNonexists"
@@ -136,7 +139,8 @@ const apply = (state: State, { kind, name }: Call, change: Change): State => {
   }
   // The last one of the list moves to the place of the one that is deleted.
   const last = list.at(-1) ?? name
-  const left = list.slice(0, -1).map((one) => one === name ? last : one)
+  const moved = list.slice(0, -1).map((one) => one === name ? last : one)
+  const left = name.includes("#") ? list.filter((one) => !Crates.goesWith(one, name)) : moved
   return { ...state, list: left, deletions: new Map(deletions).set(name, change) }
 }
 

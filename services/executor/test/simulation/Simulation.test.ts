@@ -23,7 +23,9 @@ describe.runIf(seed === undefined)("the simulation", () => {
     assert.isNotEmpty(ends)
   })
 
-  it("sees buckets created and deleted, and jobs that fail and are cancelled", { timeout: 120_000 }, () => {
+  it("sees buckets created and deleted, and jobs that fail, are cancelled, and take back what they did", {
+    timeout: 120_000
+  }, () => {
     const ends = new Set(Array.from({ length: 300 }, (_, n) => run({ seed: n + 1 }).ends).flat())
     assert.includeMembers(Array.from(ends), [
       "bucket.create completed",
@@ -31,7 +33,10 @@ describe.runIf(seed === undefined)("the simulation", () => {
       "bucket.create cancelled",
       "bucket.delete completed",
       "pair.create completed",
-      "pair.create failed"
+      "pair.create failed",
+      "crate.fill completed",
+      "crate.fill failed",
+      "crate.fill cancelled"
     ])
   })
 

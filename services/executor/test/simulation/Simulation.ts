@@ -164,9 +164,9 @@ const simulate = ({ isTraced = false, mutation = {}, plan: given, seed }: Option
       yield* Effect.sleep(Duration.millis(job.cancelAfter))
       const [kind] = subject.split(".", 1)
       const jobs = yield* Effect.fromNullishOr(Pairs.registry.kinds.find(({ name }) => name === kind)?.jobs)
-      const cancel = Job.cancel({ jobId: id, cancelledBy: "client", reason: "changed its mind" })
+      const command = { jobId: id, cancelledBy: "client", reason: "changed its mind" }
       const cancelled = yield* Effect.result(
-        jobs.execute(log, subject, yield* jobs.load(log, subject), cancel, { source: "/client" })
+        jobs.cancel(log, subject, yield* jobs.load(log, subject), command, { source: "/client" })
       )
       note("client", `cancels ${id.slice(-2)}: ${cancelled._tag}`)
     })
