@@ -62,12 +62,12 @@ const cancelledCrates: Change = {
   }))
 }
 
-/** Jobs of several parts that take nothing back: those that do never come to an end where claims are not found. */
-const pairs: Change = {
-  jobs: [0, 1, 2].map((n) => ({
-    name: `pair-${n}`,
-    operation: "pair.create",
-    at: 500 + 50 * n,
+/** Jobs of one part each: where claims are not found, those of several go on and on. */
+const wholes: Change = {
+  jobs: ["bucket-a", "bucket-a", "bucket-b", "bucket-c"].map((name, n) => ({
+    name,
+    operation: n === 1 ? "bucket.delete" : "bucket.create",
+    at: 500 + 2_000 * n,
     cancelAfter: undefined
   }))
 }
@@ -75,7 +75,7 @@ const pairs: Change = {
 /** One rule is broken in each, and the trouble that the rule is for is frequent. */
 export const mutations: Readonly<Record<string, Mutation>> = {
   "a ledger that does not look for the claim that a job has": {
-    plan: { ...crowd, ...pairs },
+    plan: { ...crowd, ...wholes },
     ledgerLog: (log) => ({
       ...log,
       last: () => Effect.succeedNone,
