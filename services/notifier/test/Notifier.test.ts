@@ -323,11 +323,10 @@ describe("an endpoint", () => {
       silent.answer = () => {}
       yield* register(log, silent.url)
       yield* register(log, receiver.url)
-      yield* start(log)
+      // Longer than this test may take: the silent one holds what waits for it.
+      yield* start(log, { WEBHOOK_TIMEOUT: "5 minutes" })
       const asked = yield* Effect.forEach(Array.from({ length: 50 }), () => ask(log))
-      const begun = Date.now()
       yield* untilReceived(receiver, 50)
-      assert.isBelow(Date.now() - begun, 2_000)
       assert.sameMembers(sequencesOf(receiver), asked.map(({ sequence }) => sequence))
       yield* untilOutcome(log, dead, asked[0]?.sequence ?? 0, "retrying")
     }))
@@ -427,7 +426,8 @@ describe("what is asked for", () => {
           Effect.forEach(asked, ({ sequence }) => delivery(log, id, sequence)),
           (all) => all.every((one) => one?.outcome === "succeeded")
         ))
-        assert.lengthOf(receiver.received, 60)
+        // Twice each; more often where an answer came too late.
+        assert.isAtLeast(receiver.received.length, 60)
         assert.sameMembers([...new Set(sequencesOf(receiver))], asked.map(({ sequence }) => sequence))
       })
   )

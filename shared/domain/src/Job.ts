@@ -420,31 +420,32 @@ export interface Jobs<AJob extends Job = Job> {
   /** The transactions that it has reported, in any order. */
   readonly submitted: ReadonlyArray<TransactionHash>
   /** Its parts that are recorded as done, while another one follows. */
-  readonly advanced: ReadonlyArray<Part>
+  readonly advanced?: ReadonlyArray<Part>
   /** The block of the last change on chain that a job of the aggregate has reported; 0 for none. */
   readonly blockNumber: number
 }
-export const noJobs: Jobs<never> = { job: undefined, earlier: [], submitted: [], advanced: [], blockNumber: 0 }
+export const noJobs: Jobs<never> = { job: undefined, earlier: [], submitted: [], blockNumber: 0 }
+
+const mined = <AJob extends Job>(jobs: Jobs<AJob>, { blockNumber = 0 }: { readonly blockNumber?: number }) => ({
+  ...jobs,
+  blockNumber: Math.max(jobs.blockNumber, blockNumber)
+})
 
 /** What an aggregate keeps of its jobs after this step of the latest one, which is of an operation of the aggregate. */
 export const evolveJobs = <AJob extends Job>(jobs: Jobs<AJob>, step: Step): Jobs<AJob> => {
   const job = evolve(jobs.job, step) as AJob | undefined
   switch (step.step) {
-    case "requested":
-      return {
-        ...jobs,
-        job,
-        earlier: jobs.job === undefined ? jobs.earlier : [...jobs.earlier, jobs.job.id],
-        submitted: [],
-        advanced: []
-      }
+    case "requested": {
+      const { advanced: _, ...others } = jobs
+      const earlier = jobs.job === undefined ? jobs.earlier : [...jobs.earlier, jobs.job.id]
+      return { ...others, job, earlier, submitted: [] }
+    }
     case "submitted":
       return { ...jobs, job, submitted: [...jobs.submitted, step.transactionHash] }
     case "advanced":
-    case "completed": {
-      const advanced = step.step === "advanced" ? [...jobs.advanced, step.part] : jobs.advanced
-      return { ...jobs, job, advanced, blockNumber: Math.max(jobs.blockNumber, step.blockNumber ?? 0) }
-    }
+      return { ...mined(jobs, step), job, advanced: [...jobs.advanced ?? [], step.part] }
+    case "completed":
+      return { ...mined(jobs, step), job }
     default:
       return { ...jobs, job }
   }
@@ -552,7 +553,7 @@ export const advance =
     Result.flatMap(live(jobs, command.jobId), (job) => {
       if (job.status !== "processing") return outOfOrder(job, "advanced")
       // Also one that others have followed since: its executor comes late.
-      if (jobs.advanced.includes(command.part)) return none
+      if (jobs.advanced?.includes(command.part)) return none
       return Result.succeed([{ ...command, step: "advanced", operation: job.operation, occurredAt }])
     })
 
