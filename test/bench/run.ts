@@ -19,6 +19,7 @@ import * as Memory from "./parts/Memory.ts"
 import * as Projection from "./parts/Projection.ts"
 import * as Rebuild from "./parts/Rebuild.ts"
 import * as Retention from "./parts/Retention.ts"
+import * as Uploads from "./parts/Uploads.ts"
 import * as Table from "./Table.ts"
 
 type Run = (options: Options) => Effect.Effect<Table.Table, unknown, Scope.Scope>
@@ -30,6 +31,7 @@ const parts = {
   rebuild: Rebuild.run,
   retention: Retention.run,
   files: Files.run,
+  uploads: Uploads.run,
   memory: Memory.run,
   idle: Idle.run
 } satisfies Readonly<Record<string, Run>>

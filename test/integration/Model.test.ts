@@ -106,6 +106,17 @@ describe.skipIf(missing.length > 0)("the model", () => {
     holds("while the chain takes back what is not confirmed", parts({ JOBS: 1, REORGANISATIONS: 1 }))
   })
 
+  const undo = (settings: Check["settings"]): Check => ({
+    model: "settlement",
+    settings: { PARTS: 2, UNDO: 1, JOBS: 1, ...settings }
+  })
+  describe("holds in every state of jobs that take back what they have done", () => {
+    holds("while the wallet is used from elsewhere", undo({ EXECUTORS: 3 }))
+    holds("of which two executors work on two", undo({ JOBS: 2, FOREIGN: 0, RAISES: 0 }))
+    holds("while the contract refuses a call", undo({ REVERTS: 1 }))
+    holds("while the chain takes back what is not confirmed", undo({ REORGANISATIONS: 1 }))
+  })
+
   describe("finds that it would not be safe", () => {
     const mutants = [
       [1, "to append a claim without the ledger's end that it was decided on"],
@@ -136,6 +147,9 @@ describe.skipIf(missing.length > 0)("the model", () => {
       model: "settlement",
       settings: { MUTANT: 12, PARTS: 2, JOBS: 1 }
     })
+    isFound("to take back what a job has done while its claim may still be mined", undo({ MUTANT: 13 }))
+    isFound("to end a job before what takes it back is mined", undo({ MUTANT: 14 }))
+    isFound("to go on with a job behind what takes it back", undo({ MUTANT: 15 }))
     isFound("to count on one confirmation where the chain takes blocks back", {
       model: "settlement",
       settings: { CONFIRMED: 0, JOBS: 1, REORGANISATIONS: 1 }

@@ -5,7 +5,8 @@
  * Checked in every state: a job's call takes effect once at most; a failed job's call never does; a completed job's call has,
  * unless others did what it asks for and it did not; no two executors end a job differently; no nonce is claimed twice. Where
  * jobs have several parts, each has a call: these hold for each part, no part's call takes effect before the part ahead of it
- * is done, and what a failed job has not done is its last part.
+ * is done, and what a failed job has not done is its last part. Where jobs take back what they have done (UNDO), a failed one has
+ * left nothing, a completed one was not taken back, and nothing is taken back twice.
  *
  * Without limit, because nothing counts them:
  *  - crashes: what an executor has read may be forgotten at any step, and it holds nothing else;
@@ -23,6 +24,13 @@
 /* The parts of a job, each of which is one call. */
 #ifndef PARTS
 #define PARTS 1
+#endif
+/*
+ * Whether a job of two parts that was abandoned, which any may be at any time, takes back what it has done: by one call more,
+ * which the contract refuses where there is nothing. It refuses the second part where the first is not there.
+ */
+#ifndef UNDO
+#define UNDO 0
 #endif
 /* Nonces that the chain uses for transactions which others send from the same wallet. */
 #ifndef FOREIGN
@@ -67,8 +75,11 @@
 #define ADOPTS_WHAT_WAITS (MUTANT == 10)
 #define GOES_ON_UNCONFIRMED (MUTANT == 11)
 #define GIVES_UP_ONE_PART (MUTANT == 12)
+#define TAKES_BACK_BEFORE_IT_IS_SETTLED (MUTANT == 13)
+#define ENDS_BEFORE_IT_IS_TAKEN_BACK (MUTANT == 14)
+#define GOES_ON_BEHIND_WHAT_TAKES_BACK (MUTANT == 15)
 
-#define NONCES (JOBS * PARTS + FOREIGN + REVERTS + ADOPTIONS)
+#define NONCES (JOBS * (PARTS + UNDO) + FOREIGN + REVERTS + ADOPTIONS)
 
 /* In the place of a nonce: the job has given up, or has no claim. A nonce takes three bits, so that there are six. */
 #define FORGONE 6
@@ -105,6 +116,12 @@ byte part[NONCES];
 #define partOf(nonce) 0
 #endif
 #define LAST (PARTS - 1)
+/* In the place of a part: the call that takes back what the others have done. */
+#define BACK PARTS
+#if UNDO
+/* In the log: that the job does not go on. */
+bool abandoned[JOBS];
+#endif
 
 /* The chain: nonces used, how many of these for good, the most that ever were, and for what. */
 byte used;
@@ -129,19 +146,31 @@ byte most;
  * only refuse the append that follows, which forgetting does as well. Looking at the chain and recording the job's end is
  * one step too: what can be trusted of the chain stays as it is, so that whoever saw it earlier decides the same.
  */
+#if UNDO
+/* Whether it has read that the job is abandoned, too. */
+#define IDLE 510
+short readings[EXECUTORS] = IDLE;
+#define reading(job, nonce, version) (abandoned[job] << 8 | nonce << 5 | version << 3 | job << 1 | 1)
+#define isBackIn(reading) (reading >> 8)
+#else
 #define IDLE 254
 byte readings[EXECUTORS] = IDLE;
 #define reading(job, nonce, version) (nonce << 5 | version << 3 | job << 1 | 1)
+#endif
 #define isFreshIn(reading) (reading & 1)
 #define jobIn(reading) ((reading >> 1) & 3)
 #define versionIn(reading) ((reading >> 3) & 3)
-#define nonceIn(reading) (reading >> 5)
+#define nonceIn(reading) ((reading >> 5) & 7)
 
 /* Within one step only, and no part of the state. */
 hidden byte at;
 hidden byte other;
 hidden byte count;
+#if UNDO
+hidden short swapped;
+#else
 hidden byte swapped;
+#endif
 
 #define isCall(what) (what == CALL || what == RAISED)
 
@@ -173,7 +202,7 @@ inline sort() {
 
 /* What was appended is behind the end that the others have read. The order of the readings stays. */
 inline appended() {
-  for (at : 0 .. EXECUTORS - 1) { readings[at] = readings[at] & 254 }
+  for (at : 0 .. EXECUTORS - 1) { readings[at] = readings[at] & IDLE }
   at = 0
 }
 
@@ -181,6 +210,13 @@ inline endAs(how) {
   d_step {
     countEffects(job, LAST);
     assert(count == (how == COMPLETED -> 1 : 0));
+#if UNDO
+    countEffects(job, BACK);
+    swapped = count;
+    countEffects(job, 0);
+    assert(how == FAILED -> count == swapped : swapped == 0);
+    swapped = 0;
+#endif
 #if PARTS > 1
     countEffects(job, 0);
     assert(count <= 1 && (how == FAILED || count == 1 || (ADOPTIONS && job == 0)));
@@ -257,6 +293,21 @@ inline giveUp() {
   fi
 }
 
+#if UNDO
+/* What the job has done before a claim that is settled is taken back, if it has done anything. */
+inline takeBack() {
+  d_step {
+    countEffects(job, 0);
+    goal = count;
+    count = 0
+  }
+  if
+  :: goal > 0 -> claimNext(BACK)
+  :: else -> giveUp()
+  fi
+}
+#endif
+
 /* Other fees, or the transfer that cancels: the last event of the job is then about this nonce. */
 inline replace(by) {
   if
@@ -301,6 +352,9 @@ active proctype Executors() {
 #if PARTS > 1
   byte goal;
 #endif
+#if UNDO
+  bool isBack;
+#endif
 
 end:
   do
@@ -323,6 +377,9 @@ end:
 #endif
       fi;
       d_step {
+#if UNDO
+        isBack = isBackIn(readings[place]);
+#endif
         isFresh = isFreshIn(readings[place]);
         job = jobIn(readings[place]);
         version = versionIn(readings[place]);
@@ -331,6 +388,38 @@ end:
         place = 0;
         sort()
       }
+#if UNDO
+      if
+      :: true /* It crashes, or does nothing: the job is delivered again. */
+      :: nonce == FORGONE -> endAs(FAILED)
+      :: nonce == NONE && isBack -> giveUp()
+      :: nonce == NONE && !isBack -> claimNext(0)
+      :: nonce < NONCES && version < RAISED && RAISES -> replace(RAISED)
+      /* What takes something back has as long as it takes. */
+      :: nonce < NONCES && version < TRANSFER && partOf(nonce) != BACK -> replace(TRANSFER)
+      :: nonce < trusted && isCall(mined[nonce]) && mined[nonce] <= version ->
+        if
+        :: partOf(nonce) == LAST -> endAs(COMPLETED)
+        :: partOf(nonce) < LAST && isBack -> takeBack()
+        /* A claim that was withdrawn is the job's last one that goes on: it is abandoned. */
+        :: partOf(nonce) < LAST && !isBack && version < TRANSFER -> claimNext(partOf(nonce) + 1)
+        :: partOf(nonce) == BACK && isBack -> giveUp()
+        :: else
+        fi
+      /* Spent: the nonce is used, and for no version of the claim, or without effect. */
+      :: nonce < trusted && (mined[nonce] >= OTHER || (mined[nonce] == TRANSFER && version == TRANSFER)) ->
+        if
+        :: isBack -> takeBack()
+        :: !isBack && version < TRANSFER && partOf(nonce) != BACK -> claimNext(partOf(nonce))
+        :: else
+        fi
+      :: nonce < NONCES && isBack && partOf(nonce) != BACK && TAKES_BACK_BEFORE_IT_IS_SETTLED -> takeBack()
+      :: nonce < NONCES && isBack && partOf(nonce) == BACK && ENDS_BEFORE_IT_IS_TAKEN_BACK -> giveUp()
+      :: nonce < NONCES && !isBack && claim[job] < NONCES && GOES_ON_BEHIND_WHAT_TAKES_BACK &&
+        nonce < trusted && isCall(mined[nonce]) && partOf(nonce) == 0 && partOf(claim[job]) == BACK ->
+        isFresh = true; claimNext(0)
+      fi;
+#else
       if
       :: true /* It crashes, or does nothing: the job is delivered again. */
       :: nonce == NONE -> claimNext(0)
@@ -377,11 +466,22 @@ end:
         :: else
         fi
       fi;
+#endif
       job = 0; nonce = 0; version = 0; isFresh = false;
+#if UNDO
+      isBack = false;
+#endif
 #if PARTS > 1
       goal = 0
 #endif
     }
+#if UNDO
+  /* A client cancels the job, or an executor has found that it does not go on. */
+  :: d_step { status[0] == OPEN && delivered > 0 && !abandoned[0] -> abandoned[0] = true }
+#if JOBS > 1
+  :: d_step { status[1] == OPEN && delivered > 1 && !abandoned[1] -> abandoned[1] = true }
+#endif
+#endif
   od
 }
 
@@ -410,6 +510,23 @@ end:
         :: ADOPTIONS && isCall(what) && owner[used] == 0 && partOf(used) == 0 && count > 0 -> what = REVERTED
         :: else
         fi;
+#if UNDO
+        /* What the contract finds there: the first part, unless it was taken back. */
+        if
+        :: isCall(what) ->
+          countEffects(owner[used], BACK);
+          swapped = count;
+          countEffects(owner[used], 0);
+          swapped = count - swapped;
+          if
+          :: partOf(used) == 0 && swapped > 0 -> what = REVERTED
+          :: partOf(used) > 0 && swapped == 0 -> what = REVERTED
+          :: else
+          fi;
+          swapped = 0
+        :: else
+        fi;
+#endif
         mined[used] = what;
         if
         :: isCall(what) ->
@@ -418,7 +535,7 @@ end:
           assert(status[owner[used]] != FAILED);
 #if PARTS > 1
           if
-          :: partOf(used) > 0 ->
+          :: partOf(used) > 0 && partOf(used) < PARTS ->
             countEffects(owner[used], partOf(used) - 1);
             swapped = count;
             countMinedBelow(used, OTHER);

@@ -382,17 +382,24 @@ const checkFiles = ({ chain, notes }: World, { files, jobs }: Folded): ReadonlyA
 
 /** A put may take so long: 24 times the suite's STAGING_GRACE. */
 const longestPutMillis = 480_000
+/** The bytes of a download may stay so much longer than they are kept: until the next sweep. */
+const sweepMillis = 15_000
 
-const checkStaging = ({ observedAt, staged }: World, { jobs }: Folded): ReadonlyArray<Violation> => {
-  const kept = new Set(
+/** Whether something may be in the staging store at a time: a job needs it, or its put may be under way for all that the gateways know. */
+export const mayBeStaged = ({ jobs }: Pick<Folded, "jobs">, at: number): (name: string) => boolean => {
+  const needed = new Set(
     Array.from(jobs.values()).flatMap((job) =>
-      !isTerminal(job) || Date.parse(job.result?.expiresAt ?? "") > observedAt ? [String(job.request.staged)] : []
+      !isTerminal(job) || Date.parse(job.result?.expiresAt ?? "") + sweepMillis > at ? [String(job.request.staged)] : []
     )
   )
+  return (name) => needed.has(name) || at - Number(/\.(\d+)\.part$/.exec(name)?.[1] ?? 0) < longestPutMillis
+}
+
+const checkStaging = ({ observedAt, staged }: World, folded: Folded): ReadonlyArray<Violation> => {
+  const { jobs } = folded
+  const isFine = mayBeStaged(folded, observedAt)
   const owners = new Map(Array.from(jobs.values(), (job) => [String(job.request.staged), job]))
-  // What a put that was broken off has left may be under way, for all that the gateways know.
-  const isUnderWay = (name: string) => observedAt - Number(/\.(\d+)\.part$/.exec(name)?.[1] ?? 0) < longestPutMillis
-  return staged.filter((name) => !kept.has(name) && !isUnderWay(name)).map((name) => {
+  return staged.filter((name) => !isFine(name)).map((name) => {
     const job = owners.get(name.slice(0, 36))
     return violation("staging")(`${name} is still staged${job === undefined ? ", for no job" : `, for ${nameOf(job)}`}`)
   })

@@ -1,6 +1,6 @@
 /** Puts a stack under load, lets faults happen, waits until all is quiet, and has the checker look at what is left. */
 import { Clock, Duration, Effect, Fiber, Option, Schedule } from "effect"
-import { check, type Violation } from "./Checker.ts"
+import { check, mayBeStaged, type Violation } from "./Checker.ts"
 import { type Fault, idOf } from "./Faults.ts"
 import { fold, isTerminal } from "./Fold.ts"
 import * as Client from "./LoadClient.ts"
@@ -127,12 +127,8 @@ export const run = Effect.fnUntraced(
 
 /** Nothing is staged that no job needs. */
 const untilSwept = ({ stack }: Rig, log: ReadonlyArray<Message>) => {
-  const kept = new Set(
-    Array.from(fold(log).jobs.values()).flatMap(({ request, result }) =>
-      result?.expiresAt === undefined ? [] : [request.staged]
-    )
-  )
-  return Effect.sync(() => Observer.stagedIn(stack.dataDir).every((name) => kept.has(name) || name.endsWith(".part")))
+  const folded = fold(log)
+  return Effect.map(Clock.currentTimeMillis, (now) => Observer.stagedIn(stack.dataDir).every(mayBeStaged(folded, now)))
     .pipe(
       Effect.repeat({ until: (isSwept) => isSwept, schedule: Schedule.spaced("500 millis") })
     )

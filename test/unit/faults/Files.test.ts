@@ -388,7 +388,7 @@ const broken: ReadonlyArray<readonly [sentence: string, rule: Rule, evidence: Re
     "bytes of a download that stay beyond their time",
     "staging",
     /is still staged, for completed .*job-get/,
-    { observedAt: Date.parse(at(3601)) }
+    { observedAt: Date.parse(at(3616)) }
   ],
   [
     "a file that the read model does not have",
