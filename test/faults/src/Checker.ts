@@ -722,6 +722,12 @@ const isAsking = (request: string): request is Asking => Object.hasOwn(requestOf
 const askedFor = (request: string, name: string, file: string | null | undefined, sha256?: string): string =>
   [request, name, ...file == null ? [] : [file], ...request === "upload" ? [sha256] : []].join(" ")
 
+/**
+ * Refusals for what may be otherwise a moment later, which store nothing: a gateway's clock is off, a body did not come or not as it was
+ * sent, or too much is staged.
+ */
+const passing = new Set(["clock_skew", "incomplete_body", "request_timeout", "too_many_staged_bytes"])
+
 const isCancelled = (body: string): boolean => body === "" || JSON.parse(body).status === "cancelled"
 
 const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<Violation> => {
@@ -775,9 +781,8 @@ const checkClient = ({ notes }: World, { events, jobs }: Folded): ReadonlyArray<
   }
   for (const [key, same] of Map.groupBy(notes, ({ key }) => key)) {
     if (key === undefined) continue
-    // A gateway whose clock is off refuses what is signed, and stores nothing.
     const answered = same.flatMap(({ answer }) =>
-      answer !== undefined && answer.status < 500 && answer.code !== "clock_skew" ? [answer] : []
+      answer !== undefined && answer.status < 500 && !passing.has(answer.code ?? "") ? [answer] : []
     )
     const ends = new Set(answered.map(({ jobId, status }) => `${status} with job ${jobId}`))
     if (ends.size > 1) found.push(`the requests with key ${key} were answered differently: ${[...ends].join(", ")}`)

@@ -67,9 +67,11 @@ export const checkpoint = (databaseUrl: string): Effect.Effect<number, Unobserva
 export const transactionCounts = ({ ownerAddress, rpcUrl }: Stack.Stack) =>
   withChain(rpcUrl, (provider) => countsOf(provider, ownerAddress))
 
-export const observe = Effect.fnUntraced(function*(
+type Reported = Pick<World.World, "notes" | "received" | "secrets" | "faultEndedAt" | "maxInFlight">
+
+const observeOnce = Effect.fnUntraced(function*(
   { stack, ...contracts }: Target,
-  reported: Pick<World.World, "notes" | "received" | "secrets" | "faultEndedAt" | "maxInFlight">
+  reported: Reported
 ): Effect.fn.Return<World.World, Unobservable> {
   const { log, ledger } = yield* withNats(stack.natsUrl, async (connection) => ({
     log: await messagesOf(connection, eventStream, "akave.events."),
@@ -91,6 +93,16 @@ export const observe = Effect.fnUntraced(function*(
     observedAt: yield* Effect.clockWith((clock) => clock.currentTimeMillis)
   }
 })
+
+/** How often all is read again where the read model has more than the log had: a second projector has signed what the first one did. */
+const mostRereads = 3
+
+/** Reads all of it; so that the log is no older than the read model. */
+export const observe = (target: Target, reported: Reported): Effect.Effect<World.World, Unobservable> =>
+  Effect.repeat(observeOnce(target, reported), {
+    until: ({ log, readModel }) => readModel.checkpoint.sequence <= (log.at(-1)?.sequence ?? 0),
+    times: mostRereads
+  })
 
 const withNats = <A>(natsUrl: string, read: (connection: NatsConnection) => Promise<A>) =>
   Effect.acquireUseRelease(
